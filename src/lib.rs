@@ -1,0 +1,9 @@
+pub mod deadline;
+pub mod metrics;
+pub mod okta;
+pub mod otp;
+pub mod outbound;
+pub mod provider;
+pub mod secret;
+pub mod settings;
+pub mod text;

@@ -1,0 +1,122 @@
+//! Every metric of the server, as one typed value; `/metrics` writes it out.
+//!
+//! Must not know who counts what. Labels are names from the configuration and words from fixed sets: no number, code,
+//! user or event can become one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::otp::{Channel, FailureKind, ProviderName};
+
+/// Seconds. Dense below Okta's three seconds, where every bucket decides something.
+const BUCKETS: [f64; 14] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.6, 3.0];
+
+/// Labels of `okta_hook_requests_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RequestLabels {
+    /// Key of the org in the configuration.
+    pub org: Arc<str>,
+    /// `sms`, `voice`, or `none` when the request was not read that far.
+    pub channel: &'static str,
+    /// The verdict, or why there is none.
+    pub verdict: &'static str,
+}
+
+/// Labels of `okta_hook_attempts_total` and `okta_hook_late_outcomes_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct AttemptLabels {
+    /// Name of the provider in the configuration.
+    pub provider: String,
+    /// `sms` or `voice`.
+    pub channel: &'static str,
+    /// `accepted` or a failure kind.
+    pub kind: &'static str,
+}
+
+impl AttemptLabels {
+    /// Labels one attempt: `None` stands for accepted.
+    pub fn new(provider: &ProviderName, channel: Channel, failure: Option<FailureKind>) -> Self {
+        Self {
+            provider: provider.as_str().to_owned(),
+            channel: channel.as_str(),
+            kind: failure.map_or("accepted", FailureKind::as_str),
+        }
+    }
+}
+
+/// All metrics. Shared; counting takes no lock that a hook could wait on for long.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Hooks answered.
+    pub requests: Family<RequestLabels, Counter>,
+    /// From the first byte of a request to our answer.
+    pub duration: Histogram,
+    /// Attempts, by how they looked when we stopped waiting.
+    pub attempts: Family<AttemptLabels, Counter>,
+    /// Attempts whose outcome came after we had stopped waiting.
+    pub late_outcomes: Family<AttemptLabels, Counter>,
+    /// Hooks being worked on.
+    pub in_flight: Gauge,
+    /// Hooks turned away because too many were in flight.
+    pub shed: Counter,
+    /// Open connections on the public listener.
+    pub connections: Gauge,
+    /// Panics caught at the edge of a request.
+    pub panics: Counter,
+}
+
+impl Metrics {
+    /// An empty set.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("okta_hook");
+        let metrics = Self {
+            requests: Family::default(),
+            duration: Histogram::new(BUCKETS),
+            attempts: Family::default(),
+            late_outcomes: Family::default(),
+            in_flight: Gauge::default(),
+            shed: Counter::default(),
+            connections: Gauge::default(),
+            panics: Counter::default(),
+            registry: Registry::default(),
+        };
+        registry.register("requests", "Hooks answered, by verdict", metrics.requests.clone());
+        registry.register("duration_seconds", "First byte of a hook to our answer", metrics.duration.clone());
+        registry.register("attempts", "Attempts at providers, by kind of outcome", metrics.attempts.clone());
+        registry.register("late_outcomes", "Attempts that ended after the answer", metrics.late_outcomes.clone());
+        registry.register("in_flight", "Hooks being worked on", metrics.in_flight.clone());
+        registry.register("shed", "Hooks turned away with 429", metrics.shed.clone());
+        registry.register("connections", "Open connections on the public listener", metrics.connections.clone());
+        registry.register("panics", "Panics caught at the edge of a request", metrics.panics.clone());
+        Self { registry, ..metrics }
+    }
+
+    /// Counts one answered hook and its time.
+    pub fn answered(&self, org: &Arc<str>, channel: &'static str, verdict: &'static str, elapsed: Duration) {
+        self.requests.get_or_create(&RequestLabels { org: Arc::clone(org), channel, verdict }).inc();
+        self.duration.observe(elapsed.as_secs_f64());
+    }
+
+    /// Everything in the OpenMetrics text format.
+    pub fn render(&self) -> String {
+        let mut text = String::with_capacity(4096);
+        // Writing into a String cannot fail; a metric that could not be encoded would end the text early.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,179 @@
+//! Okta's JSON → our `Message`. All leniency towards Okta's spellings lives here.
+//!
+//! Must not send, log or answer anything. A fault names the member and the rule and never echoes the value.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+
+use super::wire::{Body, Digits, MessageProfile, Request};
+use crate::otp::{Channel, Country, EventId, Locale, Message, OtpCode, Phone, RequestType, Text, UserId};
+
+/// Twilio's and Telesign's limit for one text; Okta's templates are far shorter.
+const MAX_TEXT_CHARS: usize = 1600;
+
+/// Every hook carries this `eventType`; anything else was meant for another hook.
+const EVENT_TYPE: &str = "com.okta.telephony.provider";
+
+/// One reason why a body cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Path of the member, such as `data.messageProfile.phoneNumber`; empty for the body as a whole.
+    pub member: String,
+    /// The rule it breaks.
+    pub rule: Cow<'static, str>,
+}
+
+/// Decodes a request. Numbers without `+` are read as numbers of `default_country`, and refused without one.
+///
+/// # Errors
+/// Every fault found; the first one only when the JSON itself cannot be read.
+pub fn decode(body: &[u8], default_country: Option<Country>) -> Result<Message, Vec<Fault>> {
+    let body: Body = serde_json::from_slice(body).map_err(|_| vec![unreadable(body)])?;
+    let data = body.data.unwrap_or_default();
+    let request = data.context.and_then(|c| c.request).unwrap_or_default();
+    let profile = data.message_profile.unwrap_or_default();
+
+    let mut faults = Faults(Vec::new());
+    if body.event_type.as_deref() != Some(EVENT_TYPE) {
+        faults.note("eventType", "must be com.okta.telephony.provider");
+    }
+    let channel = faults.keep(PROFILE_CHANNEL, channel(profile.delivery_channel.as_deref()));
+    let recipient = faults.keep(PROFILE_NUMBER, recipient(profile.phone_number.as_ref(), default_country));
+    let code = faults.keep(PROFILE_CODE, code(&profile));
+    let expires = faults.keep(PROFILE_EXPIRES, expires(profile.otp_expires.as_deref()));
+    let template = faults.keep(PROFILE_TEXT, template(profile.msg_template));
+    let (Some(channel), Some(recipient), Some(code), Some(expires), Some(template)) =
+        (channel, recipient, code, expires, template)
+    else {
+        return Err(faults.0);
+    };
+    if !faults.0.is_empty() {
+        return Err(faults.0);
+    }
+
+    Ok(Message {
+        event_id: body.event_id.as_deref().and_then(EventId::parse),
+        channel,
+        recipient,
+        template: template.filter(|t| holds(t, &code)).map(Text::new),
+        code,
+        locale: profile.locale.as_deref().and_then(Locale::parse),
+        request_type: body.request_type.as_deref().map_or(RequestType::ABSENT, RequestType::parse),
+        expires,
+        user: data.user_profile.and_then(|u| u.user_id).as_deref().and_then(UserId::parse),
+        client_ip: request.ip_address.as_deref().and_then(|ip| ip.parse::<IpAddr>().ok()),
+        preview: is_preview(&request),
+    })
+}
+
+const PROFILE_CHANNEL: &str = "data.messageProfile.deliveryChannel";
+const PROFILE_NUMBER: &str = "data.messageProfile.phoneNumber";
+const PROFILE_CODE: &str = "data.messageProfile.otpCode";
+const PROFILE_EXPIRES: &str = "data.messageProfile.otpExpires";
+const PROFILE_TEXT: &str = "data.messageProfile.msgTemplate";
+
+struct Faults(Vec<Fault>);
+
+impl Faults {
+    fn note(&mut self, member: &str, rule: impl Into<Cow<'static, str>>) {
+        self.0.push(Fault { member: member.to_owned(), rule: rule.into() });
+    }
+
+    fn keep<T>(&mut self, member: &str, found: Result<T, Cow<'static, str>>) -> Option<T> {
+        found.map_err(|rule| self.note(member, rule)).ok()
+    }
+}
+
+const REQUIRED: Cow<'static, str> = Cow::Borrowed("is required");
+
+fn channel(word: Option<&str>) -> Result<Channel, Cow<'static, str>> {
+    let word = word.map(str::trim).filter(|w| !w.is_empty()).ok_or(REQUIRED)?;
+    // The reference says CALL, the guides VOICE CALL, the wild VOICE; never a default: a wrong guess rings a phone.
+    match word.to_ascii_lowercase().replace(['_', '-'], " ").as_str() {
+        "sms" => Ok(Channel::Sms),
+        "call" | "voice" | "voice call" | "voicecall" => Ok(Channel::Voice),
+        _ => Err("must be SMS, CALL, VOICE or VOICE CALL".into()),
+    }
+}
+
+fn recipient(number: Option<&Digits>, default_country: Option<Country>) -> Result<Phone, Cow<'static, str>> {
+    let number = number.filter(|n| !n.text.trim().is_empty()).ok_or(REQUIRED)?;
+    Phone::parse(&number.text, default_country).map_err(|fault| fault.to_string().into())
+}
+
+fn code(profile: &MessageProfile) -> Result<OtpCode, Cow<'static, str>> {
+    let digits = profile.otp_code.as_ref().filter(|c| !c.text.trim().is_empty()).ok_or(REQUIRED)?;
+    let whole = match &profile.msg_template {
+        Some(template) if digits.was_number => with_leading_zeros(&digits.text, template),
+        _ => None,
+    };
+    OtpCode::parse(whole.unwrap_or(digits.text.trim())).ok_or("must be 3 to 12 digits".into())
+}
+
+/// A code written as a JSON number has lost its leading zeros; the text still has them.
+fn with_leading_zeros<'t>(number: &str, text: &'t str) -> Option<&'t str> {
+    text.split(|c: char| !c.is_ascii_digit())
+        .find(|run| run.len() > number.len() && run.trim_start_matches('0') == number.trim_start_matches('0'))
+}
+
+fn expires(text: Option<&str>) -> Result<Option<Timestamp>, Cow<'static, str>> {
+    let Some(text) = text.map(str::trim).filter(|t| !t.is_empty()) else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| "must be an RFC 3339 date and time".into())
+}
+
+/// The text of an SMS without control characters, which no handset shows and some gateways refuse; line feeds stay.
+fn template(text: Option<String>) -> Result<Option<String>, Cow<'static, str>> {
+    let Some(mut text) = text.filter(|t| !t.trim().is_empty()) else { return Ok(None) };
+    text.retain(|c| !c.is_control() || c == '\n');
+    if text.chars().count() > MAX_TEXT_CHARS {
+        return Err("must have at most 1600 characters".into());
+    }
+    Ok(Some(text))
+}
+
+/// Whether a text shows the code, also when a template groups its digits (`123 456`).
+fn holds(text: &str, code: &OtpCode) -> bool {
+    text.contains(code.expose())
+        || text.chars().filter(char::is_ascii_digit).collect::<String>().contains(code.expose())
+}
+
+/// Okta's Preview button sends a canned body; its one mark is the path it was made by.
+fn is_preview(request: &Request) -> bool {
+    let path = request.url.as_ref().and_then(|u| u.value.as_deref());
+    path.is_some_and(|p| p.split(['?', '#']).next().unwrap_or(p).trim_end_matches('/').ends_with("/generatePreview"))
+}
+
+/// Says why a body could not be read. Reads it a second time, with the path tracked, which the good case need not pay for.
+fn unreadable(body: &[u8]) -> Fault {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let fault = match serde_path_to_error::deserialize::<_, Body>(&mut json) {
+        Ok(_) => json.end().err().map(|e| (String::new(), e)),
+        Err(e) => Some((e.path().to_string(), e.into_inner())),
+    };
+    match fault {
+        Some((path, e)) if e.is_data() => {
+            let member = if path == "." { String::new() } else { path };
+            Fault { member, rule: rule_of(&e.to_string()) }
+        }
+        Some((_, e)) => Fault {
+            member: String::new(),
+            rule: format!("must be one JSON object: unreadable at line {}, column {}", e.line(), e.column()).into(),
+        },
+        None => Fault { member: String::new(), rule: "must be one JSON object".into() },
+    }
+}
+
+/// Keeps of serde's message only what cannot quote the body: what was expected.
+fn rule_of(message: &str) -> Cow<'static, str> {
+    let message = message.rsplit_once(" at line ").map_or(message, |(m, _)| m);
+    if message.starts_with("duplicate field") {
+        return "must not appear twice".into();
+    }
+    match message.rsplit_once(", expected ") {
+        Some((_, expected)) if expected.starts_with("struct") => "must be an object".into(),
+        Some((_, expected)) => format!("must be {expected}").into(),
+        None => "has the wrong form".into(),
+    }
+}

@@ -1,0 +1,13 @@
+//! Okta's language: how it proves itself, what it asks, how it must be answered.
+//!
+//! Must not know any provider, nor how a message is delivered. Nothing outside this folder knows Okta's words.
+
+pub mod authenticate;
+mod decode;
+pub mod preview;
+mod reply;
+mod wire;
+mod wording;
+
+pub use decode::{Fault, decode};
+pub use reply::{Accepted, Blocked, Exhausted, Refused, Replies, Reply, Settings as ReplySettings, Unconfirmed};

@@ -1,0 +1,95 @@
+//! Okta's request exactly as it stands on the wire, and nothing else of it than what we use.
+//!
+//! Must not judge: every member is optional here, `decode` says what is missing. Names of people are not read at all.
+//! Source: `TelephonyInlineHookRequest` of Okta's management API.
+
+use std::fmt;
+
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+
+/// The whole body.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Body {
+    pub event_id: Option<String>,
+    pub event_type: Option<String>,
+    pub request_type: Option<String>,
+    pub data: Option<Data>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Data {
+    pub context: Option<Context>,
+    pub user_profile: Option<UserProfile>,
+    pub message_profile: Option<MessageProfile>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+pub(super) struct Context {
+    pub request: Option<Request>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Request {
+    pub url: Option<Url>,
+    pub ip_address: Option<String>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+pub(super) struct Url {
+    pub value: Option<String>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UserProfile {
+    pub user_id: Option<String>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MessageProfile {
+    pub msg_template: Option<String>,
+    pub phone_number: Option<Digits>,
+    pub otp_expires: Option<String>,
+    pub delivery_channel: Option<String>,
+    pub otp_code: Option<Digits>,
+    pub locale: Option<String>,
+}
+
+/// Digits that Okta writes as a text, and its own published example as a number.
+pub(super) struct Digits {
+    pub text: String,
+    /// Written as a JSON number: leading zeros are gone.
+    pub was_number: bool,
+}
+
+impl fmt::Debug for Digits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digits(…)")
+    }
+}
+
+impl<'de> Deserialize<'de> for Digits {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Form;
+        impl Visitor<'_> for Form {
+            type Value = Digits;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or a whole number")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Digits, E> {
+                Ok(Digits { text: text.to_owned(), was_number: false })
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Digits, E> {
+                Ok(Digits { text: number.to_string(), was_number: true })
+            }
+        }
+        deserializer.deserialize_any(Form)
+    }
+}

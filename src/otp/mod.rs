@@ -1,0 +1,11 @@
+//! The words every other module speaks: one message to deliver, the number and the code in it, and what became of it.
+//!
+//! Must not know Okta, any provider, HTTP or configuration files.
+
+mod message;
+mod outcome;
+mod phone;
+
+pub use message::{Channel, Content, EventId, Locale, Message, OtpCode, RequestType, Speech, Text, UserId};
+pub use outcome::{Accepted, Attempt, FailureKind, Next, Outcome, ProviderName, SendError, TransactionId, Verdict};
+pub use phone::{Country, Phone, PhoneFault};

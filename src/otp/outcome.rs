@@ -1,0 +1,237 @@
+//! What became of a message: of one attempt, and of all of them together.
+//!
+//! Must not know how an attempt is made or how the outcome is told to Okta.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Channel;
+
+/// The name of a configured provider: its key in the configuration, shown in routes, logs, metrics and to Okta.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProviderName(Arc<str>);
+
+impl ProviderName {
+    /// Wraps a configuration key.
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ProviderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// A provider's id of an accepted message. Vendor-chosen, and it goes to Okta and into logs, so its form is checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransactionId(Box<str>);
+
+impl TransactionId {
+    /// Parses an id: 1 to 128 printable ASCII characters. `None` otherwise.
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        fits.then(|| Self(text.into()))
+    }
+
+    /// The id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The provider took the message: a documented success status and an id in the body. Not yet delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The provider's id.
+    pub transaction_id: TransactionId,
+}
+
+/// How an attempt failed. Decides what follows; nothing else does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FailureKind {
+    /// Our credentials, balance, permission or sender. A person must act.
+    Account,
+    /// The provider's fraud guard or a legal block. Never laundered through the next provider.
+    Blocked,
+    /// The recipient cannot or must not get it: invalid number, landline for a text, opt-out. Every provider would agree.
+    Recipient,
+    /// This provider refuses this content, sender or country for a reason of configuration.
+    Rejected,
+    /// Too many requests: nothing was accepted, try again later.
+    Throttled,
+    /// Certain that nothing was accepted.
+    Unavailable,
+    /// Bytes were written and no readable answer came: it may have been accepted.
+    Unconfirmed,
+}
+
+/// What a failed attempt allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Go on to the next provider at once.
+    Provider,
+    /// The first send may have worked: the org's `after_unconfirmed` decides.
+    ByPolicy,
+    /// No further send.
+    Stop,
+}
+
+impl FailureKind {
+    /// Every kind, in alphabetical order.
+    pub const ALL: [Self; 7] = [
+        Self::Account,
+        Self::Blocked,
+        Self::Recipient,
+        Self::Rejected,
+        Self::Throttled,
+        Self::Unavailable,
+        Self::Unconfirmed,
+    ];
+
+    /// The word used in logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Blocked => "blocked",
+            Self::Recipient => "recipient",
+            Self::Rejected => "rejected",
+            Self::Throttled => "throttled",
+            Self::Unavailable => "unavailable",
+            Self::Unconfirmed => "unconfirmed",
+        }
+    }
+
+    /// Reads the word back, for settings.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
+    /// What may follow this failure.
+    pub const fn next(self) -> Next {
+        match self {
+            Self::Account | Self::Rejected | Self::Throttled | Self::Unavailable => Next::Provider,
+            Self::Unconfirmed => Next::ByPolicy,
+            Self::Blocked | Self::Recipient => Next::Stop,
+        }
+    }
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One attempt did not end in acceptance.
+///
+/// `code` is the vendor's error code or our word for what happened on the wire (`connect`, `timeout`); never a
+/// vendor's message, which may quote the number or the text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}: {code}")]
+pub struct SendError {
+    /// What kind of failure it was.
+    pub kind: FailureKind,
+    /// Its cause in one word.
+    pub code: String,
+    /// How long the provider asked us to wait.
+    pub retry_after: Option<Duration>,
+}
+
+impl SendError {
+    /// A failure with its cause in one word.
+    pub fn new(kind: FailureKind, code: impl Into<String>) -> Self {
+        Self { kind, code: code.into(), retry_after: None }
+    }
+}
+
+/// One send to one provider, as the outcome remembers it.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Who was asked.
+    pub provider: ProviderName,
+    /// What came of it while we were waiting.
+    pub result: Result<Accepted, SendError>,
+    /// How long we waited for it.
+    pub elapsed: Duration,
+}
+
+/// The final class of a hook's attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Verdict {
+    /// A provider took the message.
+    Accepted,
+    /// A provider's fraud guard or our own refused it with confidence.
+    Blocked,
+    /// Every provider failed for certain; nothing was sent.
+    Exhausted,
+    /// Something a person may hit: invalid number, opt-out.
+    Refused,
+    /// A message may be under way; nobody confirmed it.
+    Unconfirmed,
+}
+
+impl Verdict {
+    /// The word used in logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Blocked => "blocked",
+            Self::Exhausted => "exhausted",
+            Self::Refused => "refused",
+            Self::Unconfirmed => "unconfirmed",
+        }
+    }
+}
+
+/// What became of a message, as far as is known when Okta must be answered. Data, not an error.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// How the message travelled.
+    pub channel: Channel,
+    /// The final class.
+    pub verdict: Verdict,
+    /// The attempts in the order they were started.
+    pub attempts: Vec<Attempt>,
+    /// The name of the route that was taken.
+    pub route: Arc<str>,
+}
+
+impl Outcome {
+    /// Draws the verdict from the attempts: an acceptance outweighs a doubt, a doubt a refusal, a refusal a failure.
+    pub fn of(channel: Channel, route: Arc<str>, attempts: Vec<Attempt>) -> Self {
+        let kinds = || attempts.iter().filter_map(|a| a.result.as_ref().err().map(|e| e.kind));
+        let verdict = if attempts.iter().any(|a| a.result.is_ok()) {
+            Verdict::Accepted
+        } else if kinds().any(|k| k == FailureKind::Unconfirmed) {
+            Verdict::Unconfirmed
+        } else if kinds().any(|k| k == FailureKind::Blocked) {
+            Verdict::Blocked
+        } else if kinds().any(|k| k == FailureKind::Recipient) {
+            Verdict::Refused
+        } else {
+            Verdict::Exhausted
+        };
+        Self { channel, verdict, attempts, route }
+    }
+
+    /// The attempt that decided the verdict: the accepted one, else the last one that explains it.
+    pub fn decisive(&self) -> Option<&Attempt> {
+        let explains = |a: &&Attempt| match (&a.result, self.verdict) {
+            (Ok(_), Verdict::Accepted) => true,
+            (Ok(_), _) | (Err(_), Verdict::Accepted) => false,
+            (Err(e), Verdict::Blocked) => e.kind == FailureKind::Blocked,
+            (Err(e), Verdict::Refused) => e.kind == FailureKind::Recipient,
+            (Err(e), Verdict::Unconfirmed) => e.kind == FailureKind::Unconfirmed,
+            (Err(_), Verdict::Exhausted) => true,
+        };
+        self.attempts.iter().rev().find(explains)
+    }
+}

@@ -1,0 +1,299 @@
+//! The one HTTP client: how providers are called, and what a failure on the wire proves.
+//!
+//! Must not know any vendor. Never follows a redirect, never repeats a request whose bytes were written, never reads
+//! more than 64 KiB of an answer, never logs a URL.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http_body::{Body, Frame, SizeHint};
+use serde::Deserialize;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::otp::{FailureKind, SendError};
+use crate::settings::{Findings, duration};
+
+/// Answers of the vendors' documented calls stay below 4 KiB; more is a fault or an attack.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// A `Retry-After` beyond this says nothing about now.
+const MAX_RETRY_AFTER_SECS: u64 = 3600;
+
+/// `[outbound]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Longest wait for DNS, TCP and TLS of a new connection.
+    #[serde(deserialize_with = "duration")]
+    pub connect_timeout: Duration,
+    /// PEM file with further certificate authorities, beside the system's.
+    pub ca_file: Option<std::path::PathBuf>,
+    /// Proxy for every call, such as `http://proxy:3128`. `HTTPS_PROXY` of the environment is ignored.
+    pub proxy: Option<Url>,
+    /// How long opening connections may delay the start.
+    #[serde(deserialize_with = "duration")]
+    pub warm_up_timeout: Duration,
+    /// How often an idle connection is used so that it stays open; zero: never.
+    #[serde(deserialize_with = "duration")]
+    pub keep_warm: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_millis(400),
+            ca_file: None,
+            proxy: None,
+            warm_up_timeout: Duration::from_secs(1),
+            keep_warm: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Settings {
+    /// Checks the rules; `at` is the key path of this table.
+    pub fn check(&self, at: &str, findings: &mut Findings) {
+        let second = Duration::from_secs(1);
+        findings.within(format!("{at}.connect_timeout"), self.connect_timeout, Duration::from_millis(50), 2 * second);
+        findings.within(format!("{at}.warm_up_timeout"), self.warm_up_timeout, Duration::ZERO, 30 * second);
+        if !self.keep_warm.is_zero() {
+            findings.within(format!("{at}.keep_warm"), self.keep_warm, 5 * second, 600 * second);
+        }
+    }
+}
+
+/// The client could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupFault {
+    /// `outbound.ca_file` is unreadable or holds no certificate.
+    #[error("outbound.ca_file: {0}")]
+    CaFile(String),
+    /// No certificate authorities, or a proxy that cannot be used.
+    #[error("the HTTPS client cannot be set up: {0} (is the ca-certificates package installed?)")]
+    Client(String),
+}
+
+/// The shared client. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Outbound {
+    client: reqwest::Client,
+    origins: Arc<Mutex<Vec<Url>>>,
+    warm_up_timeout: Duration,
+    keep_warm: Duration,
+}
+
+/// One call to a vendor: built without being sent, so that `preview` can show it.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Where to.
+    pub url: Url,
+    /// Headers; those that carry a credential are marked sensitive.
+    pub headers: HeaderMap,
+    /// The exact bytes.
+    pub body: Bytes,
+}
+
+impl Request {
+    /// A `POST` with an `Authorization` that `Debug` does not show. `authorization` is cloned, not rebuilt, for every call.
+    pub fn post(url: Url, authorization: &HeaderValue, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        let mut headers = HeaderMap::with_capacity(3);
+        headers.insert(http::header::AUTHORIZATION, authorization.clone());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
+        Self { url, headers, body: body.into() }
+    }
+}
+
+/// A readable answer: any status, at most 64 KiB.
+#[derive(Clone)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// The body as it came. May echo the code and the number: for parsing only.
+    pub body: Bytes,
+    /// `Retry-After` in seconds form.
+    pub retry_after: Option<Duration>,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Answer({}, {} bytes)", self.status, self.body.len())
+    }
+}
+
+impl Outbound {
+    /// Sets the client up: system certificate authorities, no redirects, no proxy but the configured one.
+    ///
+    /// # Errors
+    /// When there are no certificate authorities to trust, or the configured ones cannot be read.
+    pub fn new(settings: &Settings) -> Result<Self, SetupFault> {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("okta-telephony-hook/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(settings.connect_timeout)
+            // Above `keep_warm`, below the minute after which load balancers commonly drop idle connections.
+            .pool_idle_timeout(Duration::from_secs(55))
+            .no_proxy();
+        if let Some(path) = &settings.ca_file {
+            let pem = std::fs::read(path).map_err(|e| SetupFault::CaFile(e.kind().to_string()))?;
+            let found = reqwest::Certificate::from_pem_bundle(&pem)
+                .ok()
+                .filter(|c| !c.is_empty())
+                .ok_or_else(|| SetupFault::CaFile("holds no PEM certificate".to_owned()))?;
+            builder = builder.tls_certs_merge(found);
+        }
+        if let Some(proxy) = &settings.proxy {
+            let proxy =
+                reqwest::Proxy::all(proxy.clone()).map_err(|e| SetupFault::Client(e.without_url().to_string()))?;
+            builder = builder.proxy(proxy);
+        }
+        let client = builder.build().map_err(|e| SetupFault::Client(root_cause(&e)))?;
+        Ok(Self {
+            client,
+            origins: Arc::default(),
+            warm_up_timeout: settings.warm_up_timeout,
+            keep_warm: settings.keep_warm,
+        })
+    }
+
+    /// Sends a request and reads its answer. No time-out of its own beyond connecting: the caller decides how long to wait.
+    ///
+    /// # Errors
+    /// `Unavailable` when no byte of the request can have reached the vendor, `Unconfirmed` when one may have.
+    pub async fn send(&self, request: Request) -> Result<Answer, SendError> {
+        let written = Arc::new(AtomicBool::new(false));
+        let mut call = reqwest::Request::new(reqwest::Method::POST, request.url);
+        *call.headers_mut() = request.headers;
+        *call.body_mut() = Some(reqwest::Body::wrap(Watched { bytes: request.body, written: Arc::clone(&written) }));
+        let outcome = match self.client.execute(call).await {
+            Ok(response) => read(response).await,
+            Err(e) => Err(e),
+        };
+        outcome.map_err(|e| {
+            if written.load(Ordering::Acquire) {
+                SendError::new(FailureKind::Unconfirmed, "connection_lost")
+            } else {
+                SendError::new(FailureKind::Unavailable, connect_fault(&e))
+            }
+        })?
+    }
+
+    /// Remembers a vendor's address, to open a connection there before the first hook and keep it open.
+    ///
+    /// Only HTTPS ones: without a TLS handshake there is nothing worth saving.
+    pub fn keep_open(&self, base_url: &Url) {
+        let mut origin = base_url.clone();
+        origin.set_path("/");
+        let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
+        if origin.scheme() == "https" && !origins.contains(&origin) {
+            origins.push(origin);
+        }
+    }
+
+    /// Opens a connection to every remembered address, for as long as `warm_up_timeout`. Failures are left to the hooks to find.
+    pub async fn warm_up(&self) {
+        let origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let touches: Vec<_> =
+            origins.into_iter().map(|origin| tokio::spawn(touch(self.client.clone(), origin))).collect();
+        let all = async {
+            for touch in touches {
+                let _ = touch.await;
+            }
+        };
+        let _ = tokio::time::timeout(self.warm_up_timeout, all).await;
+    }
+
+    /// Uses every remembered connection from time to time until `stop`.
+    pub async fn stay_warm(self, stop: CancellationToken) {
+        if self.keep_warm.is_zero() {
+            return;
+        }
+        let mut ticks = interval(self.keep_warm);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.tick().await;
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            self.warm_up().await;
+        }
+    }
+}
+
+/// `HEAD /` without credentials: opens a connection, or proves that an idle one still lives.
+async fn touch(client: reqwest::Client, origin: Url) {
+    let _ = client.head(origin).timeout(Duration::from_secs(5)).send().await;
+}
+
+/// Reads the body up to the limit. The inner error: an answer came, but not one that can be read.
+async fn read(mut response: reqwest::Response) -> Result<Result<Answer, SendError>, reqwest::Error> {
+    let status = response.status().as_u16();
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(retry_after);
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            return Ok(Err(SendError::new(FailureKind::Unconfirmed, "answer_too_large")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Ok(Answer { status, body: body.freeze(), retry_after }))
+}
+
+fn retry_after(value: &HeaderValue) -> Option<Duration> {
+    let seconds: u64 = value.to_str().ok()?.trim().parse().ok()?;
+    (seconds <= MAX_RETRY_AFTER_SECS).then(|| Duration::from_secs(seconds))
+}
+
+/// Why no connection came about, in one word. TLS is told apart: a certificate that does not fit is a security matter.
+fn connect_fault(error: &reqwest::Error) -> &'static str {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(e) = cause {
+        let inner = e.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if e.is::<rustls::Error>() || inner.is_some_and(|i| i.is::<rustls::Error>()) {
+            return "tls";
+        }
+        cause = e.source();
+    }
+    if error.is_timeout() { "connect_timeout" } else { "connect" }
+}
+
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
+
+/// A body that notes when it is taken to be written.
+///
+/// That note is the evidence `Unavailable` rests on: hyper asks for the body before it flushes the head, so a body
+/// that was never asked for was never sent, whatever error came.
+struct Watched {
+    bytes: Bytes,
+    written: Arc<AtomicBool>,
+}
+
+impl Body for Watched {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.written.store(true, Ordering::Release);
+        let bytes = std::mem::take(&mut self.bytes);
+        Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.len() as u64)
+    }
+}

@@ -1,0 +1,64 @@
+//! What the settings of every vendor's account share: its address, and senders by country.
+//!
+//! Must not know any vendor.
+
+use std::collections::BTreeMap;
+
+use url::Url;
+
+use crate::otp::{Country, Message};
+use crate::settings::{Findings, is_loopback};
+
+/// The configured address, else the vendor's; `at` is the key path of the setting.
+pub(super) fn base_url(configured: Option<&Url>, default: &str, at: &str, findings: &mut Findings) -> Option<Url> {
+    let url = configured.cloned().or_else(|| default.parse().ok())?;
+    if !matches!(url.scheme(), "https" | "http") || url.query().is_some() || url.fragment().is_some() {
+        findings.fault(at, "must be an http or https address without query");
+        return None;
+    }
+    if url.scheme() == "http" && !is_loopback(&url) {
+        findings.warn(at, "is not https: codes and credentials travel in clear");
+    }
+    Some(url)
+}
+
+/// Appends a path to a base address, whether that ends in a slash or not. `path` begins with one.
+pub(super) fn join(base_url: &Url, path: &str) -> Url {
+    let mut url = base_url.clone();
+    url.set_path(&format!("{}{path}", base_url.path().trim_end_matches('/')));
+    url
+}
+
+/// A sender by the recipient's country, else the general one.
+#[derive(Debug, Clone)]
+pub(super) struct Senders<T> {
+    /// For every other country.
+    pub general: Option<T>,
+    /// For the countries named.
+    pub by_country: BTreeMap<Country, T>,
+}
+
+impl<T> Senders<T> {
+    /// The sender for a message, if there is one for its country.
+    pub(super) fn of(&self, message: &Message) -> Option<&T> {
+        message.recipient.country().and_then(|c| self.by_country.get(&c)).or(self.general.as_ref())
+    }
+}
+
+/// Reads the keys of a table by country. Environment variables arrive in lower case; `Country` folds them.
+pub(super) fn by_country<'s>(
+    table: &'s BTreeMap<String, String>,
+    at: &str,
+    findings: &mut Findings,
+) -> BTreeMap<Country, &'s str> {
+    let mut found = BTreeMap::new();
+    for (key, sender) in table {
+        let at = format!("{at}.by_country.{key}");
+        match Country::parse(key) {
+            Some(_) if sender.trim().is_empty() => findings.fault(at, "must not be empty"),
+            Some(country) => drop(found.insert(country, sender.trim())),
+            None => findings.fault(at, "must be keyed by a two-letter country code such as GB"),
+        }
+    }
+    found
+}

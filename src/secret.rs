@@ -1,0 +1,295 @@
+//! Secrets: how they are written in a configuration, read from where they are kept, compared and hashed with.
+//!
+//! Must not know what any of them is for. A secret has no `Display`, no `Serialize`, a masked `Debug`, and is wiped
+//! when dropped.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use aws_lc_rs::{digest, hmac, rand};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::otp::Phone;
+
+/// A secret text: never empty, white space trimmed.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Wraps a secret; `None` when nothing is left of it after trimming.
+    pub fn new(text: &str) -> Option<Self> {
+        let text = text.trim();
+        (!text.is_empty()).then(|| Self(Zeroizing::new(text.to_owned())))
+    }
+
+    /// 32 random bytes as 64 hexadecimal digits.
+    ///
+    /// # Errors
+    /// When the operating system gives no random bytes.
+    pub fn generate() -> Result<Self, RandomFault> {
+        let mut bytes = Zeroizing::new([0_u8; 32]);
+        rand::fill(bytes.as_mut()).map_err(|_| RandomFault)?;
+        Ok(Self(Zeroizing::new(hex(bytes.as_ref()))))
+    }
+
+    /// The secret. Only for what is handed to the party that knows it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// The operating system gave no random bytes.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the operating system gave no random bytes")]
+pub struct RandomFault;
+
+/// Draws the first random bytes of this process.
+///
+/// They cost aws-lc about 30 ms once (measured in `shared/bench`, `rust/cold`); drawn here, no hook pays for them.
+///
+/// # Errors
+/// When the operating system gives none.
+pub fn warm_random() -> Result<(), RandomFault> {
+    rand::fill(&mut [0_u8; 8]).map_err(|_| RandomFault)
+}
+
+/// Where a secret stands, as typed in the configuration: the text itself, `{ env = "NAME" }` or `{ file = "/path" }`.
+#[derive(Clone)]
+pub enum SecretRef {
+    /// The text itself.
+    Plain(Zeroizing<String>),
+    /// An environment variable.
+    Env(String),
+    /// A file, as Docker and Kubernetes mount secrets.
+    File(PathBuf),
+}
+
+impl SecretRef {
+    /// Reads the secret from where it stands.
+    ///
+    /// # Errors
+    /// A rule in words, which names the variable or file and never its content.
+    pub fn resolve(&self, environment: &Environment) -> Result<Secret, String> {
+        let (text, place) = match self {
+            Self::Plain(text) => (text.clone(), "it".to_owned()),
+            Self::Env(name) => {
+                let place = format!("environment variable {name}");
+                (environment.get(name).ok_or(format!("{place} is not set"))?, place)
+            }
+            Self::File(path) => {
+                let place = format!("file {}", path.display());
+                let text =
+                    std::fs::read_to_string(path).map_err(|e| format!("{place} cannot be read: {}", e.kind()))?;
+                (Zeroizing::new(text), place)
+            }
+        };
+        Secret::new(&text).ok_or(format!("{place} is empty"))
+    }
+}
+
+impl fmt::Debug for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(_) => f.write_str("Plain(…)"),
+            Self::Env(name) => write!(f, "Env({name})"),
+            Self::File(path) => write!(f, "File({})", path.display()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Form;
+        const RULE: &str = "must be a text, { env = \"NAME\" } or { file = \"/path\" }";
+        impl<'de> Visitor<'de> for Form {
+            type Value = SecretRef;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text, { env = \"NAME\" } or { file = \"/path\" }")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<SecretRef, E> {
+                Ok(SecretRef::Plain(Zeroizing::new(text.to_owned())))
+            }
+
+            // serde's own messages for these would quote the value.
+            fn visit_i64<E: de::Error>(self, _: i64) -> Result<SecretRef, E> {
+                Err(E::custom(RULE))
+            }
+            fn visit_u64<E: de::Error>(self, _: u64) -> Result<SecretRef, E> {
+                Err(E::custom(RULE))
+            }
+            fn visit_f64<E: de::Error>(self, _: f64) -> Result<SecretRef, E> {
+                Err(E::custom(RULE))
+            }
+            fn visit_bool<E: de::Error>(self, _: bool) -> Result<SecretRef, E> {
+                Err(E::custom(RULE))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretRef, A::Error> {
+                let entry = map.next_entry::<String, String>()?;
+                let more = map.next_key::<String>()?.is_some();
+                match entry {
+                    Some((key, name)) if key == "env" && !more => Ok(SecretRef::Env(name)),
+                    Some((key, path)) if key == "file" && !more => Ok(SecretRef::File(path.into())),
+                    _ => Err(de::Error::custom(RULE)),
+                }
+            }
+        }
+        deserializer.deserialize_any(Form)
+    }
+}
+
+/// The environment a configuration is read in: the process's own variables over those of a `.env` file.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<String, Zeroizing<String>>);
+
+impl Environment {
+    /// Collects variables; later ones win.
+    pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self(variables.into_iter().map(|(name, text)| (name, Zeroizing::new(text))).collect())
+    }
+
+    /// One variable.
+    pub fn get(&self, name: &str) -> Option<Zeroizing<String>> {
+        self.0.get(name).cloned()
+    }
+
+    /// All variables, for the configuration reader.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, text)| (name.as_str(), text.as_str()))
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Environment({} variables)", self.0.len())
+    }
+}
+
+/// SHA-256 of a credential. Two of them compare in constant time whatever the lengths of what they stand for.
+#[derive(Clone)]
+pub struct CredentialDigest([u8; 32]);
+
+impl CredentialDigest {
+    /// Digests a credential.
+    pub fn of(credential: &[u8]) -> Self {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest::digest(&digest::SHA256, credential).as_ref());
+        Self(bytes)
+    }
+
+    /// Whether both stand for the same credential, in constant time.
+    pub fn matches(&self, other: &Self) -> subtle::Choice {
+        self.0.ct_eq(&other.0)
+    }
+}
+
+impl fmt::Debug for CredentialDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CredentialDigest(…)")
+    }
+}
+
+/// Makes keyed hashes of personal data, so that log lines about one number can be put together without showing it.
+///
+/// HMAC-SHA-256 cut to 96 bits: a plain hash of a phone number is reversed by trying all of them.
+#[derive(Clone)]
+pub struct Pseudonyms {
+    key: hmac::Key,
+    /// Two hexadecimal digits that tell which key made a hash.
+    key_id: String,
+}
+
+impl Pseudonyms {
+    /// Hashes with a configured key, or with one that lasts as long as this process.
+    ///
+    /// # Errors
+    /// When there is no key and the operating system gives no random bytes.
+    pub fn new(key: Option<&Secret>) -> Result<Self, RandomFault> {
+        let generated;
+        let key = match key {
+            Some(key) => key,
+            None => {
+                generated = Secret::generate()?;
+                &generated
+            }
+        };
+        let id = digest::digest(&digest::SHA256, key.expose().as_bytes());
+        Ok(Self { key: hmac::Key::new(hmac::HMAC_SHA256, key.expose().as_bytes()), key_id: hex(&id.as_ref()[..1]) })
+    }
+
+    /// The pseudonym of a number, such as `k3f:9b0c…` (24 hexadecimal digits).
+    pub fn of(&self, phone: &Phone) -> String {
+        let tag = hmac::sign(&self.key, phone.expose().as_bytes());
+        format!("k{}:{}", self.key_id, hex(&tag.as_ref()[..12]))
+    }
+}
+
+impl fmt::Debug for Pseudonyms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pseudonyms(k{})", self.key_id)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)] as char, DIGITS[usize::from(b & 15)] as char]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_trimmed_and_masked() {
+        let secret = Secret::new("  hunter2\n").expect("not empty");
+        assert_eq!(secret.expose(), "hunter2");
+        assert_eq!(format!("{secret:?}"), "Secret(…)");
+        assert!(Secret::new(" \t\n").is_none());
+    }
+
+    #[test]
+    fn a_missing_or_empty_source_says_which() {
+        let environment = Environment::new([("EMPTY".to_owned(), " ".to_owned()), ("FULL".to_owned(), "x".to_owned())]);
+        let resolve = |r: SecretRef| r.resolve(&environment).map(|s| s.expose().to_owned());
+        assert_eq!(resolve(SecretRef::Env("FULL".into())), Ok("x".into()));
+        assert_eq!(resolve(SecretRef::Env("EMPTY".into())), Err("environment variable EMPTY is empty".into()));
+        assert_eq!(resolve(SecretRef::Env("NONE".into())), Err("environment variable NONE is not set".into()));
+        assert_eq!(
+            resolve(SecretRef::File("/nonexistent/x".into())),
+            Err("file /nonexistent/x cannot be read: entity not found".into())
+        );
+        assert_eq!(resolve(SecretRef::Plain(Zeroizing::new("  ".into()))), Err("it is empty".into()));
+    }
+
+    #[test]
+    fn digests_match_only_the_same_credential() {
+        let digest = CredentialDigest::of(b"Basic abc");
+        assert!(bool::from(digest.matches(&CredentialDigest::of(b"Basic abc"))));
+        assert!(!bool::from(digest.matches(&CredentialDigest::of(b"Basic abd"))));
+        assert!(!bool::from(digest.matches(&CredentialDigest::of(b""))));
+    }
+
+    #[test]
+    fn pseudonyms_depend_on_key_and_number_and_show_neither() {
+        let phone = |n| Phone::parse(n, None).expect("valid");
+        let one = Pseudonyms::new(Secret::new("key one").as_ref()).expect("random");
+        let two = Pseudonyms::new(Secret::new("key two").as_ref()).expect("random");
+        let a = one.of(&phone("+15005550006"));
+        assert_eq!(a, one.of(&phone("+15005550006")));
+        assert_ne!(a, one.of(&phone("+15005550007")));
+        assert_ne!(a, two.of(&phone("+15005550006")));
+        assert_eq!(a.len(), "kxx:".len() + 24);
+        assert!(!a.contains("5550006"));
+    }
+}

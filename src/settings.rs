@@ -1,0 +1,191 @@
+//! What every module's `Settings` share: faults that name their key, durations, lists, names in a fixed set.
+//!
+//! Must not know any particular setting.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use url::{Host, Url};
+
+use crate::otp::Locale;
+
+/// What is wrong or doubtful in a configuration, all of it at once.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// What stops the start.
+    pub faults: Vec<Finding>,
+    /// What a careful reader would ask about.
+    pub warnings: Vec<Finding>,
+}
+
+/// One finding: the key path and the rule it breaks. Never the value.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Finding {
+    /// Dotted path, such as `orgs.main.budget`.
+    pub key: String,
+    /// The rule, or what is missing.
+    pub rule: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.rule)
+    }
+}
+
+impl Findings {
+    /// Notes what stops the start.
+    pub fn fault(&mut self, key: impl Into<String>, rule: impl Into<String>) {
+        self.faults.push(Finding { key: key.into(), rule: rule.into() });
+    }
+
+    /// Notes what is doubtful.
+    pub fn warn(&mut self, key: impl Into<String>, rule: impl Into<String>) {
+        self.warnings.push(Finding { key: key.into(), rule: rule.into() });
+    }
+
+    /// Notes a fault unless `value` lies in the range.
+    pub fn within(&mut self, key: impl Into<String>, value: Duration, least: Duration, most: Duration) {
+        if value < least || value > most {
+            self.fault(key, format!("must be between {} and {}", show(least), show(most)));
+        }
+    }
+}
+
+/// Writes a duration as settings do: `2600ms`, `15s`.
+pub fn show(duration: Duration) -> String {
+    if duration.subsec_nanos() == 0 {
+        format!("{}s", duration.as_secs())
+    } else {
+        format!("{}ms", duration.as_millis())
+    }
+}
+
+/// Reads a duration with a unit: `"1200ms"`, `"15s"`, `"2m"`.
+///
+/// # Errors
+/// When the text is no duration with a unit.
+pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    const RULE: &str = "must be a duration with a unit, such as \"1200ms\" or \"15s\"";
+    struct Form;
+    impl Visitor<'_> for Form {
+        type Value = Duration;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a duration with a unit, such as \"1200ms\" or \"15s\"")
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
+            jiff::fmt::friendly::SpanParser::new().parse_unsigned_duration(text.trim()).map_err(|_| E::custom(RULE))
+        }
+    }
+    deserializer.deserialize_any(Form)
+}
+
+/// A list: a TOML array, or one text with commas, as an environment variable has to write it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct List(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for List {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Form;
+        impl<'de> Visitor<'de> for Form {
+            type Value = List;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of texts, or one text with commas")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<List, E> {
+                Ok(List(text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned).collect()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<List, A::Error> {
+                let mut list = Vec::new();
+                while let Some(item) = seq.next_element::<String>()? {
+                    list.push(item);
+                }
+                Ok(List(list))
+            }
+        }
+        deserializer.deserialize_any(Form)
+    }
+}
+
+/// A text for every language, or one by locale: looked up as `fr-CA`, then `fr`, then `default`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Localized(BTreeMap<String, String>);
+
+impl Localized {
+    /// The text for a language.
+    pub fn of(&self, locale: &Locale) -> Option<&str> {
+        let found =
+            self.0.get(locale.as_str()).or_else(|| self.0.get(locale.language())).or_else(|| self.0.get("default"));
+        found.map(String::as_str)
+    }
+
+    /// Every key with its text.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, text)| (key.as_str(), text.as_str()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Localized {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Form;
+        impl<'de> Visitor<'de> for Form {
+            type Value = Localized;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text, or a table of texts by locale")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Localized, E> {
+                Ok(Localized(BTreeMap::from([("default".to_owned(), text.to_owned())])))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Localized, A::Error> {
+                let mut table = BTreeMap::new();
+                while let Some((key, text)) = map.next_entry::<String, String>()? {
+                    let locale =
+                        if key == "default" { Some(key) } else { Locale::parse(&key).map(|l| l.as_str().to_owned()) };
+                    let locale = locale
+                        .ok_or_else(|| de::Error::custom("must be keyed by locales such as fr or fr-CA, or default"))?;
+                    table.insert(locale, text);
+                }
+                Ok(Localized(table))
+            }
+        }
+        deserializer.deserialize_any(Form)
+    }
+}
+
+/// Whether an address stays on this machine.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_need_a_unit() {
+        let read = |text: &str| duration(de::value::StrDeserializer::<de::value::Error>::new(text)).ok();
+        assert_eq!(read("1200ms"), Some(Duration::from_millis(1200)));
+        assert_eq!(read(" 2s "), Some(Duration::from_secs(2)));
+        assert_eq!(read("2m"), Some(Duration::from_secs(120)));
+        assert_eq!(read("1200"), None);
+        assert_eq!(read("-1s"), None);
+        assert_eq!(read("soon"), None);
+        assert_eq!(show(Duration::from_millis(2600)), "2600ms");
+        assert_eq!(show(Duration::from_secs(15)), "15s");
+    }
+}
