@@ -62,6 +62,14 @@ pub fn warm_random() -> Result<(), RandomFault> {
     rand::fill(&mut [0_u8; 8]).map_err(|_| RandomFault)
 }
 
+/// A random number below `bound`, for drawing lots. Zero when there are no random bytes: a lot need not be fair then.
+pub fn random_below(bound: u32) -> u32 {
+    let mut bytes = [0; 8];
+    let _ = rand::fill(&mut bytes);
+    // 64 random bits over at most 32 bits of range: the bias is below 2^-32.
+    u32::try_from(u64::from_le_bytes(bytes) % u64::from(bound.max(1))).unwrap_or_default()
+}
+
 /// Where a secret stands, as typed in the configuration: the text itself, `{ env = "NAME" }` or `{ file = "/path" }`.
 #[derive(Clone)]
 pub enum SecretRef {

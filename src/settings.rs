@@ -84,6 +84,14 @@ pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, 
     deserializer.deserialize_any(Form)
 }
 
+/// Reads a duration that may be left out.
+///
+/// # Errors
+/// As `duration`.
+pub fn optional_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    duration(deserializer).map(Some)
+}
+
 /// A list: a TOML array, or one text with commas, as an environment variable has to write it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct List(pub Vec<String>);

@@ -204,8 +204,11 @@ mod tests {
         map
     }
 
+    /// Headers, whether they admit, and why.
+    type Case<'a> = (&'a [(&'a str, &'a str)], bool, &'a str);
+
     #[track_caller]
-    fn check(auth: &Authenticate, cases: &[(&[(&str, &str)], bool, &str)]) {
+    fn check(auth: &Authenticate, cases: &[Case<'_>]) {
         for (pairs, admitted, why) in cases {
             assert_eq!(auth.check(&headers(pairs)).is_ok(), *admitted, "{why}");
         }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decode::Fault;
 use super::wording::{Notice, wording};
-use crate::otp::{Attempt, Locale, Outcome, Verdict};
+use crate::otp::{Attempt, Channel, Locale, Outcome, Verdict};
 
 /// An HTTP answer, ready to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,8 +154,19 @@ impl Replies {
     }
 
     /// The reply when something of ours broke before anything was sent.
-    pub fn broken(locale: Option<&Locale>) -> Reply {
-        error(200, wording(Notice::NotSent, locale), &[], None)
+    pub fn broken() -> Reply {
+        error(200, wording(Notice::NotSent, None), &[], None)
+    }
+
+    /// The reply when something of ours broke after a send was begun.
+    pub fn doubtful(&self) -> Reply {
+        let outcome = Outcome {
+            channel: Channel::Sms,
+            verdict: Verdict::Unconfirmed,
+            attempts: Vec::new(),
+            route: "unknown".into(),
+        };
+        self.reply(&outcome, None, Duration::ZERO)
     }
 
     fn say(&self, verdict: Verdict) -> Say {

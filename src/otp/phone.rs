@@ -116,6 +116,11 @@ impl Country {
             .then(|| Self([a.to_ascii_uppercase(), b.to_ascii_uppercase()]))
     }
 
+    /// Whether numbers of this country are known.
+    pub fn is_assigned(&self) -> bool {
+        phonelib::country_by_code(self.as_str()).is_some()
+    }
+
     /// The two letters.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or("??")

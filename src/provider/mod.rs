@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
@@ -70,10 +71,43 @@ pub enum Config {
     Sandbox(sandbox::Config),
 }
 
+impl Config {
+    /// The word after `kind =` in the configuration.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Twilio(_) => "twilio",
+            Self::Sandbox(_) => "sandbox",
+        }
+    }
+}
+
 /// Every `kind`, for error messages.
 pub const KINDS: [&str; 2] = ["twilio", "sandbox"];
 
+/// The table of one provider in the configuration, waiting for someone who knows what it may hold.
+pub trait Read {
+    /// Reads it; what does not fit is noted and left at its default.
+    fn read<T: DeserializeOwned + Default>(self) -> T;
+}
+
 impl Settings {
+    /// Reads the table of a provider of this kind; `None` when there is no such kind.
+    pub fn read(kind: &str, table: impl Read) -> Option<Self> {
+        match kind {
+            "twilio" => Some(Self::Twilio(Box::new(table.read()))),
+            "sandbox" => Some(Self::Sandbox(table.read())),
+            _ => None,
+        }
+    }
+
+    /// Whether a provider with these settings can deliver over this channel.
+    pub fn supports(&self, channel: Channel) -> bool {
+        match self {
+            Self::Twilio(settings) => settings.supports(channel),
+            Self::Sandbox(_) => true,
+        }
+    }
+
     /// Reads the secrets and checks the rules; `at` is the key path of this table.
     pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Config> {
         match self {

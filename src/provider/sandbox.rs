@@ -60,6 +60,16 @@ impl Script {
         ("0011", Self::Slow),
     ];
 
+    /// What happens, for people.
+    pub fn describe(self) -> String {
+        match self {
+            Self::Accept => "accepted".to_owned(),
+            Self::Slow => "accepted after 1.5 s".to_owned(),
+            Self::Hang => "never answers: Okta hears PENDING at the deadline".to_owned(),
+            Self::Fail(kind) => format!("fails: {kind}"),
+        }
+    }
+
     fn parse(word: &str) -> Option<Self> {
         match word {
             "accepted" => Some(Self::Accept),

@@ -75,6 +75,14 @@ impl Settings {
         })
     }
 
+    /// Whether this channel is configured.
+    pub fn supports(&self, channel: Channel) -> bool {
+        match channel {
+            Channel::Sms => self.sms.is_some(),
+            Channel::Voice => self.voice.is_some(),
+        }
+    }
+
     /// HTTP Basic from the account and its token, or from an API key and its secret.
     fn authorization(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<HeaderValue> {
         let (user, key, place) = match (&self.auth_token, &self.api_key, &self.api_secret) {

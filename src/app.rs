@@ -1,0 +1,184 @@
+//! The composition root: a checked configuration becomes providers, hooks and listeners, and runs until it is told to stop.
+//!
+//! Must not read configuration or arguments.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::deadline::Clock;
+use crate::dispatch::Dispatch;
+use crate::hook::{self, Hook, Shared};
+use crate::http::accept::{Listener, Patience};
+use crate::http::{self, BodyLimits, Ops, Readiness, ServerSettings};
+use crate::metrics::Metrics;
+use crate::outbound::{Outbound, SetupFault};
+use crate::provider::{self, Provider};
+use crate::secret::{self, RandomFault};
+
+/// Connections on the admin listener: a scraper, a probe and a few people.
+const MAX_ADMIN_CONNECTIONS: usize = 64;
+
+/// The server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartFault {
+    /// Providers cannot be called.
+    #[error(transparent)]
+    Outbound(#[from] SetupFault),
+    /// No random bytes.
+    #[error(transparent)]
+    Random(#[from] RandomFault),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address} ({key}): {error}")]
+    Bind {
+        /// Key of the setting.
+        key: &'static str,
+        /// Its value.
+        address: SocketAddr,
+        /// Why not.
+        error: io::Error,
+    },
+}
+
+/// How a stop was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// By an orchestrator: load balancers need a moment to notice.
+    Announced,
+    /// By a person at the keyboard.
+    Immediate,
+}
+
+/// Every org's hook with what it stands on; no listener yet. `preview` needs no more.
+#[derive(Debug)]
+pub struct Hooks {
+    /// The hooks, in the order of the configuration.
+    pub hooks: Vec<Arc<Hook>>,
+    /// The providers by name.
+    pub providers: BTreeMap<String, Arc<dyn Provider>>,
+    /// What the hooks share.
+    pub shared: Shared,
+    outbound: Outbound,
+}
+
+impl Hooks {
+    /// Builds providers and hooks.
+    ///
+    /// # Errors
+    /// When the HTTPS client cannot be set up.
+    pub fn build(config: &Config) -> Result<Self, StartFault> {
+        let outbound = Outbound::new(&config.outbound)?;
+        let providers: BTreeMap<String, Arc<dyn Provider>> = config
+            .providers
+            .iter()
+            .map(|(name, provider)| (name.clone(), provider::build(name, provider.clone(), &outbound)))
+            .collect();
+        let shared = Shared {
+            metrics: Arc::new(Metrics::new()),
+            pseudonyms: config.pseudonyms.clone(),
+            clock: Clock::SYSTEM,
+            tasks: TaskTracker::new(),
+            places: Arc::new(Semaphore::new(config.server.max_in_flight)),
+        };
+        let hook = |org: &hook::Config| {
+            let dispatch = Dispatch::new(
+                providers.values().cloned(),
+                org.policy.clone(),
+                Arc::clone(&shared.metrics),
+                shared.clock,
+                shared.tasks.clone(),
+            );
+            Arc::new(Hook::new(org.clone(), dispatch, shared.clone()))
+        };
+        let hooks = config.orgs.iter().map(hook).collect();
+        Ok(Self { hooks, providers, shared, outbound })
+    }
+}
+
+/// A server that listens and has not served yet.
+#[derive(Debug)]
+pub struct App {
+    hooks: Hooks,
+    server: ServerSettings,
+    admin_token: Option<secret::Secret>,
+    public: Listener,
+    admin: Listener,
+}
+
+impl App {
+    /// Builds everything, opens connections to the providers, then listens: the first hook pays for nothing of it.
+    ///
+    /// # Errors
+    /// When the HTTPS client cannot be set up or an address cannot be listened on.
+    pub async fn start(config: Config) -> Result<Self, StartFault> {
+        let hooks = Hooks::build(&config)?;
+        secret::warm_random()?;
+        hooks.outbound.warm_up().await;
+        let server = config.server;
+        let patience = Patience { head: server.header_timeout, idle: server.idle_timeout };
+        let connections = hooks.shared.metrics.connections.clone();
+        let bind = |key, address, max, gauge| async move {
+            Listener::bind(address, patience, max, gauge).await.map_err(|error| StartFault::Bind {
+                key,
+                address,
+                error,
+            })
+        };
+        let public = bind("server.listen", server.listen, server.max_connections, connections).await?;
+        let admin = bind("admin.listen", config.admin.listen, MAX_ADMIN_CONNECTIONS, Gauge::default()).await?;
+        Ok(Self { hooks, server, admin_token: config.admin_token, public, admin })
+    }
+
+    /// Addresses of the public and the admin listener, with the ports the system chose.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn addresses(&self) -> io::Result<(SocketAddr, SocketAddr)> {
+        Ok((self.public.address()?, self.admin.address()?))
+    }
+
+    /// Serves until `stop`, then drains: not ready, no new connections, requests in flight, detached attempts.
+    pub async fn run(self, stop: impl Future<Output = Stop>) {
+        let Self { hooks, server, admin_token, public, admin } = self;
+        let readiness = Readiness::default();
+        let tasks = hooks.shared.tasks.clone();
+        let ops = Ops::new(Arc::clone(&hooks.shared.metrics), readiness.clone(), admin_token.as_ref());
+        let limits = BodyLimits { size: server.max_body, timeout: server.body_timeout };
+        let (front, back, warmth) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
+        tokio::spawn(hooks.outbound.clone().stay_warm(warmth.clone()));
+        let public = tokio::spawn(public.serve(http::public(hooks.hooks, limits), front.clone()));
+        let admin = tokio::spawn(admin.serve(http::admin(ops), back.clone()));
+        readiness.set(true);
+
+        let how = stop.await;
+        tracing::info!(detached = tasks.len(), "stopping");
+        readiness.set(false);
+        if how == Stop::Announced {
+            tokio::time::sleep(server.shutdown_delay).await;
+        }
+        front.cancel();
+        let drained = async {
+            let _ = public.await;
+            tasks.close();
+            tasks.wait().await;
+        };
+        let in_time = tokio::time::timeout(server.shutdown_grace, drained).await.is_ok();
+        warmth.cancel();
+        back.cancel();
+        if in_time {
+            // Nobody waits for an operator's keep-alive connection: it is told to close and given a moment.
+            let _ = tokio::time::timeout(std::time::Duration::from_millis(200), admin).await;
+            tracing::info!("stopped");
+        } else {
+            tracing::warn!(left = tasks.len(), "stopped before everything in flight had ended");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The commands, as an administrator types them.
+//!
+//! Must not know what happens to a message. Standard output is for the person who typed the command, standard error
+//! for logs and faults. Exit codes: 0 done, 1 could not do it, 2 the configuration or the arguments are wrong.
+
+mod check_config;
+mod healthcheck;
+mod paint;
+mod preview;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Invalid, Sources};
+
+/// Answers Okta's telephony inline hook: has a provider deliver the one-time code and tells Okta so in time.
+#[derive(Debug, Parser)]
+#[command(name = "okta-telephony-hook", version, about)]
+struct Arguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Args)]
+struct ConfigArguments {
+    /// TOML file; may be repeated, later ones win. Default: config/local.toml when present
+    #[arg(long = "config", value_name = "FILE", global = true)]
+    files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server (the default)
+    Serve(serve::ServeArguments),
+    /// Read the configuration as `serve` would, tell every fault at once, then the routes
+    CheckConfig,
+    /// Play one Okta request; by default nothing is sent
+    Preview(Box<preview::PreviewArguments>),
+    /// Exit with 0 when the local server is ready, for HEALTHCHECK in a container
+    Healthcheck,
+}
+
+/// Runs the command that was typed.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let sources = Sources::of_process(arguments.config.files);
+    match arguments.command.unwrap_or(Command::Serve(serve::ServeArguments::default())) {
+        Command::Serve(arguments) => serve::run(sources, &arguments),
+        Command::CheckConfig => check_config::run(&sources),
+        Command::Preview(arguments) => preview::run(&sources, &arguments),
+        Command::Healthcheck => healthcheck::run(&sources),
+    }
+}
+
+/// The configuration is wrong.
+const EXIT_CONFIG: u8 = 2;
+
+/// Tells every fault of a configuration on standard error.
+fn tell(invalid: &Invalid) -> ExitCode {
+    let count = invalid.0.faults.len();
+    eprintln!("The configuration has {count} fault{}:", if count == 1 { "" } else { "s" });
+    for fault in &invalid.0.faults {
+        eprintln!("  {fault}");
+    }
+    ExitCode::from(EXIT_CONFIG)
+}
+
+/// A runtime for commands that make a call or two.
+fn small_runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// Tells why a command could not be done.
+fn fail(reason: impl std::fmt::Display) -> ExitCode {
+    eprintln!("{reason}");
+    ExitCode::FAILURE
+}

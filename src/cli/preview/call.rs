@@ -1,0 +1,75 @@
+//! The ways a preview is really made: into our own hook, over HTTP to a running server, or by hand with `curl`.
+//!
+//! Must not decide how anything looks.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use tokio::time::Instant;
+use url::Url;
+
+use super::report::Report;
+use crate::hook::Hook;
+use crate::http::ServerSettings;
+use crate::okta::preview::Preview;
+
+/// Calls our own hook, which really sends.
+pub(super) async fn send(hook: &Arc<Hook>, preview: &Preview) -> Report {
+    let body = Bytes::from(preview.body().to_string());
+    let started = Instant::now();
+    let reply = hook.call(started, credential(hook), async move { Ok(body) }).await;
+    let mut report = Report::new(hook, "really sent");
+    report.reply(reply.status, &reply.body, Some(started.elapsed()));
+    report
+}
+
+/// Posts to a running server.
+pub(super) async fn over_http(hook: &Arc<Hook>, url: &Url, preview: &Preview) -> Result<Report, String> {
+    let mut url = url.clone();
+    if url.path() == "/" {
+        url.set_path(&hook.config().path);
+    }
+    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+    let client = client.timeout(std::time::Duration::from_secs(10)).build().map_err(|e| e.to_string())?;
+    let started = Instant::now();
+    let request = client.post(url.clone()).headers(credential(hook)).body(preview.body().to_string());
+    let told = |e: reqwest::Error| {
+        format!("--url: no answer from {url}: {}", if e.is_timeout() { "time-out" } else { "connection failed" })
+    };
+    let response = request.send().await.map_err(told)?;
+    let status = response.status().as_u16();
+    let body = response.bytes().await.map_err(told)?;
+    let mut report = Report::new(hook, &format!("sent to {url}"));
+    report.reply(status, &body, Some(started.elapsed()));
+    Ok(report)
+}
+
+/// The command that plays the request. The credential stays out of it: terminals and shells keep histories.
+pub(super) fn curl(hook: &Hook, server: &ServerSettings, preview: &Preview) -> String {
+    let path = &hook.config().path;
+    let url = match &server.public_url {
+        Some(url) => format!("{}{path}", url.as_str().trim_end_matches('/')),
+        None => format!("http://{}{path}", server.listen),
+    };
+    let name = hook.config().authenticate.current().map_or("authorization", |(name, _)| name.as_str());
+    let body = preview.body().to_string().replace('\'', "'\\''");
+    format!(
+        "# OKTA_HOOK_SECRET: the whole value of the {name} header\n\
+         curl -sS '{url}' \\\n  -H \"{name}: $OKTA_HOOK_SECRET\" \\\n  -H 'content-type: application/json' \\\n  -d '{body}'"
+    )
+}
+
+/// The headers of a caller who knows the current credential.
+pub(super) fn credential(hook: &Hook) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some((name, secret)) = hook.config().authenticate.current()
+        && let Ok(mut value) = HeaderValue::from_str(secret.expose())
+    {
+        value.set_sensitive(true);
+        headers.insert(HeaderName::clone(name), value);
+    }
+    headers
+}

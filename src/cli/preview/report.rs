@@ -1,0 +1,189 @@
+//! What a preview shows: for people, aligned and in colour on a terminal; for programs, as JSON.
+//!
+//! Must not show a credential.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::cli::paint::Paint;
+use crate::hook::Hook;
+use crate::okta::decode;
+use crate::okta::preview::Preview;
+use crate::otp::{Accepted, Attempt, Content, Message, Outcome, ProviderName, TransactionId};
+use crate::outbound::Request;
+use crate::provider::{Provider, SendOptions};
+use crate::route::Plan;
+use crate::text;
+
+/// The steps of one preview, in order.
+pub(super) struct Report {
+    title: String,
+    steps: Vec<Step>,
+}
+
+struct Step {
+    name: String,
+    good: bool,
+    headline: String,
+    lines: Vec<String>,
+    data: Value,
+}
+
+impl Report {
+    pub(super) fn new(hook: &Hook, mode: &str) -> Self {
+        Self { title: format!("Preview of org {}: {mode}", hook.config().name), steps: Vec::new() }
+    }
+
+    /// Everything short of sending.
+    pub(super) fn dry(hook: &Hook, providers: &BTreeMap<String, Arc<dyn Provider>>, preview: &Preview) -> Self {
+        let mut report = Self::new(hook, "nothing is sent");
+        report.auth(hook);
+        let message = match decode(preview.body().to_string().as_bytes(), hook.config().default_country) {
+            Ok(message) => message,
+            Err(faults) => {
+                let lines: Vec<String> = faults.iter().map(|f| format!("{} {}", f.member, f.rule)).collect();
+                report.step("message", false, "cannot be read", lines.clone(), json!({ "faults": lines }));
+                let reply = crate::okta::Reply::bad_request(&faults);
+                report.reply(reply.status, &reply.body, None);
+                return report;
+            }
+        };
+        let content = text::content(&message);
+        report.message(&message, &content);
+        let plan = hook.plan(&message);
+        report.plan(&plan);
+        for name in &plan.providers {
+            if let Some(provider) = providers.get(name.as_str()) {
+                let options = SendOptions { content: &content, now: jiff::Timestamp::now() };
+                report.request(provider.as_ref(), provider.request(&message, options).as_ref());
+            }
+        }
+        let reply = hook.config().replies.reply(&accepted(&message, &plan), message.locale.as_ref(), Duration::ZERO);
+        report.reply(reply.status, &reply.body, None);
+        report
+    }
+
+    fn auth(&mut self, hook: &Hook) {
+        let admitted = hook.config().authenticate.check(&super::call::credential(hook)).is_ok();
+        let name = hook.config().authenticate.current().map_or("no header", |(name, _)| name.as_str());
+        let headline = format!("{} by {name}: ***", if admitted { "admitted" } else { "refused" });
+        self.step("auth", admitted, &headline, Vec::new(), json!({ "admitted": admitted, "header": name }));
+    }
+
+    fn message(&mut self, message: &Message, content: &Content) {
+        let country = message.recipient.country().map_or("no country".to_owned(), |c| c.to_string());
+        let locale = message.locale.as_ref().map_or("none", |l| l.as_str());
+        let request_type = message.request_type.as_str();
+        let said = match content {
+            Content::Text(text) => format!("text     {}", text.expose()),
+            Content::Speech(speech) => format!("speech   {} ({})", speech.sentence.expose(), speech.language),
+        };
+        let number = message.recipient.expose();
+        let headline = format!("{} to {number} ({country})", message.channel);
+        let lines = vec![format!("locale   {locale}"), format!("reason   {request_type}"), said.clone()];
+        let data = json!({
+            "channel": message.channel.as_str(), "to": number, "country": country, "locale": locale,
+            "request_type": request_type, "content": said.split_once(' ').map_or("", |(_, s)| s.trim()),
+        });
+        self.step("message", true, &headline, lines, data);
+    }
+
+    fn plan(&mut self, plan: &Plan) {
+        let names: Vec<&str> = plan.providers.iter().map(ProviderName::as_str).collect();
+        let order = if names.is_empty() { "nobody".to_owned() } else { names.join(" → ") };
+        let headline = format!("{}: {order}", plan.route);
+        self.step(
+            "route",
+            !names.is_empty(),
+            &headline,
+            Vec::new(),
+            json!({ "route": *plan.route, "providers": names }),
+        );
+    }
+
+    fn request(&mut self, provider: &dyn Provider, request: Option<&Request>) {
+        let name = format!("{}", provider.name());
+        let Some(request) = request else {
+            let headline = format!("{} ({}) makes no request", name, provider.kind());
+            return self.step("request", true, &headline, Vec::new(), json!({ "provider": name }));
+        };
+        let headers: Vec<(String, String)> = request
+            .headers
+            .iter()
+            .map(|(header, value)| {
+                let shown = if value.is_sensitive() { "***" } else { value.to_str().unwrap_or("***") };
+                (header.to_string(), shown.to_owned())
+            })
+            .collect();
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        let mut lines = vec![format!("POST {}", request.url)];
+        lines.extend(headers.iter().map(|(header, value)| format!("{header}: {value}")));
+        lines.push(String::new());
+        lines.extend(readable(&body, headers.iter().any(|(_, value)| value.contains("form-urlencoded"))));
+        let data = json!({
+            "provider": name, "method": "POST", "url": request.url.as_str(),
+            "headers": headers.into_iter().collect::<BTreeMap<_, _>>(), "body": body,
+        });
+        self.step("request", true, &format!("{name} ({})", provider.kind()), lines, data);
+    }
+
+    pub(super) fn reply(&mut self, status: u16, body: &[u8], elapsed: Option<Duration>) {
+        let body: Value = serde_json::from_slice(body).unwrap_or_else(|_| String::from_utf8_lossy(body).into());
+        let pretty = serde_json::to_string_pretty(&body).unwrap_or_default();
+        let took = elapsed.map_or_else(|| " if accepted".to_owned(), |e| format!(" after {} ms", e.as_millis()));
+        let good = status == 200 && body.get("commands").is_some();
+        let lines = pretty.lines().map(str::to_owned).collect();
+        let elapsed_ms = elapsed.map(|e| u64::try_from(e.as_millis()).unwrap_or(u64::MAX));
+        let data = json!({ "status": status, "body": body, "elapsed_ms": elapsed_ms });
+        self.step("reply", good, &format!("HTTP {status}{took}"), lines, data);
+    }
+
+    fn step(&mut self, name: &str, good: bool, headline: &str, lines: Vec<String>, data: Value) {
+        self.steps.push(Step { name: name.to_owned(), good, headline: headline.to_owned(), lines, data });
+    }
+
+    /// For people.
+    pub(super) fn text(&self, paint: Paint) -> String {
+        let mut text = format!("{}\n\n", paint.strong(&self.title));
+        for step in &self.steps {
+            let mark = if step.good { paint.good("ok  ") } else { paint.bad("FAIL") };
+            // Writing into a String cannot fail.
+            let _ = writeln!(text, "{mark} {:<8} {}", step.name, step.headline);
+            for line in &step.lines {
+                let _ = writeln!(text, "{}", paint.faint(&format!("              {line}")).trim_end());
+            }
+        }
+        text
+    }
+
+    /// For programs.
+    pub(super) fn json(&self) -> String {
+        let steps: Vec<Value> =
+            self.steps.iter().map(|step| json!({ "step": step.name, "ok": step.good, "detail": step.data })).collect();
+        serde_json::to_string_pretty(&json!({ "preview": self.title, "steps": steps })).unwrap_or_default()
+    }
+}
+
+/// A body as a person reads it: a form one field a line, JSON indented.
+fn readable(body: &str, is_form: bool) -> Vec<String> {
+    if is_form {
+        return form_urlencoded::parse(body.as_bytes()).map(|(key, value)| format!("{key} = {value}")).collect();
+    }
+    let json: Option<Value> = serde_json::from_str(body).ok();
+    let pretty = json.and_then(|json| serde_json::to_string_pretty(&json).ok()).unwrap_or_else(|| body.to_owned());
+    pretty.lines().map(str::to_owned).collect()
+}
+
+/// The outcome if the first provider of the plan took the message; with an empty plan, that nobody did.
+fn accepted(message: &Message, plan: &Plan) -> Outcome {
+    let attempt = |provider: &ProviderName| Attempt {
+        provider: provider.clone(),
+        result: Ok(Accepted { transaction_id: TransactionId::parse("preview").expect("printable ASCII") }),
+        elapsed: Duration::ZERO,
+    };
+    Outcome::of(message.channel, Arc::clone(&plan.route), plan.providers.first().map(attempt).into_iter().collect())
+}

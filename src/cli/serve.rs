@@ -1,0 +1,143 @@
+//! `serve`: runs the server until it is told to stop.
+//!
+//! Must not know what it serves.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::app::{App, StartFault, Stop};
+use crate::config::{self, Loaded, Sources};
+use crate::okta::preview::Preview;
+use crate::otp::Channel;
+use crate::provider::sandbox::Script;
+use crate::secret::Secret;
+use crate::telemetry;
+
+#[derive(Debug, Default, Args)]
+pub(super) struct ServeArguments {
+    /// Send nothing: built-in provider, generated secret, on 127.0.0.1. Needs no account and no configuration
+    #[arg(long)]
+    sandbox: bool,
+}
+
+pub(super) fn run(mut sources: Sources, arguments: &ServeArguments) -> ExitCode {
+    let mut secret = None;
+    if arguments.sandbox {
+        secret = match Secret::generate() {
+            Ok(secret) => Some(secret),
+            Err(e) => return super::fail(e),
+        };
+        sources.sandbox = true;
+        sources.sandbox_secret.clone_from(&secret);
+    }
+    let loaded = match config::load(&sources) {
+        Ok(loaded) => loaded,
+        Err(invalid) => return super::tell(&invalid),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => return super::fail(e),
+    };
+    match runtime.block_on(serve(loaded, secret)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => super::fail(e),
+    }
+}
+
+async fn serve(loaded: Loaded, sandbox: Option<Secret>) -> Result<(), ServeFault> {
+    let Loaded { mut config, findings } = loaded;
+    telemetry::start(&config.log, io::IsTerminal::is_terminal(&io::stderr()));
+    for warning in &findings.warnings {
+        tracing::warn!(key = warning.key, "{}", warning.rule);
+    }
+    if sandbox.is_some() {
+        // Whoever knows the printed secret may call; nobody beyond this machine shall even try.
+        config.server.listen = loopback(config.server.listen);
+        config.admin.listen = loopback(config.admin.listen);
+    }
+    let signals = Signals::new()?;
+    let path = config.orgs.first().map(|org| org.path.clone()).unwrap_or_default();
+    let app = App::start(config).await?;
+    let (public, admin) = app.addresses()?;
+    tracing::info!(%public, %admin, version = env!("CARGO_PKG_VERSION"), "listening");
+    if let Some(secret) = sandbox {
+        introduce(&mut io::stdout(), public, admin, &path, &secret)?;
+    }
+    app.run(signals.stop()).await;
+    Ok(())
+}
+
+/// Why the server did not run.
+#[derive(Debug, thiserror::Error)]
+enum ServeFault {
+    #[error(transparent)]
+    Start(#[from] StartFault),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// SIGTERM and SIGINT, caught from before the server listens.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// The first signal asks for an orderly stop; a second one ends the process at once.
+    async fn stop(mut self) -> Stop {
+        let stop = tokio::select! {
+            _ = self.terminate.recv() => Stop::Announced,
+            _ = self.interrupt.recv() => Stop::Immediate,
+        };
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+            }
+            tracing::warn!("second signal: stopping at once");
+            std::process::exit(1);
+        });
+        stop
+    }
+}
+
+fn loopback(address: SocketAddr) -> SocketAddr {
+    if address.ip().is_loopback() { address } else { SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port()) }
+}
+
+/// Tells a newcomer what runs, and how to call it.
+fn introduce(
+    out: &mut impl io::Write,
+    public: SocketAddr,
+    admin: SocketAddr,
+    path: &str,
+    secret: &Secret,
+) -> io::Result<()> {
+    let preview = Preview {
+        to: "+15005550006".to_owned(),
+        channel: Channel::Sms,
+        locale: "en-US".to_owned(),
+        request_type: "mfa-verification".to_owned(),
+        otp: "123456".to_owned(),
+        event_id: "sandbox-1".to_owned(),
+    };
+    writeln!(out, "The sandbox listens on http://{public}{path} (metrics: http://{admin}/metrics).")?;
+    writeln!(out, "It sends nothing. Play Okta's part:\n")?;
+    writeln!(out, "curl -sS http://{public}{path} \\")?;
+    writeln!(out, "  -H 'authorization: {}' \\", secret.expose())?;
+    writeln!(out, "  -H 'content-type: application/json' \\")?;
+    writeln!(out, "  -d '{}'\n", preview.body())?;
+    writeln!(out, "Other last digits of phoneNumber, other answers:")?;
+    for (suffix, script) in Script::TABLE {
+        writeln!(out, "  …{suffix}  {}", script.describe())?;
+    }
+    out.flush()
+}

@@ -1,0 +1,200 @@
+//! The configuration: read from its places, merged, and checked with every fault at once.
+//!
+//! Must not build anything from it. Each module owns its settings; this one only puts them together and knows where
+//! they come from: the embedded default, files, `.env` and the environment, each over the one before.
+
+mod read;
+mod sources;
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::http::{AdminSettings, ServerSettings};
+use crate::otp::{Channel, ProviderName};
+use crate::route::Capability;
+use crate::secret::{Environment, Pseudonyms, Secret, SecretRef};
+use crate::settings::{Findings, duration};
+use crate::{hook, outbound, provider, telemetry};
+pub use sources::{DEFAULT, Sources};
+
+/// The whole configuration, as typed.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The public listener.
+    pub server: ServerSettings,
+    /// The listener for operators.
+    pub admin: AdminSettings,
+    /// Logs.
+    pub log: telemetry::Settings,
+    /// How providers are called.
+    pub outbound: outbound::Settings,
+    /// What repeats are recognised by.
+    pub state: StateSettings,
+    /// Keyed hashes.
+    pub privacy: PrivacySettings,
+    /// Whether a provider of kind `sandbox` may stand beside real ones.
+    pub allow_sandbox: bool,
+    /// Okta orgs by name.
+    pub orgs: BTreeMap<String, hook::Settings>,
+    /// Providers by name; the kind of each decides what its table may hold.
+    #[serde(skip)]
+    pub providers: BTreeMap<String, provider::Settings>,
+}
+
+/// `[state]`: where this server remembers.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StateSettings {
+    /// `memory`.
+    pub url: String,
+    /// Longest wait for the store.
+    #[serde(deserialize_with = "duration")]
+    pub timeout: std::time::Duration,
+}
+
+impl Default for StateSettings {
+    fn default() -> Self {
+        Self { url: "memory".to_owned(), timeout: std::time::Duration::from_millis(50) }
+    }
+}
+
+/// `[privacy]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PrivacySettings {
+    /// Key of the hashes that stand for numbers in logs. Without one they change with every start.
+    pub hash_key: Option<SecretRef>,
+}
+
+/// The whole configuration, checked, with its secrets read.
+#[derive(Debug)]
+pub struct Config {
+    /// The public listener.
+    pub server: ServerSettings,
+    /// The listener for operators.
+    pub admin: AdminSettings,
+    /// Its token.
+    pub admin_token: Option<Secret>,
+    /// Logs.
+    pub log: telemetry::Settings,
+    /// How providers are called.
+    pub outbound: outbound::Settings,
+    /// Makes keyed hashes.
+    pub pseudonyms: Pseudonyms,
+    /// Okta orgs.
+    pub orgs: Vec<hook::Config>,
+    /// Providers by name.
+    pub providers: BTreeMap<String, provider::Config>,
+}
+
+/// A configuration that cannot be used, with everything that is wrong with it.
+#[derive(Debug)]
+pub struct Invalid(pub Findings);
+
+/// A configuration that can be used, and what is doubtful about it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// Warnings.
+    pub findings: Findings,
+}
+
+/// Reads and checks the configuration.
+///
+/// # Errors
+/// With every fault found, each under its key path.
+pub fn load(sources: &Sources) -> Result<Loaded, Box<Invalid>> {
+    let mut findings = Findings::default();
+    let environment = sources.environment(&mut findings);
+    let settings = read::settings(sources, &environment, &mut findings);
+    let config = settings.and_then(|settings| check(&settings, sources.sandbox, &environment, &mut findings));
+    findings.faults.sort();
+    findings.faults.dedup();
+    match config {
+        Some(config) if findings.faults.is_empty() => Ok(Loaded { config, findings }),
+        _ => Err(Box::new(Invalid(findings))),
+    }
+}
+
+/// Reads the settings of the two listeners alone: `healthcheck` must work whatever else is wrong.
+pub fn load_listeners(sources: &Sources) -> (ServerSettings, AdminSettings) {
+    let mut findings = Findings::default();
+    let environment = sources.environment(&mut findings);
+    let settings = read::settings(sources, &environment, &mut findings).unwrap_or_default();
+    (settings.server, settings.admin)
+}
+
+fn check(settings: &Settings, sandbox: bool, environment: &Environment, findings: &mut Findings) -> Option<Config> {
+    settings.server.check("server", findings);
+    settings.outbound.check("outbound", findings);
+    if settings.state.url != "memory" {
+        findings.fault("state.url", "must be memory: other stores are not supported yet");
+    }
+    let admin_token = settings.admin.check("admin", environment, findings);
+    let hash_key = settings.privacy.hash_key.as_ref();
+    let hash_key =
+        hash_key.and_then(|key| key.resolve(environment).map_err(|rule| findings.fault("privacy.hash_key", rule)).ok());
+    let pseudonyms = Pseudonyms::new(hash_key.as_ref()).map_err(|e| findings.fault("privacy.hash_key", e.to_string()));
+    let providers = check_providers(settings, sandbox, environment, findings);
+    let orgs = check_orgs(settings, environment, findings);
+    Some(Config {
+        server: settings.server.clone(),
+        admin: settings.admin.clone(),
+        admin_token,
+        log: settings.log.clone(),
+        outbound: settings.outbound.clone(),
+        pseudonyms: pseudonyms.ok()?,
+        orgs,
+        providers,
+    })
+}
+
+fn check_providers(
+    settings: &Settings,
+    sandbox: bool,
+    environment: &Environment,
+    findings: &mut Findings,
+) -> BTreeMap<String, provider::Config> {
+    if settings.providers.is_empty() && !findings.faults.iter().any(|f| f.key.starts_with("providers")) {
+        findings.fault("providers", "configure at least one, such as providers.twilio, or try serve --sandbox");
+    }
+    let mut providers = BTreeMap::new();
+    for (name, provider) in &settings.providers {
+        let at = format!("providers.{name}");
+        if matches!(provider, provider::Settings::Sandbox(_)) && !sandbox && !settings.allow_sandbox {
+            findings.fault(format!("{at}.kind"), "sandbox sends nothing: set allow_sandbox = true if that is meant");
+        }
+        if let Some(config) = provider.check(&at, environment, findings) {
+            providers.insert(name.clone(), config);
+        }
+    }
+    providers
+}
+
+fn check_orgs(settings: &Settings, environment: &Environment, findings: &mut Findings) -> Vec<hook::Config> {
+    if settings.orgs.is_empty() {
+        findings.fault("orgs", "configure at least one, with its auth, such as orgs.main.auth.header.secret");
+    }
+    let capabilities: Vec<Capability> = settings
+        .providers
+        .iter()
+        .map(|(name, provider)| Capability {
+            provider: ProviderName::new(name),
+            channels: Channel::ALL.into_iter().filter(|channel| provider.supports(*channel)).collect(),
+        })
+        .collect();
+    let mut by_path: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut orgs = Vec::new();
+    for (name, org) in &settings.orgs {
+        let at = format!("orgs.{name}");
+        if let Some(other) = by_path.insert(&org.path, name) {
+            findings
+                .fault(format!("{at}.path"), format!("is the same as that of orgs.{other}: each org needs its own"));
+        }
+        orgs.push(org.check(name, &at, &capabilities, environment, findings));
+    }
+    orgs
+}

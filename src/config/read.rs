@@ -1,0 +1,160 @@
+//! The merged tree → `Settings`, with every fault at once and under its key path.
+//!
+//! Must not check what values mean. serde stops at the first fault: each one found is noted, cut out of the tree, and
+//! the rest is read again.
+
+use std::collections::BTreeMap;
+
+use config::{Map, Value, ValueKind};
+use serde::de::DeserializeOwned;
+use serde_path_to_error::{Path, Segment};
+
+use super::{Settings, Sources, sources};
+use crate::provider;
+use crate::secret::Environment;
+use crate::settings::Findings;
+
+/// More faults than this are the work of a generator, not of a person.
+const MAX_FAULTS: usize = 200;
+
+/// Reads all settings; `None` when not even the tree could be built.
+pub(super) fn settings(sources: &Sources, environment: &Environment, findings: &mut Findings) -> Option<Settings> {
+    let mut tree = sources.tree(environment, findings)?;
+    sources::warn_of_secrets(&tree, "", findings);
+    if let Some(secret) = &sources.sandbox_secret {
+        sandbox(&mut tree, secret.expose());
+    }
+    let providers = take(&mut tree, "providers");
+    let mut settings: Settings = read(tree, "", findings);
+    settings.providers = providers.map(|tree| self::providers(tree, findings)).unwrap_or_default();
+    Some(settings)
+}
+
+fn providers(tree: Value, findings: &mut Findings) -> BTreeMap<String, provider::Settings> {
+    let Ok(tables) = tree.into_table() else {
+        findings.fault("providers", "must be a table of providers by name");
+        return BTreeMap::new();
+    };
+    let mut providers = BTreeMap::new();
+    for (name, tree) in tables {
+        let at = format!("providers.{name}");
+        let kind = match &tree.kind {
+            ValueKind::Table(table) => table.get("kind").map(ToString::to_string).unwrap_or_default(),
+            _ => {
+                findings.fault(at, "must be a table");
+                continue;
+            }
+        };
+        let read = provider::Settings::read(&kind, Reader { tree, at: &at, findings });
+        match read {
+            Some(settings) => drop(providers.insert(name, settings)),
+            None if kind.is_empty() => {
+                findings.fault(format!("{at}.kind"), format!("is required: one of {}", provider::KINDS.join(", ")))
+            }
+            None => findings.fault(format!("{at}.kind"), format!("must be one of {}", provider::KINDS.join(", "))),
+        }
+    }
+    providers
+}
+
+/// The table of one provider, for whoever knows what its kind may hold.
+struct Reader<'a> {
+    tree: Value,
+    at: &'a str,
+    findings: &'a mut Findings,
+}
+
+impl provider::Read for Reader<'_> {
+    fn read<T: DeserializeOwned + Default>(self) -> T {
+        read(self.tree, self.at, self.findings)
+    }
+}
+
+/// Reads a tree into settings that have a default for every key.
+fn read<T: DeserializeOwned + Default>(mut tree: Value, at: &str, findings: &mut Findings) -> T {
+    for _ in 0..MAX_FAULTS {
+        let error = match serde_path_to_error::deserialize::<_, T>(tree.clone()) {
+            Ok(settings) => return settings,
+            Err(error) => error,
+        };
+        let path = error.path().clone();
+        let key =
+            [at, &path.to_string()].into_iter().filter(|k| !k.is_empty() && *k != ".").collect::<Vec<_>>().join(".");
+        findings.fault(
+            if key.is_empty() { "configuration".to_owned() } else { key },
+            rule(&error.into_inner().to_string()),
+        );
+        if !cut(&mut tree, &path) {
+            break;
+        }
+    }
+    T::default()
+}
+
+/// Keeps of a message what is wrong, and leaves out where config says it was: the key path tells that better.
+fn rule(message: &str) -> String {
+    let message = message.split(" for key `").next().unwrap_or(message);
+    match message.split_once("unknown field `") {
+        Some((_, rest)) => {
+            let known = rest.split_once(", expected ").map_or("", |(_, known)| known);
+            format!("is no known key; known are {}", known.trim_start_matches("one of ").replace('`', ""))
+        }
+        None => message.replace('`', ""),
+    }
+}
+
+/// Cuts the value at a path out of the tree.
+fn cut(tree: &mut Value, path: &Path) -> bool {
+    let segments: Vec<&Segment> = path.iter().collect();
+    let Some((last, parents)) = segments.split_last() else { return false };
+    let mut place = tree;
+    for segment in parents {
+        let next = match (segment, &mut place.kind) {
+            (Segment::Map { key }, ValueKind::Table(table)) => table.get_mut(key),
+            (Segment::Seq { index }, ValueKind::Array(list)) => list.get_mut(*index),
+            _ => None,
+        };
+        let Some(next) = next else { return false };
+        place = next;
+    }
+    match (last, &mut place.kind) {
+        (Segment::Map { key }, ValueKind::Table(table)) => table.remove(key).is_some(),
+        (Segment::Seq { index }, ValueKind::Array(list)) if *index < list.len() => {
+            list.remove(*index);
+            true
+        }
+        _ => false,
+    }
+}
+
+fn take(tree: &mut Value, key: &str) -> Option<Value> {
+    match &mut tree.kind {
+        ValueKind::Table(table) => table.remove(key),
+        _ => None,
+    }
+}
+
+/// Turns a configuration into one that cannot cost anything: only the sandbox sends, only the generated secret admits,
+/// and nobody beyond this machine can call. Budgets, replies and paths stay as configured.
+fn sandbox(tree: &mut Value, secret: &str) {
+    let ValueKind::Table(root) = &mut tree.kind else { return };
+    let table = |entries: &[(&str, Value)]| {
+        let entries: Map<String, Value> =
+            entries.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+        Value::from(entries)
+    };
+    let provider = table(&[("kind", Value::from("sandbox"))]);
+    root.insert("providers".to_owned(), table(&[("sandbox", provider)]));
+    let auth = table(&[("header", table(&[("name", Value::from("authorization")), ("secret", Value::from(secret))]))]);
+    let orgs = root.entry("orgs".to_owned()).or_insert_with(|| Value::from(Map::<String, Value>::new()));
+    let ValueKind::Table(orgs) = &mut orgs.kind else { return };
+    if orgs.is_empty() {
+        orgs.insert("main".to_owned(), table(&[]));
+    }
+    for org in orgs.values_mut() {
+        if let ValueKind::Table(org) = &mut org.kind {
+            org.insert("auth".to_owned(), auth.clone());
+            org.remove("routes");
+        }
+    }
+}

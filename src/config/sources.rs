@@ -1,0 +1,128 @@
+//! Where the configuration comes from.
+//!
+//! Must not know what any key means.
+
+use std::path::{Path, PathBuf};
+
+use config::{ConfigError, File, FileFormat};
+
+use crate::secret::{Environment, Secret};
+use crate::settings::Findings;
+
+/// The embedded default: every server key, commented.
+pub const DEFAULT: &str = include_str!("../../config/default.toml");
+
+/// Read when no `--config` is given.
+const LOCAL: &str = "config/local.toml";
+
+/// Names of keys that hold a secret, in every table.
+const SECRET_KEYS: [&str; 9] = [
+    "api_key",
+    "api_secret",
+    "auth_token",
+    "callback_secret",
+    "hash_key",
+    "password",
+    "previous_password",
+    "previous_secret",
+    "secret",
+];
+
+/// Where to read from.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// Files given by `--config`, later ones over earlier ones.
+    pub files: Vec<PathBuf>,
+    /// The process's environment variables.
+    pub variables: Vec<(String, String)>,
+    /// Where `.env` and `config/local.toml` are looked for; nowhere when absent.
+    pub directory: Option<PathBuf>,
+    /// Replaces orgs' credentials by this one and all providers by the sandbox.
+    pub sandbox_secret: Option<Secret>,
+    /// Whether the sandbox was asked for.
+    pub sandbox: bool,
+}
+
+impl Sources {
+    /// The process's own: its environment, `.env` and `config/local.toml` in the working directory.
+    pub fn of_process(files: Vec<PathBuf>) -> Self {
+        let variables =
+            std::env::vars_os().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)));
+        Self { files, variables: variables.collect(), directory: Some(PathBuf::from(".")), ..Self::default() }
+    }
+
+    /// The environment: the process's variables over those of `.env`.
+    pub(super) fn environment(&self, findings: &mut Findings) -> Environment {
+        let path = self.directory.as_ref().map(|d| d.join(".env")).filter(|path| path.is_file());
+        let from_file = path.map(|path| dot_env(&path, findings)).unwrap_or_default();
+        Environment::new(from_file.into_iter().chain(self.variables.iter().cloned()))
+    }
+
+    /// Everything merged into one tree.
+    pub(super) fn tree(&self, environment: &Environment, findings: &mut Findings) -> Option<config::Value> {
+        let mut builder = config::Config::builder().add_source(File::from_str(DEFAULT, FileFormat::Toml));
+        for path in self.existing_files() {
+            builder = builder.add_source(File::from(path).format(FileFormat::Toml));
+        }
+        let variables = environment.iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
+        // `try_parsing` would turn +15550001111 into a number; `ignore_empty` makes KEY= the same as no KEY.
+        let environment = config::Environment::with_prefix("OKTA_HOOK")
+            .prefix_separator("__")
+            .separator("__")
+            .ignore_empty(true)
+            .source(Some(variables));
+        let merged = builder.add_source(environment).build();
+        merged.map(|merged| merged.cache).map_err(|e| unreadable(&e, findings)).ok()
+    }
+
+    fn existing_files(&self) -> Vec<PathBuf> {
+        if !self.files.is_empty() {
+            return self.files.clone();
+        }
+        let local = self.directory.as_ref().map(|d| d.join(LOCAL));
+        local.into_iter().filter(|path| path.is_file()).collect()
+    }
+}
+
+fn dot_env(path: &Path, findings: &mut Findings) -> Vec<(String, String)> {
+    let Ok(lines) = dotenvy::from_path_iter(path) else {
+        findings.fault(".env", "cannot be read");
+        return Vec::new();
+    };
+    // dotenvy's own message would quote the line, and a secret with it.
+    lines
+        .filter_map(|line| line.map_err(|_| findings.fault(".env", "has a line that is not NAME=value")).ok())
+        .collect()
+}
+
+/// A file that is missing or no TOML. The parser quotes the line it stumbled over, which may hold a secret: left out.
+fn unreadable(error: &ConfigError, findings: &mut Findings) {
+    match error {
+        ConfigError::FileParse { uri, cause } => {
+            let text = cause.to_string();
+            let quoted = |line: &&str| !line.contains('|') && !line.trim().is_empty();
+            let told: Vec<&str> = text.lines().filter(quoted).map(str::trim).collect();
+            findings.fault(uri.clone().unwrap_or_else(|| "configuration".to_owned()), told.join(": "));
+        }
+        other => findings.fault("configuration", other.to_string()),
+    }
+}
+
+/// Warns of secrets that stand in a file in clear: files get copied, committed and backed up.
+pub(super) fn warn_of_secrets(tree: &config::Value, at: &str, findings: &mut Findings) {
+    let config::ValueKind::Table(table) = &tree.kind else { return };
+    let of_twilio =
+        matches!(table.get("kind").map(|k| &k.kind), Some(config::ValueKind::String(k)) if k.starts_with("twilio"));
+    for (key, value) in table {
+        let at = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+        // Twilio's api_key is the name of a key; its secret is api_secret.
+        let is_secret =
+            (SECRET_KEYS.contains(&key.as_str()) && !(of_twilio && key == "api_key")) || at == "admin.token";
+        let in_clear = matches!(value.kind, config::ValueKind::String(_));
+        if is_secret && in_clear && value.origin().is_some_and(|origin| origin != "the environment") {
+            findings.warn(at, "stands in a file in clear; use { env = \"NAME\" } or { file = \"/path\" }");
+        } else {
+            warn_of_secrets(value, &at, findings);
+        }
+    }
+}

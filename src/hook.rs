@@ -1,0 +1,209 @@
+//! The story: what happens to one call of Okta's telephony inline hook, one line a step.
+//!
+//! Must not know axum or any vendor. `http` hands in headers and a body yet unread, and writes out the reply.
+
+mod record;
+mod settings;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use crate::deadline::{Clock, Deadline};
+use crate::dispatch::{Dispatch, Job};
+use crate::metrics::Metrics;
+use crate::okta::authenticate::Denied;
+use crate::okta::{Fault, Replies, Reply, decode};
+use crate::otp::{Message, Outcome};
+use crate::route::Plan;
+use crate::secret::Pseudonyms;
+use crate::text;
+use record::Record;
+pub use settings::{Config, Settings};
+
+/// A code that runs out sooner than this is not sent: it would reach nobody in time.
+const MIN_CODE_LIFE: Duration = Duration::from_secs(15);
+
+/// Kept back from the budget for writing the answer out: what is measured at the caller must still lie inside it.
+const REPLY_RESERVE: Duration = Duration::from_millis(25);
+
+/// One org's hook.
+#[derive(Debug)]
+pub struct Hook {
+    config: Config,
+    dispatch: Dispatch,
+    shared: Shared,
+}
+
+/// What the hooks of all orgs share.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    /// Where everything is counted.
+    pub metrics: Arc<Metrics>,
+    /// Makes keyed hashes for log lines.
+    pub pseudonyms: Pseudonyms,
+    /// The wall clock.
+    pub clock: Clock,
+    /// Carries what must outlive a caller; a shutdown waits for it.
+    pub tasks: TaskTracker,
+    /// One permit for each hook that may be in flight.
+    pub places: Arc<Semaphore>,
+}
+
+/// Why a request is turned away before anything is sent.
+#[derive(Debug)]
+enum Rejection {
+    Denied,
+    Overloaded,
+    SlowBody,
+    TooLarge,
+    Unreadable(Vec<Fault>),
+}
+
+/// Why a body could not be taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unread {
+    /// It did not come in time, or the caller went away.
+    Slow,
+    /// Over the limit.
+    TooLarge,
+}
+
+impl Hook {
+    /// One org's hook, from its checked settings.
+    pub fn new(config: Config, dispatch: Dispatch, shared: Shared) -> Self {
+        Self { config, dispatch, shared }
+    }
+
+    /// The checked settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Answers one call, on a task of its own: a caller who hangs up cancels nothing, and a panic is answered too.
+    ///
+    /// `received` is the instant of the request's first byte; `body` is not polled before the caller is known.
+    pub async fn call<B>(self: &Arc<Self>, received: Instant, headers: HeaderMap, body: B) -> Reply
+    where
+        B: Future<Output = Result<Bytes, Unread>> + Send + 'static,
+    {
+        let begun = Arc::new(AtomicBool::new(false));
+        let (hook, mark) = (Arc::clone(self), Arc::clone(&begun));
+        let answer = self.shared.tasks.spawn(async move {
+            let deadline = Deadline::new(received, hook.config.budget - REPLY_RESERVE);
+            let mut record = Record::new(&hook.config.name, &hook.shared.metrics);
+            let reply = hook.tell(&headers, body, &deadline, mark, &mut record).await;
+            let reply = reply.unwrap_or_else(|rejection| record.rejected(&rejection));
+            record.write(&deadline);
+            reply
+        });
+        match answer.await {
+            Ok(reply) => reply,
+            Err(_) => self.broken(begun.load(Ordering::Acquire)),
+        }
+    }
+
+    /// The story.
+    async fn tell<B>(
+        &self,
+        headers: &HeaderMap,
+        body: B,
+        deadline: &Deadline,
+        begun: Arc<AtomicBool>,
+        record: &mut Record,
+    ) -> Result<Reply, Rejection>
+    where
+        B: Future<Output = Result<Bytes, Unread>>,
+    {
+        self.config.authenticate.check(headers)?;
+        let _place = self.shared.places.try_acquire().map_err(|_| Rejection::Overloaded)?;
+        let body = deadline.bound(body).await.unwrap_or(Err(Unread::Slow))?;
+        let message = decode(&body, self.config.default_country)?;
+        let job = self.job(message, begun, record);
+        if self.has_expired(&job.message) {
+            record.verdict = "expired";
+            return Ok(Replies::expired(job.message.locale.as_ref()));
+        }
+        let plan = self.plan(&job.message);
+        let outcome = self.dispatch.run(&job, &plan, deadline).await;
+        record.outcome(&outcome);
+        Ok(self.reply(&job.message, &outcome, deadline))
+    }
+
+    fn job(&self, message: Message, begun: Arc<AtomicBool>, record: &mut Record) -> Arc<Job> {
+        let phone_ref = self.shared.pseudonyms.of(&message.recipient);
+        record.message(&message, &phone_ref);
+        Arc::new(Job { content: text::content(&message), message, phone_ref, begun })
+    }
+
+    fn has_expired(&self, message: &Message) -> bool {
+        message.life_left(self.shared.clock.now()).is_some_and(|left| left < MIN_CODE_LIFE)
+    }
+
+    /// The plan for a message, by the org's routes.
+    pub fn plan(&self, message: &Message) -> Plan {
+        self.config.router.plan(message, crate::secret::random_below)
+    }
+
+    fn reply(&self, message: &Message, outcome: &Outcome, deadline: &Deadline) -> Reply {
+        self.config.replies.reply(outcome, message.locale.as_ref(), deadline.elapsed())
+    }
+
+    /// The answer after a panic of ours: what is known is whether a send may be under way.
+    fn broken(&self, begun: bool) -> Reply {
+        self.shared.metrics.panics.inc();
+        tracing::error!(org = %self.config.name, begun, "a hook panicked; please report this");
+        if begun { self.config.replies.doubtful() } else { Replies::broken() }
+    }
+}
+
+impl Rejection {
+    /// The word in logs and metrics.
+    fn verdict(&self) -> &'static str {
+        match self {
+            Self::Denied => "unauthorized",
+            Self::Overloaded => "overloaded",
+            Self::SlowBody => "slow_body",
+            Self::TooLarge => "too_large",
+            Self::Unreadable(_) => "bad_request",
+        }
+    }
+
+    fn reply(&self) -> Reply {
+        match self {
+            Self::Denied => Reply::unauthorized(),
+            Self::Overloaded => Reply::overloaded(),
+            Self::SlowBody => Reply::timeout(),
+            Self::TooLarge => Reply::too_large(),
+            Self::Unreadable(faults) => Reply::bad_request(faults),
+        }
+    }
+}
+
+impl From<Denied> for Rejection {
+    fn from(Denied: Denied) -> Self {
+        Self::Denied
+    }
+}
+
+impl From<Unread> for Rejection {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Slow => Self::SlowBody,
+            Unread::TooLarge => Self::TooLarge,
+        }
+    }
+}
+
+impl From<Vec<Fault>> for Rejection {
+    fn from(faults: Vec<Fault>) -> Self {
+        Self::Unreadable(faults)
+    }
+}

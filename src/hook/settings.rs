@@ -1,0 +1,164 @@
+//! `[orgs.*]`: the settings of one org, as typed and as checked.
+//!
+//! Must not know other orgs or how providers are built.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::dispatch::{AfterUnconfirmed, Policy};
+use crate::okta::authenticate::{self, Authenticate};
+use crate::okta::{Replies, ReplySettings};
+use crate::otp::Country;
+use crate::route::{self, Capability, Router};
+use crate::secret::Environment;
+use crate::settings::{Findings, duration, optional_duration, show};
+
+/// Okta gives up after 3 s of its own clock; below 200 ms of reserve its network alone would make us late.
+const MAX_BUDGET: Duration = Duration::from_millis(2800);
+
+/// Leaves the default budget room for a second provider after a first that hangs.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1200);
+
+/// Vendors answer most create calls faster than this; with less left an attempt would mostly end in doubt.
+const MIN_ATTEMPT: Duration = Duration::from_millis(500);
+
+/// `[orgs.*]`, as typed.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Path of the hook on the public listener.
+    pub path: String,
+    /// From the first byte of a request to our answer.
+    #[serde(deserialize_with = "duration")]
+    pub budget: Duration,
+    /// How long one attempt is waited for while another provider could still be asked; 1200ms, or the budget if shorter.
+    #[serde(deserialize_with = "optional_duration")]
+    pub attempt_timeout: Option<Duration>,
+    /// No attempt starts with less than this left; 500ms, or the attempt time-out if shorter.
+    #[serde(deserialize_with = "optional_duration")]
+    pub min_attempt: Option<Duration>,
+    /// What follows an attempt that may have worked.
+    pub after_unconfirmed: AfterUnconfirmedSettings,
+    /// Country of numbers without `+`; without one they are refused.
+    pub default_country: Option<String>,
+    /// How Okta proves itself.
+    pub auth: authenticate::Settings,
+    /// What Okta is told.
+    pub reply: ReplySettings,
+    /// Who delivers what.
+    pub routes: Vec<route::Settings>,
+}
+
+/// `after_unconfirmed`, by channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AfterUnconfirmedSettings {
+    /// A duplicate text is the same code twice: go on.
+    pub sms: AfterUnconfirmed,
+    /// A second call is not wanted: stop.
+    pub voice: AfterUnconfirmed,
+}
+
+impl Default for AfterUnconfirmedSettings {
+    fn default() -> Self {
+        Self { sms: AfterUnconfirmed::Next, voice: AfterUnconfirmed::Stop }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            path: "/okta/telephony".to_owned(),
+            budget: Duration::from_millis(2600),
+            attempt_timeout: None,
+            min_attempt: None,
+            after_unconfirmed: AfterUnconfirmedSettings::default(),
+            default_country: None,
+            auth: authenticate::Settings::default(),
+            reply: ReplySettings::default(),
+            routes: Vec::new(),
+        }
+    }
+}
+
+/// `[orgs.*]`, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Key of the org in the configuration.
+    pub name: Arc<str>,
+    /// Path of the hook.
+    pub path: String,
+    /// From the first byte of a request to our answer.
+    pub budget: Duration,
+    /// How attempts are made.
+    pub policy: Policy,
+    /// Country of numbers without `+`.
+    pub default_country: Option<Country>,
+    /// Recognises Okta.
+    pub authenticate: Authenticate,
+    /// Writes answers.
+    pub replies: Replies,
+    /// Makes plans.
+    pub router: Router,
+}
+
+impl Settings {
+    /// Reads the secrets and checks the rules; `at` is the key path of this table.
+    pub fn check(
+        &self,
+        name: &str,
+        at: &str,
+        capabilities: &[Capability],
+        environment: &Environment,
+        findings: &mut Findings,
+    ) -> Config {
+        self.check_path(at, findings);
+        let (attempt_timeout, min_attempt) = self.check_budget(at, findings);
+        let default_country = self.default_country.as_deref().filter(|c| !c.is_empty());
+        let country = default_country.and_then(Country::parse).filter(Country::is_assigned);
+        if default_country.is_some() && country.is_none() {
+            findings.fault(format!("{at}.default_country"), "must be a two-letter country code such as GB");
+        }
+        Config {
+            name: name.into(),
+            path: self.path.clone(),
+            budget: self.budget,
+            policy: Policy {
+                attempt_timeout,
+                min_attempt,
+                after_unconfirmed_sms: self.after_unconfirmed.sms,
+                after_unconfirmed_voice: self.after_unconfirmed.voice,
+            },
+            default_country: country,
+            authenticate: self.auth.check(&format!("{at}.auth"), environment, findings),
+            replies: Replies::new(self.reply.clone()),
+            router: Router::new(&self.routes, capabilities, &format!("{at}.routes"), findings),
+        }
+    }
+
+    fn check_path(&self, at: &str, findings: &mut Findings) {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~".contains(&b);
+        if !self.path.starts_with('/') || self.path.len() < 2 || !self.path.bytes().all(plain) {
+            findings.fault(format!("{at}.path"), "must start with / and hold only letters, digits and -._~/");
+        } else if self.path == "/livez" || self.path.starts_with("/callbacks/") {
+            findings.fault(format!("{at}.path"), "must not be /livez or below /callbacks/, which are ours");
+        }
+    }
+
+    fn check_budget(&self, at: &str, findings: &mut Findings) -> (Duration, Duration) {
+        findings.within(format!("{at}.budget"), self.budget, Duration::from_millis(500), MAX_BUDGET);
+        let attempt_timeout = self.attempt_timeout.unwrap_or(ATTEMPT_TIMEOUT.min(self.budget));
+        let min_attempt = self.min_attempt.unwrap_or(MIN_ATTEMPT.min(attempt_timeout));
+        if attempt_timeout.is_zero() || attempt_timeout > self.budget {
+            let rule = format!("must be above zero and at most the budget of {}", show(self.budget));
+            findings.fault(format!("{at}.attempt_timeout"), rule);
+        }
+        if min_attempt.is_zero() || min_attempt > attempt_timeout {
+            let rule = format!("must be above zero and at most the attempt_timeout of {}", show(attempt_timeout));
+            findings.fault(format!("{at}.min_attempt"), rule);
+        }
+        (attempt_timeout, min_attempt)
+    }
+}

@@ -1,0 +1,88 @@
+//! The HTTP edge: every route of both listeners on one screen, and our replies as responses.
+//!
+//! Must not decide anything about a message. The only place, with `app`, that knows axum.
+
+pub mod accept;
+mod body;
+mod connection;
+mod ops;
+pub mod settings;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{HeaderMap, StatusCode};
+use tokio::time::Instant;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::hook::Hook;
+use crate::okta::Reply;
+pub use connection::Received;
+pub use ops::{Ops, Readiness};
+pub use settings::{AdminSettings, ServerSettings};
+
+/// How much of a body is taken, and how long it may take to come.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyLimits {
+    /// Bytes.
+    pub size: usize,
+    /// From the head of the request to the end of its body.
+    pub timeout: Duration,
+}
+
+/// The public listener: every org's hook, and a sign of life.
+pub fn public(hooks: impl IntoIterator<Item = Arc<Hook>>, limits: BodyLimits) -> Router {
+    let mut router = Router::new().route("/livez", get(ops::livez));
+    for hook in hooks {
+        let path = hook.config().path.clone();
+        router = router.route(&path, post(answer).with_state((hook, limits)));
+    }
+    finish(router)
+}
+
+/// The admin listener: signs of life, readiness, metrics.
+pub fn admin(ops: Ops) -> Router {
+    let router = Router::new()
+        .route("/livez", get(ops::livez))
+        .route("/readyz", get(ops::readyz))
+        .route("/metrics", get(ops::metrics))
+        .with_state(ops);
+    finish(router)
+}
+
+/// What every response has in common.
+fn finish(router: Router) -> Router {
+    router
+        .fallback(|| async { respond(Reply::not_found()) })
+        .method_not_allowed_fallback(|| async { respond(Reply::method_not_allowed()) })
+        .layer(SetResponseHeaderLayer::overriding(CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        .layer(CatchPanicLayer::custom(|_| respond(crate::okta::Replies::broken())))
+}
+
+async fn answer(State((hook, limits)): State<(Arc<Hook>, BodyLimits)>, request: Request) -> Response {
+    let received = request.extensions().get::<Received>().map_or_else(Instant::now, |received| received.0);
+    let (head, body) = request.into_parts();
+    let body = body::read(body, &head.headers, limits);
+    let reply = hook.call(received, head.headers, body).await;
+    respond(reply)
+}
+
+/// Writes a reply out. Whoever was turned away with a body still unread gets the connection closed.
+fn respond(reply: Reply) -> Response {
+    let mut headers = HeaderMap::with_capacity(4);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(seconds) = reply.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if matches!(reply.status, 401 | 408 | 413 | 429) {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
+    (status, headers, reply.body).into_response()
+}

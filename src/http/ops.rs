@@ -1,0 +1,73 @@
+//! Signs of life, readiness and metrics.
+//!
+//! Must not show anything personal: these pages have no password on loopback.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+use serde_json::json;
+
+use super::respond;
+use crate::metrics::Metrics;
+use crate::okta::Reply;
+use crate::secret::{CredentialDigest, Secret};
+
+/// What the admin listener shows, and to whom.
+#[derive(Debug, Clone)]
+pub struct Ops {
+    metrics: Arc<Metrics>,
+    readiness: Readiness,
+    token: Option<CredentialDigest>,
+}
+
+impl Ops {
+    /// With a token, only `/livez` and `/readyz` are open to everybody.
+    pub fn new(metrics: Arc<Metrics>, readiness: Readiness, token: Option<&Secret>) -> Self {
+        let token = token.map(|t| CredentialDigest::of(format!("Bearer {}", t.expose()).as_bytes()));
+        Self { metrics, readiness, token }
+    }
+
+    fn admits(&self, headers: &HeaderMap) -> bool {
+        let presented = headers.get(AUTHORIZATION).map(|v| v.as_bytes()).unwrap_or_default();
+        self.token.as_ref().is_none_or(|token| bool::from(token.matches(&CredentialDigest::of(presented))))
+    }
+}
+
+/// Whether traffic should come here: from the moment we listen until a shutdown begins.
+#[derive(Debug, Clone, Default)]
+pub struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    /// Says whether traffic should come.
+    pub fn set(&self, ready: bool) {
+        self.0.store(ready, Ordering::Release);
+    }
+
+    /// Whether traffic should come.
+    pub fn is_ready(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+pub(super) async fn livez() -> Response {
+    Json(json!({ "alive": true })).into_response()
+}
+
+pub(super) async fn readyz(State(ops): State<Ops>) -> Response {
+    let ready = ops.readiness.is_ready();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({ "ready": ready }))).into_response()
+}
+
+pub(super) async fn metrics(State(ops): State<Ops>, headers: HeaderMap) -> Response {
+    if !ops.admits(&headers) {
+        return respond(Reply::unauthorized());
+    }
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(CONTENT_TYPE, content_type)], ops.metrics.render()).into_response()
+}

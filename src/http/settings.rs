@@ -1,0 +1,116 @@
+//! `[server]` and `[admin]`.
+//!
+//! Must not know orgs or providers.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::Deserialize;
+use url::Url;
+
+use crate::secret::{Environment, SecretRef};
+use crate::settings::{Findings, duration};
+
+/// `[server]`: the public listener.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerSettings {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// The address Okta knows us by.
+    pub public_url: Option<Url>,
+    /// Hooks in flight; one more is answered with 429.
+    pub max_in_flight: usize,
+    /// Open connections; one more waits in the kernel's queue.
+    pub max_connections: usize,
+    /// Bytes of a request body.
+    pub max_body: usize,
+    /// From the first byte of a request to the end of its head; also from connecting to the first byte.
+    #[serde(deserialize_with = "duration")]
+    pub header_timeout: Duration,
+    /// From the head of a request to the end of its body.
+    #[serde(deserialize_with = "duration")]
+    pub body_timeout: Duration,
+    /// How long a connection may lie idle between requests. Longer than the proxy's in front, or its requests meet a closed door.
+    #[serde(deserialize_with = "duration")]
+    pub idle_timeout: Duration,
+    /// After SIGTERM: how long to go on accepting while `/readyz` already says no, so that load balancers notice.
+    #[serde(deserialize_with = "duration")]
+    pub shutdown_delay: Duration,
+    /// How long requests in flight and detached attempts may then take.
+    #[serde(deserialize_with = "duration")]
+    pub shutdown_grace: Duration,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: None,
+            max_in_flight: 1000,
+            max_connections: 4096,
+            max_body: 64 * 1024,
+            header_timeout: Duration::from_secs(5),
+            body_timeout: Duration::from_secs(2),
+            idle_timeout: Duration::from_secs(75),
+            shutdown_delay: Duration::from_secs(2),
+            shutdown_grace: Duration::from_secs(15),
+        }
+    }
+}
+
+impl ServerSettings {
+    /// Checks the rules; `at` is the key path of this table.
+    pub fn check(&self, at: &str, findings: &mut Findings) {
+        let at_least_one = [("max_in_flight", self.max_in_flight), ("max_connections", self.max_connections)];
+        for (key, value) in at_least_one {
+            if value == 0 {
+                findings.fault(format!("{at}.{key}"), "must be at least 1");
+            }
+        }
+        if !(1024..=1024 * 1024).contains(&self.max_body) {
+            findings.fault(format!("{at}.max_body"), "must be between 1024 and 1048576 bytes");
+        }
+        let seconds = Duration::from_secs;
+        let millis = Duration::from_millis;
+        findings.within(format!("{at}.header_timeout"), self.header_timeout, millis(100), seconds(60));
+        findings.within(format!("{at}.body_timeout"), self.body_timeout, millis(100), seconds(60));
+        findings.within(format!("{at}.idle_timeout"), self.idle_timeout, millis(100), seconds(3600));
+        findings.within(format!("{at}.shutdown_delay"), self.shutdown_delay, Duration::ZERO, seconds(60));
+        findings.within(format!("{at}.shutdown_grace"), self.shutdown_grace, Duration::ZERO, seconds(120));
+        if let Some(url) = &self.public_url
+            && (url.scheme() != "https" || url.query().is_some() || url.fragment().is_some())
+        {
+            findings.fault(format!("{at}.public_url"), "must be an https address without query: Okta calls no other");
+        }
+    }
+}
+
+/// `[admin]`: the listener for operators.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminSettings {
+    /// Address and port; off loopback only with a token.
+    pub listen: SocketAddr,
+    /// Bearer token that guards everything but `/livez` and `/readyz`.
+    pub token: Option<SecretRef>,
+}
+
+impl Default for AdminSettings {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9464)), token: None }
+    }
+}
+
+impl AdminSettings {
+    /// Reads the token and checks the rules; `at` is the key path of this table.
+    pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<crate::secret::Secret> {
+        let Some(token) = &self.token else {
+            if !self.listen.ip().is_loopback() {
+                findings.fault(format!("{at}.token"), "is required when admin.listen is not a loopback address");
+            }
+            return None;
+        };
+        token.resolve(environment).map_err(|rule| findings.fault(format!("{at}.token"), rule)).ok()
+    }
+}

@@ -1,0 +1,321 @@
+//! Which providers may deliver a message, and in which order. Pure and total: every message gets a plan.
+//!
+//! Must not know whether a provider is well, nor send anything; an empty plan is an answer too.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::otp::{Channel, Country, Message, ProviderName};
+use crate::settings::{Findings, List};
+
+/// `[[orgs.*.routes]]`: the first one whose `when` fits decides.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Shown in logs and to Okta's administrators; `routes[n]` when absent.
+    pub name: Option<String>,
+    /// Conditions; all of them must hold. None: fits every message.
+    pub when: When,
+    /// Names of providers.
+    pub send: List,
+    /// In the order given, or one drawn by weight and the others behind it.
+    pub strategy: Strategy,
+    /// Shares for `weighted`; a provider without one has 1.
+    pub weights: BTreeMap<String, u32>,
+}
+
+/// Conditions of a route, as typed.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct When {
+    /// ISO 3166 alpha-2 codes of the recipient's country.
+    pub country: List,
+    /// `sms` or `voice`.
+    pub channel: List,
+    /// Last words of Okta's `requestType`, such as `mfa-verification`.
+    pub request_type: List,
+    /// Locales; `en-*` fits `en` and every region of it.
+    pub locale: List,
+}
+
+/// `strategy`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Strategy {
+    /// As listed.
+    #[default]
+    Ordered,
+    /// One by lot, weighted; the others behind it as listed.
+    Weighted,
+}
+
+/// A configured provider, as far as a route must know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capability {
+    /// Its name.
+    pub provider: ProviderName,
+    /// What it can do.
+    pub channels: Vec<Channel>,
+}
+
+impl Capability {
+    fn supports(&self, channel: Channel) -> bool {
+        self.channels.contains(&channel)
+    }
+}
+
+/// The providers to ask for one message, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The route that fitted.
+    pub route: Arc<str>,
+    /// Who to ask, best first. Every one supports the message's channel.
+    pub providers: Vec<ProviderName>,
+}
+
+/// All routes of one org, checked.
+#[derive(Debug, Clone)]
+pub struct Router {
+    routes: Vec<Route>,
+}
+
+#[derive(Debug, Clone)]
+struct Route {
+    name: Arc<str>,
+    countries: Vec<Country>,
+    channels: Vec<Channel>,
+    request_types: Vec<String>,
+    locales: Vec<String>,
+    /// By channel, in the order of `Channel::ALL`, with weights.
+    providers: [Vec<(ProviderName, u32)>; 2],
+    strategy: Strategy,
+}
+
+impl Router {
+    /// Checks the routes; `at` is the key path of the list. Without routes, every provider serves, in the order of its name.
+    pub fn new(settings: &[Settings], capabilities: &[Capability], at: &str, findings: &mut Findings) -> Self {
+        let mut routes: Vec<Route> = settings
+            .iter()
+            .enumerate()
+            .map(|(place, route)| Route::check(route, place, capabilities, &format!("{at}[{place}]"), findings))
+            .collect();
+        if settings.is_empty() {
+            routes.push(Route::default_route(capabilities));
+        }
+        let router = Self { routes };
+        router.find_unreachable(at, findings);
+        router.find_uncovered(at, findings);
+        router
+    }
+
+    /// The plan for a message. `draw(n)` picks a number below `n` for weighted routes.
+    pub fn plan(&self, message: &Message, draw: impl FnOnce(u32) -> u32) -> Plan {
+        let Some(route) = self.routes.iter().find(|route| route.fits(message)) else {
+            return Plan { route: "none".into(), providers: Vec::new() };
+        };
+        let offers = &route.providers[message.channel as usize];
+        let mut providers: Vec<ProviderName> = offers.iter().map(|(name, _)| name.clone()).collect();
+        if route.strategy == Strategy::Weighted
+            && let Some(drawn) = drawn(offers, draw)
+        {
+            providers[..=drawn].rotate_right(1);
+        }
+        Plan { route: Arc::clone(&route.name), providers }
+    }
+
+    /// One line a route, for `check-config`.
+    pub fn describe(&self) -> Vec<String> {
+        self.routes.iter().map(Route::describe).collect()
+    }
+
+    /// Warns of a route behind another that takes everything it would.
+    fn find_unreachable(&self, at: &str, findings: &mut Findings) {
+        for (place, route) in self.routes.iter().enumerate() {
+            if let Some(earlier) = self.routes[..place].iter().find(|earlier| earlier.covers(route)) {
+                findings.warn(
+                    format!("{at}[{place}]"),
+                    format!("can never be reached: {} comes first and takes all of it", earlier.name),
+                );
+            }
+        }
+    }
+
+    /// Warns of a channel that nobody delivers, at least for some messages.
+    fn find_uncovered(&self, at: &str, findings: &mut Findings) {
+        for channel in Channel::ALL {
+            let serves = |r: &&Route| !r.providers[channel as usize].is_empty();
+            let takes = |r: &&Route| r.channels.is_empty() || r.channels.contains(&channel);
+            if !self.routes.iter().filter(takes).any(|r| serves(&r)) {
+                findings.warn(
+                    at,
+                    format!("no route has a provider for {channel}: Okta gets an error for every such request"),
+                );
+            } else if !self.routes.iter().filter(takes).any(|r| r.conditions() == 0 || r.only_channel()) {
+                findings
+                    .warn(at, format!("no route without conditions takes {channel}: some requests find no provider"));
+            }
+        }
+    }
+}
+
+impl Route {
+    fn check(
+        settings: &Settings,
+        place: usize,
+        capabilities: &[Capability],
+        at: &str,
+        findings: &mut Findings,
+    ) -> Self {
+        let when = &settings.when;
+        let mut read = |list: &List, key: &str, rule: &str, parse: &dyn Fn(&str) -> bool| {
+            let bad = list.0.iter().any(|item| !parse(item));
+            if bad {
+                findings.fault(format!("{at}.when.{key}"), rule);
+            }
+        };
+        read(&when.country, "country", "must hold two-letter country codes such as GB", &|c| {
+            Country::parse(c).is_some()
+        });
+        read(&when.channel, "channel", "must hold sms or voice", &|c| channel(c).is_some());
+        let pattern =
+            |p: &str| p.trim_end_matches("-*").bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        read(&when.locale, "locale", "must hold locales such as fr, fr-CA or fr-*", &pattern);
+        Self {
+            name: settings.name.as_deref().map_or_else(|| format!("routes[{place}]"), str::to_owned).into(),
+            countries: when.country.0.iter().filter_map(|c| Country::parse(c)).collect(),
+            channels: when.channel.0.iter().filter_map(|c| channel(c)).collect(),
+            request_types: when.request_type.0.iter().map(|r| r.to_ascii_lowercase()).collect(),
+            locales: when.locale.0.iter().map(|l| l.to_ascii_lowercase().replace('_', "-")).collect(),
+            providers: Self::offers(settings, capabilities, at, findings),
+            strategy: settings.strategy,
+        }
+    }
+
+    fn offers(
+        settings: &Settings,
+        capabilities: &[Capability],
+        at: &str,
+        findings: &mut Findings,
+    ) -> [Vec<(ProviderName, u32)>; 2] {
+        if settings.send.0.is_empty() {
+            findings.fault(format!("{at}.send"), "must name at least one provider");
+        }
+        for name in settings.weights.keys().filter(|name| !settings.send.0.contains(name)) {
+            findings.fault(format!("{at}.weights.{name}"), "must be one of the providers in send");
+        }
+        let mut offers = [Vec::new(), Vec::new()];
+        for (place, name) in settings.send.0.iter().enumerate() {
+            let Some(capability) = capabilities.iter().find(|c| c.provider.as_str() == name) else {
+                findings.fault(format!("{at}.send"), format!("names {name}, which is no configured provider"));
+                continue;
+            };
+            if settings.send.0[..place].contains(name) {
+                findings.fault(
+                    format!("{at}.send"),
+                    format!("names {name} twice; nothing is retried at the same provider"),
+                );
+            }
+            let weight = settings.weights.get(name).copied().unwrap_or(1);
+            for channel in Channel::ALL.into_iter().filter(|c| capability.supports(*c)) {
+                offers[channel as usize].push((capability.provider.clone(), weight));
+            }
+        }
+        offers
+    }
+
+    fn default_route(capabilities: &[Capability]) -> Self {
+        let offer = |channel| {
+            let able = capabilities.iter().filter(|c| c.supports(channel));
+            let mut offers: Vec<_> = able.map(|c| (c.provider.clone(), 1)).collect();
+            offers.sort();
+            offers
+        };
+        Self {
+            name: "default".into(),
+            countries: Vec::new(),
+            channels: Vec::new(),
+            request_types: Vec::new(),
+            locales: Vec::new(),
+            providers: Channel::ALL.map(offer),
+            strategy: Strategy::Ordered,
+        }
+    }
+
+    fn fits(&self, message: &Message) -> bool {
+        let country = || message.recipient.country().is_some_and(|c| self.countries.contains(&c));
+        let locale =
+            || message.locale.as_ref().is_some_and(|l| self.locales.iter().any(|p| locale_fits(p, l.as_str())));
+        (self.channels.is_empty() || self.channels.contains(&message.channel))
+            && (self.countries.is_empty() || country())
+            && (self.request_types.is_empty() || self.request_types.iter().any(|r| r == message.request_type.as_str()))
+            && (self.locales.is_empty() || locale())
+    }
+
+    /// Whether every message that fits `other` fits this route, as far as lists can tell.
+    fn covers(&self, other: &Self) -> bool {
+        fn takes<T: PartialEq>(mine: &[T], theirs: &[T]) -> bool {
+            mine.is_empty() || (!theirs.is_empty() && theirs.iter().all(|t| mine.contains(t)))
+        }
+        takes(&self.channels, &other.channels)
+            && takes(&self.countries, &other.countries)
+            && takes(&self.request_types, &other.request_types)
+            && takes(&self.locales, &other.locales)
+    }
+
+    fn conditions(&self) -> usize {
+        self.channels.len() + self.countries.len() + self.request_types.len() + self.locales.len()
+    }
+
+    fn only_channel(&self) -> bool {
+        self.conditions() == self.channels.len()
+    }
+
+    fn describe(&self) -> String {
+        let list = |key: &str, items: Vec<String>| (!items.is_empty()).then(|| format!("{key} {}", items.join(", ")));
+        let conditions: Vec<String> = [
+            list("country", self.countries.iter().map(ToString::to_string).collect()),
+            list("channel", self.channels.iter().map(ToString::to_string).collect()),
+            list("request type", self.request_types.clone()),
+            list("locale", self.locales.clone()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let arrow = if self.strategy == Strategy::Weighted { " | " } else { " → " };
+        let send = |channel: Channel| {
+            let offers = &self.providers[channel as usize];
+            let name = |(name, weight): &(ProviderName, u32)| {
+                if self.strategy == Strategy::Weighted { format!("{name} ({weight})") } else { name.to_string() }
+            };
+            let names: Vec<String> = offers.iter().map(name).collect();
+            format!("{channel}: {}", if names.is_empty() { "nobody".to_owned() } else { names.join(arrow) })
+        };
+        let when = if conditions.is_empty() { "every request".to_owned() } else { conditions.join("; ") };
+        format!("{}: {when}: {}; {}", self.name, send(Channel::Sms), send(Channel::Voice))
+    }
+}
+
+fn channel(word: &str) -> Option<Channel> {
+    Channel::ALL.into_iter().find(|channel| channel.as_str() == word.to_ascii_lowercase())
+}
+
+fn locale_fits(pattern: &str, locale: &str) -> bool {
+    let locale = locale.to_ascii_lowercase();
+    match pattern.strip_suffix("-*") {
+        Some(language) => locale.strip_prefix(language).is_some_and(|rest| rest.is_empty() || rest.starts_with('-')),
+        None => pattern == "*" || pattern == locale,
+    }
+}
+
+/// The place of the offer a lot falls on; `None` when no offer has any weight.
+fn drawn(offers: &[(ProviderName, u32)], draw: impl FnOnce(u32) -> u32) -> Option<usize> {
+    let total: u32 = offers.iter().map(|(_, weight)| *weight).fold(0, u32::saturating_add);
+    let mut lot = (total > 0).then(|| draw(total))?;
+    offers.iter().position(|(_, weight)| {
+        let hit = lot < *weight;
+        lot = lot.saturating_sub(*weight);
+        hit
+    })
+}
