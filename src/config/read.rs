@@ -91,15 +91,17 @@ fn read<T: DeserializeOwned + Default>(mut tree: Value, at: &str, findings: &mut
     T::default()
 }
 
-/// Keeps of a message what is wrong, and leaves out where config says it was: the key path tells that better.
+/// Keeps of a message what was expected. What stood there instead may be a secret in the wrong place.
 fn rule(message: &str) -> String {
-    let message = message.split(" for key `").next().unwrap_or(message);
-    match message.split_once("unknown field `") {
-        Some((_, rest)) => {
-            let known = rest.split_once(", expected ").map_or("", |(_, known)| known);
-            format!("is no known key; known are {}", known.trim_start_matches("one of ").replace('`', ""))
-        }
-        None => message.replace('`', ""),
+    // config adds where it found the value; the key path tells that better.
+    let message = message.split(" for key `").next().unwrap_or(message).replace('`', "");
+    let expected = message.split_once(", expected ").map(|(_, expected)| expected.trim_start_matches("one of "));
+    match expected {
+        Some(known) if message.starts_with("unknown field") => format!("is no known key; known are {known}"),
+        Some(known) if message.starts_with("unknown variant") => format!("must be one of {known}"),
+        Some(table) if table.starts_with("struct") || table.starts_with("a map") => "must be a table".to_owned(),
+        Some(expected) => format!("must be {expected}"),
+        None => message,
     }
 }
 

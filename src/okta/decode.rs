@@ -154,8 +154,11 @@ fn unreadable(body: &[u8]) -> Fault {
     };
     match fault {
         Some((path, e)) if e.is_data() => {
-            let member = if path == "." { String::new() } else { path };
-            Fault { member, rule: rule_of(&e.to_string()) }
+            let message = e.to_string();
+            // The path of a member that stands twice ends at its parent; the name in the message is one of ours.
+            let twice = message.strip_prefix("duplicate field `").and_then(|rest| rest.split('`').next());
+            let parts = [path.as_str(), twice.unwrap_or_default()].into_iter().filter(|p| !p.is_empty() && *p != ".");
+            Fault { member: parts.collect::<Vec<_>>().join("."), rule: rule_of(&message) }
         }
         Some((_, e)) => Fault {
             member: String::new(),

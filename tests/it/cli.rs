@@ -1,0 +1,187 @@
+//! The binary as its user runs it.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::okta::{self, SECRET, Understood, understand};
+use crate::support::process::Place;
+use crate::support::server::exchange;
+use crate::support::vendor::{Answer, VendorServer};
+
+fn twilio(url: &str) -> Place {
+    Place::new()
+        .set("OKTA_HOOK__ORGS__MAIN__AUTH__HEADER__SECRET", SECRET)
+        .set("OKTA_HOOK__PROVIDERS__TWILIO__KIND", "twilio")
+        .set("OKTA_HOOK__PROVIDERS__TWILIO__ACCOUNT_SID", "AC00000000000000000000000000000001")
+        .set("OKTA_HOOK__PROVIDERS__TWILIO__AUTH_TOKEN", "twilio-token-canary")
+        .set("OKTA_HOOK__PROVIDERS__TWILIO__BASE_URL", url)
+        .set("OKTA_HOOK__PROVIDERS__TWILIO__SMS__FROM", "+15005550006")
+}
+
+#[tokio::test]
+async fn the_printed_curl_of_the_sandbox_works_when_pasted() {
+    let server = Place::new().serve(&["serve", "--sandbox"]).await;
+    assert!(server.public.ip().is_loopback());
+    let mut printed = server.stdout();
+    while !printed.contains("…0009") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        printed = server.stdout();
+    }
+    let curl: String = printed
+        .lines()
+        .skip_while(|l| !l.starts_with("curl "))
+        .take_while(|l| !l.is_empty())
+        .map(|l| format!("{l}\n"))
+        .collect();
+    let pasted = tokio::process::Command::new("sh").arg("-c").arg(&curl).output().await.expect("sh");
+    assert!(pasted.status.success(), "{pasted:?}");
+    let expected = Understood::Command("SUCCESSFUL".into(), Some("sandbox".into()), Some("sandbox-1".into()));
+    assert_eq!(understand(&pasted.stdout), expected);
+
+    let hung = curl.replace("+15005550006", "+15005550007").replace("'authorization: ", "'authorization: x");
+    let refused = tokio::process::Command::new("sh").arg("-c").arg(&hung).output().await.expect("sh");
+    assert_eq!(String::from_utf8_lossy(&refused.stdout), r#"{"error":{"errorSummary":"Unauthorized"}}"#);
+    let ended = server.stop().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn a_sandbox_never_listens_beyond_this_machine() {
+    let place =
+        Place::new().file("local.toml", "[server]\nlisten = '0.0.0.0:0'\n[providers.twilio]\nkind = 'twilio'\n");
+    let server = place.serve(&["serve", "--sandbox", "--config", "local.toml"]).await;
+    assert!(server.public.ip().is_loopback() && server.admin.ip().is_loopback());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn check_config_tells_faults_with_exit_2_and_routes_with_exit_0() {
+    let printed = Place::new().run(&["check-config"]).await;
+    assert_eq!(printed.code, Some(2));
+    assert!(printed.stderr.contains("providers: configure at least one"), "{}", printed.stderr);
+    assert_eq!(printed.stdout, "");
+
+    let printed = twilio("http://127.0.0.1:9").run(&["check-config"]).await;
+    assert_eq!((printed.code, printed.stderr.as_str()), (Some(0), ""));
+    for told in [
+        "The configuration is valid.",
+        "provider twilio (twilio)",
+        "org main at /okta/telephony, budget 2600ms",
+        "default: every request: sms: twilio; voice: nobody",
+        "no route has a provider for voice",
+    ] {
+        assert!(printed.stdout.contains(told), "{told}: {}", printed.stdout);
+    }
+    let serve = Place::new().run(&["serve"]).await;
+    assert_eq!(serve.code, Some(2));
+    assert_eq!(Place::new().run(&["frobnicate"]).await.code, Some(2));
+}
+
+#[tokio::test]
+async fn a_dry_preview_shows_every_step_sends_nothing_and_shows_no_secret() {
+    let vendor = VendorServer::start([]).await;
+    let place = twilio(&vendor.url);
+    let printed = place.run(&["preview", "--to", "+447400123456", "--otp", "654321", "--locale", "fr-FR"]).await;
+    assert_eq!((printed.code, printed.stderr.as_str()), (Some(0), ""));
+    for told in [
+        "nothing is sent",
+        "admitted by authorization: ***",
+        "sms to +447400123456 (GB)",
+        "default: twilio",
+        "/2010-04-01/Accounts/AC00000000000000000000000000000001/Messages.json",
+        "authorization: ***",
+        "Body = Your verification code is 654321.",
+        "\"status\": \"SUCCESSFUL\"",
+    ] {
+        assert!(printed.stdout.contains(told), "{told}: {}", printed.stdout);
+    }
+    assert!(!printed.stdout.contains('\u{1b}'), "no colours in a pipe");
+    for secret in [SECRET, "twilio-token-canary", "VC10b2tlbi1jYW5hcnk"] {
+        assert!(!printed.stdout.contains(secret));
+    }
+    let json: Value = serde_json::from_str(&place.run(&["preview", "--json"]).await.stdout).expect("JSON");
+    let steps: Vec<&str> = json["steps"].as_array().expect("steps").iter().filter_map(|s| s["step"].as_str()).collect();
+    assert_eq!(steps, ["auth", "message", "route", "request", "reply"]);
+
+    let bad = place.run(&["preview", "--to", "12345"]).await;
+    assert!(bad.stdout.contains("data.messageProfile.phoneNumber must start with +"), "{}", bad.stdout);
+    assert_eq!(place.run(&["preview", "--org", "nobody"]).await.code, Some(1));
+    assert!(vendor.finish().is_empty());
+}
+
+#[tokio::test]
+async fn preview_sends_when_told_to_and_only_then() {
+    let sid = "SMaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    let vendor = VendorServer::start([Answer::json(201, json!({ "sid": sid, "status": "queued" }))]).await;
+    let printed = twilio(&vendor.url).run(&["preview", "--send"]).await;
+    assert_eq!(printed.code, Some(0), "{}", printed.stderr);
+    assert!(printed.stdout.contains("really sent") && printed.stdout.contains(sid), "{}", printed.stdout);
+    assert_eq!(vendor.finish().len(), 1);
+}
+
+#[tokio::test]
+async fn preview_plays_okta_towards_a_running_server() {
+    let sid = "SMaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    let vendor = VendorServer::start([Answer::json(201, json!({ "sid": sid, "status": "queued" }))]).await;
+    let server = twilio(&vendor.url).serve(&["serve"]).await;
+    let url = format!("http://{}", server.public);
+    let printed = server.place.run(&["preview", "--url", &url]).await;
+    assert_eq!(printed.code, Some(0), "{}", printed.stderr);
+    assert!(printed.stdout.contains(sid), "{}", printed.stdout);
+    let curl = server.place.run(&["preview", "--curl"]).await.stdout;
+    assert!(curl.contains("-H \"authorization: $OKTA_HOOK_SECRET\"") && !curl.contains(SECRET), "{curl}");
+    server.stop().await;
+    assert_eq!(vendor.finish().len(), 1);
+    let nobody = twilio("http://127.0.0.1:9").run(&["preview", "--url", "http://127.0.0.1:9"]).await;
+    assert_eq!(nobody.code, Some(1));
+}
+
+#[tokio::test]
+async fn healthcheck_follows_readiness() {
+    let server = Place::new().serve(&["serve", "--sandbox"]).await;
+    let place = Place::new().set("OKTA_HOOK__ADMIN__LISTEN", &server.admin.to_string());
+    let printed = place.run(&["healthcheck"]).await;
+    assert_eq!(printed.code, Some(0), "{}", printed.stderr);
+    server.stop().await;
+    let printed = place.run(&["healthcheck"]).await;
+    assert_eq!(printed.code, Some(1));
+    assert!(printed.stderr.contains("no answer from"), "{}", printed.stderr);
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_told_with_its_key() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    let place = twilio("http://127.0.0.1:9")
+        .set("OKTA_HOOK__SERVER__LISTEN", &taken.local_addr().expect("address").to_string());
+    let printed = place.run(&["serve"]).await;
+    assert_eq!(printed.code, Some(1));
+    assert!(printed.stderr.contains("server.listen"), "{}", printed.stderr);
+}
+
+#[tokio::test]
+async fn sigterm_drains_and_exits_with_0() {
+    let server = Place::new().set("OKTA_HOOK__SERVER__SHUTDOWN_DELAY", "100ms").serve(&["serve", "--sandbox"]).await;
+    let secret = {
+        let mut printed = server.stdout();
+        while !printed.contains("authorization: ") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            printed = server.stdout();
+        }
+        printed.split("authorization: ").nth(1).and_then(|s| s.split('\'').next()).expect("secret").to_owned()
+    };
+    let body = okta::sms("+15005550011", "482913").to_string();
+    let request = format!(
+        "POST /okta/telephony HTTP/1.1\r\nhost: x\r\nauthorization: {secret}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let address = server.public;
+    let in_flight = tokio::spawn(async move { exchange(address, request.as_bytes()).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    server.signal("TERM");
+    let answer = in_flight.await.expect("no panic");
+    assert!(matches!(understand(&answer.body), Understood::Command(status, ..) if status == "SUCCESSFUL"));
+    let ended = server.ended().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("\"stopped\""), "{}", ended.stderr);
+}

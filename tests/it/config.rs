@@ -1,0 +1,287 @@
+//! Configurations: what is accepted, and every fault of a bad one at once.
+
+use expect_test::{Expect, expect};
+use okta_telephony_hook::config::{self, DEFAULT, Sources};
+
+/// Loads a TOML text with further environment variables; gives faults and warnings as a person reads them.
+fn findings(toml: &str, variables: &[(&str, &str)]) -> (String, String) {
+    let directory = tempfile::tempdir().expect("directory");
+    let path = directory.path().join("test.toml");
+    std::fs::write(&path, toml).expect("written");
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let found = match config::load(&Sources { files: vec![path], variables, ..Sources::default() }) {
+        Ok(loaded) => loaded.findings,
+        Err(invalid) => invalid.0,
+    };
+    let lines = |findings: &[okta_telephony_hook::settings::Finding]| {
+        findings
+            .iter()
+            .map(|f| format!("{f}\n"))
+            .collect::<String>()
+            .replace(&directory.path().display().to_string(), "")
+    };
+    (lines(&found.faults), lines(&found.warnings))
+}
+
+#[track_caller]
+fn check(toml: &str, variables: &[(&str, &str)], expected: Expect) {
+    expected.assert_eq(&findings(toml, variables).0);
+}
+
+const GOOD: &str = "
+[orgs.main.auth.header]
+secret = { env = 'HOOK_SECRET' }
+[providers.twilio]
+kind = 'twilio'
+account_sid = 'AC00000000000000000000000000000001'
+auth_token = { env = 'TWILIO_TOKEN' }
+sms = { from = '+15005550006' }
+voice = { from = '+15005550006' }
+";
+const SECRETS: [(&str, &str); 2] = [("HOOK_SECRET", "0123456789abcdef0123456789abcdef"), ("TWILIO_TOKEN", "x")];
+
+#[test]
+fn a_complete_configuration_has_neither_faults_nor_warnings() {
+    assert_eq!(findings(GOOD, &SECRETS), (String::new(), String::new()));
+}
+
+#[test]
+fn an_empty_configuration_says_what_is_missing() {
+    check(
+        "",
+        &[],
+        expect![[r#"
+        orgs: configure at least one, with its auth, such as orgs.main.auth.header.secret
+        providers: configure at least one, such as providers.twilio, or try serve --sandbox
+    "#]],
+    );
+}
+
+#[test]
+fn every_fault_is_told_at_once_under_its_key() {
+    let toml = "
+        [server]
+        listen = 'nowhere'
+        colour = 'red'
+        max_body = 12
+        max_in_flight = 0
+        public_url = 'http://otp.example.com'
+        [admin]
+        listen = '0.0.0.0:9464'
+        [log]
+        level = 'loud'
+        [state]
+        url = 'redis://x'
+        [orgs.main]
+        path = 'okta'
+        budget = '5s'
+        attempt_timeout = '6s'
+        min_attempt = '0ms'
+        default_country = 'Britain'
+        [orgs.main.auth.header]
+        name = 'not a header'
+        secret = { env = 'MISSING' }
+        [orgs.main.auth.basic]
+        username = 'a:b'
+        password = { file = '/nonexistent/password' }
+        [orgs.main.reply]
+        blocked = 'maybe'
+        [[orgs.main.routes]]
+        when = { country = ['GBR'], channel = 'fax', hour = 3 }
+        send = ['nobody', 'twilio', 'twilio']
+        weights = { other = 2 }
+        [orgs.second]
+        path = 'okta'
+        [providers.twilio]
+        kind = 'twilio'
+        account_sid = 'AC/../x'
+        base_url = 'ftp://x'
+        voice = { from = 'Example', repeat = 9 }
+        [providers.carrier]
+        kind = 'pigeon'
+        [providers.nothing]
+        [providers.box]
+        kind = 'sandbox'
+        outcomes = { x = 'accepted', '99' = 'explodes' }
+    ";
+    check(
+        toml,
+        &[],
+        expect![[r#"
+        admin.token: is required when admin.listen is not a loopback address
+        log.level: enum Verbosity does not have variant constructor loud
+        orgs.main.attempt_timeout: must be above zero and at most the budget of 5s
+        orgs.main.auth.basic.password: file /nonexistent/password cannot be read: entity not found
+        orgs.main.auth.basic.username: must be a name without a colon
+        orgs.main.auth.header.name: must be a header name
+        orgs.main.auth.header.secret: environment variable MISSING is not set
+        orgs.main.budget: must be between 500ms and 2800ms
+        orgs.main.default_country: must be a two-letter country code such as GB
+        orgs.main.min_attempt: must be above zero and at most the attempt_timeout of 6s
+        orgs.main.path: must start with / and hold only letters, digits and -._~/
+        orgs.main.reply.blocked: enum Blocked does not have variant constructor maybe
+        orgs.main.routes[0].send: names nobody, which is no configured provider
+        orgs.main.routes[0].send: names twilio twice; nothing is retried at the same provider
+        orgs.main.routes[0].weights.other: must be one of the providers in send
+        orgs.main.routes[0].when.channel: must hold sms or voice
+        orgs.main.routes[0].when.country: must hold two-letter country codes such as GB
+        orgs.main.routes[0].when.hour: is no known key; known are country, channel, request_type, locale
+        orgs.second.auth: configure header or basic: without one, anybody could send messages at your cost
+        orgs.second.path: is the same as that of orgs.main: each org needs its own
+        orgs.second.path: must start with / and hold only letters, digits and -._~/
+        providers.box.kind: sandbox sends nothing: set allow_sandbox = true if that is meant
+        providers.box.outcomes.99: must be accepted, slow, hang or a failure kind such as unavailable
+        providers.box.outcomes.x: must be keyed by the last digits of a number
+        providers.carrier.kind: must be one of twilio, sandbox
+        providers.nothing.kind: is required: one of twilio, sandbox
+        providers.twilio: needs either auth_token, or api_key and api_secret
+        providers.twilio.account_sid: must be a SID: AC and 32 hexadecimal digits
+        providers.twilio.base_url: must be an http or https address without query
+        providers.twilio.voice.from: must be an E.164 number: calls have no other sender
+        providers.twilio.voice.repeat: must be between 1 and 5
+        server.colour: is no known key; known are listen, public_url, max_in_flight, max_connections, max_body, header_timeout, body_timeout, idle_timeout, shutdown_delay, shutdown_grace
+        server.listen: invalid socket address syntax
+        server.max_body: must be between 1024 and 1048576 bytes
+        server.max_in_flight: must be at least 1
+        server.public_url: must be an https address without query: Okta calls no other
+        state.url: must be memory: other stores are not supported yet
+    "#]],
+    );
+}
+
+#[test]
+fn a_secret_is_never_quoted() {
+    let canary = "canary-5005550010";
+    for toml in [
+        format!("[orgs.main.auth.header]\nsecret = '{canary}"),
+        format!("[orgs.main.auth.header]\nsecret = {canary}"),
+        format!("[orgs.main.auth.header]\nsecret = ['{canary}']"),
+        format!("[orgs.main.auth.header]\nsecret = {{ text = '{canary}' }}"),
+        format!("[orgs.main.auth]\nheader = '{canary}'"),
+        "[orgs.main.auth.header]\nsecret = 5005550010".to_owned(),
+        "[providers.t]\nkind = 'twilio'\nauth_token = 5005550010.5".to_owned(),
+    ] {
+        let (faults, warnings) = findings(&toml, &[]);
+        assert!(!faults.is_empty(), "{toml}");
+        assert!(!faults.contains("5005550010") && !warnings.contains("5005550010"), "{toml}: {faults}{warnings}");
+    }
+}
+
+#[test]
+fn an_empty_secret_does_not_open_the_door() {
+    check(
+        GOOD,
+        &[("HOOK_SECRET", "  "), ("TWILIO_TOKEN", "")],
+        expect![[r#"
+        orgs.main.auth.header.secret: environment variable HOOK_SECRET is empty
+        providers.twilio.auth_token: environment variable TWILIO_TOKEN is empty
+    "#]],
+    );
+    check(
+        &GOOD.replace("{ env = 'HOOK_SECRET' }", "' '"),
+        &SECRETS,
+        expect![[r#"
+        orgs.main.auth.header.secret: it is empty
+    "#]],
+    );
+    let overridden = [("OKTA_HOOK__ORGS__MAIN__AUTH__HEADER__SECRET", ""), SECRETS[0], SECRETS[1]];
+    assert_eq!(findings(GOOD, &overridden).0, "", "an empty variable is no variable");
+}
+
+#[test]
+fn doubtful_things_are_warned_of() {
+    let toml = "
+        [orgs.main.auth.header]
+        secret = 'short'
+        [[orgs.main.routes]]
+        send = ['twilio']
+        [[orgs.main.routes]]
+        when = { country = ['GB'] }
+        send = ['twilio']
+        [providers.twilio]
+        kind = 'twilio'
+        account_sid = 'AC1'
+        api_key = 'SK00000000000000000000000000000001'
+        api_secret = 'x'
+        base_url = 'http://example.com'
+        voice = { from = '+15005550006', twiml_url = 'https://example.com' }
+    ";
+    let (faults, warnings) = findings(toml, &[]);
+    assert_eq!(faults, "");
+    let mut warnings: Vec<&str> = warnings.lines().collect();
+    warnings.sort_unstable();
+    expect![[r#"
+        orgs.main.auth.header.secret: is shorter than 16 characters and can be guessed; use 32 random bytes
+        orgs.main.auth.header.secret: stands in a file in clear; use { env = "NAME" } or { file = "/path" }
+        orgs.main.routes: no route has a provider for sms: Okta gets an error for every such request
+        orgs.main.routes[1]: can never be reached: routes[0] comes first and takes all of it
+        providers.twilio.account_sid: does not look like a SID: AC and 32 hexadecimal digits
+        providers.twilio.api_secret: stands in a file in clear; use { env = "NAME" } or { file = "/path" }
+        providers.twilio.base_url: is not https: codes and credentials travel in clear
+        providers.twilio.voice.twiml_url: puts the code in a URL, which Twilio and proxies may log; leave it out to send inline TwiML"#]].assert_eq(&warnings.join("\n"));
+}
+
+#[test]
+fn later_places_win_over_earlier_ones() {
+    let directory = tempfile::tempdir().expect("directory");
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("parent")).expect("directory");
+        std::fs::write(&path, text).expect("written");
+        path
+    };
+    let first = write(
+        "first.toml",
+        &format!("{GOOD}\n[server]\nlisten = '127.0.0.1:1'\nmax_body = 2000\n[log]\nlevel = 'warn'"),
+    );
+    let second = write("second.toml", "[server]\nlisten = '127.0.0.1:2'\nmax_body = 3000");
+    write("config/local.toml", "[server]\nmax_in_flight = 7");
+    write(
+        ".env",
+        "TWILIO_TOKEN=from-file\nHOOK_SECRET=0123456789abcdef\nOKTA_HOOK__SERVER__MAX_BODY=4000\nOKTA_HOOK__LOG__LEVEL=error\n",
+    );
+    let variables = vec![("OKTA_HOOK__SERVER__MAX_BODY".to_owned(), "5000".to_owned())];
+    let sources = Sources {
+        files: vec![first, second],
+        variables,
+        directory: Some(directory.path().into()),
+        ..Sources::default()
+    };
+    let config = config::load(&sources).map_err(|e| e.0.faults).expect("valid").config;
+    assert_eq!(config.server.listen.port(), 2);
+    assert_eq!(config.server.max_body, 5000);
+    assert_eq!(config.server.max_in_flight, 1000, "config/local.toml is for when no --config is given");
+    assert_eq!(format!("{:?}", config.log.level), "Error");
+
+    let sources = Sources { files: Vec::new(), ..sources };
+    let faults = config::load(&sources).expect_err("no org there").0.faults;
+    assert_eq!(faults.len(), 2, "{faults:?}");
+}
+
+#[test]
+fn the_default_file_says_what_the_code_does() {
+    let read = |toml: &str| -> config::Settings {
+        let file = ::config::File::from_str(toml, ::config::FileFormat::Toml);
+        ::config::Config::builder().add_source(file).build().and_then(|c| c.try_deserialize()).expect("readable")
+    };
+    assert_eq!(format!("{:?}", read(DEFAULT)), format!("{:?}", config::Settings::default()));
+}
+
+#[test]
+fn the_sandbox_is_refused_unless_it_is_meant() {
+    let toml = format!("{}\n[providers.box]\nkind = 'sandbox'", GOOD);
+    check(
+        &toml,
+        &SECRETS,
+        expect![[r#"
+        providers.box.kind: sandbox sends nothing: set allow_sandbox = true if that is meant
+    "#]],
+    );
+    assert_eq!(findings(&format!("allow_sandbox = true\n{toml}"), &SECRETS).0, "");
+}
+
+#[test]
+fn a_list_may_be_one_text_with_commas() {
+    let route = "\n[[orgs.main.routes]]\nwhen = { country = 'GB, ie', channel = 'sms,voice' }\nsend = 'twilio'\n";
+    assert_eq!(findings(&format!("{GOOD}{route}"), &SECRETS).0, "");
+}

@@ -1,0 +1,214 @@
+//! The front door: methods, paths, sizes, slow callers, and an orderly end.
+
+use std::time::Duration;
+
+use okta_telephony_hook::app::Stop;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+
+use crate::support::okta::{self, SECRET, Understood, understand};
+use crate::support::server::{TestServer, exchange, read_answer};
+
+const SANDBOX: &str = "allow_sandbox = true\n[orgs.main]\n[providers.sandbox]\nkind = 'sandbox'\ndelay = '5ms'\n";
+
+async fn attempts(server: &TestServer) -> f64 {
+    server.metric(r#"okta_hook_attempts_total{provider="sandbox",channel="sms",kind="accepted"}"#).await
+}
+
+#[tokio::test]
+async fn only_what_is_documented_is_there() {
+    let server = TestServer::start(SANDBOX).await;
+    for (request, status) in [
+        ("GET /livez", 200),
+        ("GET /okta/telephony", 405),
+        ("PUT /okta/telephony", 405),
+        ("POST /livez", 405),
+        ("POST /okta/telephony/", 404),
+        ("POST /okta", 404),
+        ("GET /", 404),
+        ("GET /metrics", 404),
+        ("GET /readyz", 404),
+        ("TRACE /okta/telephony", 405),
+    ] {
+        let bytes = format!("{request} HTTP/1.1\r\nhost: x\r\nauthorization: {SECRET}\r\nconnection: close\r\n\r\n");
+        let answer = exchange(server.public, bytes.as_bytes()).await;
+        assert_eq!(answer.status, status, "{request}");
+        assert!(answer.head.contains("content-type: application/json"), "{request}: {}", answer.head);
+        assert!(serde_json::from_slice::<Value>(&answer.body).is_ok(), "{request}");
+        assert!(!answer.head.contains("server:"), "{}", answer.head);
+        assert_eq!(answer.head.contains("allow: post"), status == 405 && request.ends_with("telephony"), "{request}");
+    }
+    assert_eq!(attempts(&server).await, 0.0);
+}
+
+#[tokio::test]
+async fn the_admin_listener_tells_life_readiness_and_metrics() {
+    let server = TestServer::start(SANDBOX).await;
+    for (path, status) in [("/livez", 200), ("/readyz", 200), ("/metrics", 200), ("/okta/telephony", 404)] {
+        assert_eq!(server.admin_page(path).await.status, status, "{path}");
+    }
+    let guarded = TestServer::start(&format!("{SANDBOX}\n[admin]\ntoken = 'a long enough token'")).await;
+    assert_eq!(guarded.admin_page("/metrics").await.status, 401);
+    assert_eq!(guarded.admin_page("/readyz").await.status, 200);
+    let request =
+        "GET /metrics HTTP/1.1\r\nhost: x\r\nauthorization: Bearer a long enough token\r\nconnection: close\r\n\r\n";
+    assert_eq!(exchange(guarded.admin, request.as_bytes()).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_413_however_it_comes() {
+    let server = TestServer::start(SANDBOX).await;
+    let head = format!("POST /okta/telephony HTTP/1.1\r\nhost: x\r\nauthorization: {SECRET}\r\n");
+    let announced = format!("{head}content-length: 10000000\r\n\r\n{{");
+    assert_eq!(exchange(server.public, announced.as_bytes()).await.status, 413);
+    let exact = "x".repeat(64 * 1024 + 1);
+    let over = format!("{head}content-length: {}\r\n\r\n{exact}", exact.len());
+    assert_eq!(exchange(server.public, over.as_bytes()).await.status, 413);
+    let chunked = format!("{head}transfer-encoding: chunked\r\n\r\n10001\r\n{exact}\r\n0\r\n\r\n");
+    assert_eq!(exchange(server.public, chunked.as_bytes()).await.status, 413);
+    let mut at_limit = okta::sms("+15005550010", "482913").to_string();
+    at_limit.push_str(&" ".repeat(64 * 1024 - at_limit.len()));
+    assert_eq!(server.post("/okta/telephony", &[("authorization", SECRET)], at_limit.as_bytes()).await.status, 200);
+    assert_eq!(attempts(&server).await, 1.0);
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_408() {
+    let server = TestServer::start(&format!("{SANDBOX}\n[server]\nbody_timeout = '200ms'")).await;
+    let head =
+        format!("POST /okta/telephony HTTP/1.1\r\nhost: x\r\nauthorization: {SECRET}\r\ncontent-length: 10\r\n\r\n{{");
+    assert_eq!(exchange(server.public, head.as_bytes()).await.status, 408);
+    assert_eq!(attempts(&server).await, 0.0);
+}
+
+#[tokio::test]
+async fn a_wrong_credential_is_refused_before_the_body_is_sent() {
+    let server = TestServer::start(SANDBOX).await;
+    let head = "POST /okta/telephony HTTP/1.1\r\nhost: x\r\nauthorization: wrong\r\ncontent-length: 800\r\nexpect: 100-continue\r\n\r\n";
+    let answer = exchange(server.public, head.as_bytes()).await;
+    assert_eq!(answer.status, 401);
+    assert!(answer.head.contains("connection: close"));
+}
+
+/// Opens a connection, writes, and tells how long the server bore with it.
+async fn patience(server: &TestServer, bytes: &[u8]) -> Duration {
+    let mut stream = TcpStream::connect(server.public).await.expect("connects");
+    let started = Instant::now();
+    stream.write_all(bytes).await.expect("written");
+    let end = timeout(Duration::from_secs(20), stream.read_to_end(&mut Vec::new())).await;
+    assert!(end.is_ok(), "still open after 20 s");
+    started.elapsed()
+}
+
+#[tokio::test]
+async fn silent_and_dribbling_callers_are_cut_off() {
+    let server =
+        TestServer::start(&format!("{SANDBOX}\n[server]\nheader_timeout = '300ms'\nidle_timeout = '1500ms'")).await;
+    for bytes in [&b""[..], b"POST /okta", b"POST /okta/telephony HTTP/1.1\r\nhost: x\r\n"] {
+        let borne = patience(&server, bytes).await;
+        assert!((250..1400).contains(&borne.as_millis()), "{borne:?} {bytes:?}");
+    }
+    // Bytes that keep coming buy no time: the head as a whole has the limit.
+    let mut stream = TcpStream::connect(server.public).await.expect("connects");
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(10) {
+        if stream.write_all(b"x").await.is_err() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_connection_serves_many_requests_and_may_rest_between_them() {
+    let server =
+        TestServer::start(&format!("{SANDBOX}\n[server]\nheader_timeout = '300ms'\nidle_timeout = '5s'")).await;
+    let mut stream = TcpStream::connect(server.public).await.expect("connects");
+    for code in ["482911", "482912", "482913"] {
+        let body = okta::sms("+15005550010", code).to_string();
+        let request = format!(
+            "POST /okta/telephony HTTP/1.1\r\nhost: x\r\nauthorization: {SECRET}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).await.expect("written");
+        assert_eq!(read_answer(&mut stream).await.status, 200);
+        // Longer than a head may take: rest is not dribbling.
+        tokio::time::sleep(Duration::from_millis(600)).await;
+    }
+    assert_eq!(attempts(&server).await, 3.0);
+}
+
+#[tokio::test]
+async fn the_budget_counts_from_the_first_byte_of_the_head() {
+    let server = TestServer::start(&SANDBOX.replace("[orgs.main]", "[orgs.main]\nbudget = '1500ms'")).await;
+    let body = okta::sms("+15005550009", "482913").to_string();
+    let mut stream = TcpStream::connect(server.public).await.expect("connects");
+    let started = Instant::now();
+    stream.write_all(b"POST /okta/telephony HTTP/1.1\r\n").await.expect("written");
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let rest = format!("host: x\r\nauthorization: {SECRET}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    stream.write_all(rest.as_bytes()).await.expect("written");
+    let answer = read_answer(&mut stream).await;
+    assert!(matches!(understand(&answer.body), Understood::Command(status, ..) if status == "PENDING"));
+    assert!((1400..2100).contains(&started.elapsed().as_millis()), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn over_the_cap_hooks_are_429_at_once_and_not_sent() {
+    let server = TestServer::start(&format!("{SANDBOX}\n[server]\nmax_in_flight = 1")).await;
+    let slow = okta::sms("+15005550011", "482913");
+    let (first, second) = tokio::join!(server.hook(&slow), async {
+        while server.metric("okta_hook_in_flight").await < 1.0 {
+            tokio::task::yield_now().await;
+        }
+        server.hook(&okta::sms("+15005550010", "482914")).await
+    });
+    assert_eq!((first.status, second.status), (200, 429));
+    assert!(second.head.contains("retry-after: 1"));
+    assert_eq!(attempts(&server).await, 1.0);
+    assert_eq!(server.metric("okta_hook_shed_total").await, 1.0);
+}
+
+#[tokio::test]
+async fn connections_over_the_cap_wait_for_a_place() {
+    let server =
+        TestServer::start(&format!("{SANDBOX}\n[server]\nmax_connections = 1\nheader_timeout = '500ms'")).await;
+    let idle = TcpStream::connect(server.public).await.expect("connects");
+    let started = Instant::now();
+    assert_eq!(server.hook(&okta::sms("+15005550010", "482913")).await.status, 200);
+    assert!(started.elapsed() >= Duration::from_millis(300), "served beside the idle connection");
+    drop(idle);
+}
+
+#[tokio::test]
+async fn a_stop_lets_requests_in_flight_end_and_detached_attempts_too() {
+    let mut server = TestServer::start(&format!("{SANDBOX}\n[server]\nshutdown_delay = '300ms'")).await;
+    let slow = okta::sms("+15005550011", "482913");
+    let address = server.public;
+    let in_flight = tokio::spawn({
+        let body = slow.to_string();
+        async move {
+            let request = format!(
+                "POST /okta/telephony HTTP/1.1\r\nhost: x\r\nauthorization: {SECRET}\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            exchange(address, request.as_bytes()).await
+        }
+    });
+    while server.metric("okta_hook_in_flight").await < 1.0 {
+        tokio::task::yield_now().await;
+    }
+    server.begin_stop(Stop::Announced);
+    while server.admin_page("/readyz").await.status == 200 {
+        tokio::task::yield_now().await;
+    }
+    // Not ready, and still there for whoever has not noticed.
+    assert_eq!(server.hook(&okta::sms("+15005550010", "482914")).await.status, 200);
+    let answer = in_flight.await.expect("no panic");
+    assert!(matches!(understand(&answer.body), Understood::Command(status, ..) if status == "SUCCESSFUL"));
+    server.ended().await;
+    assert!(TcpStream::connect(address).await.is_err());
+}

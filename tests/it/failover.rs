@@ -1,0 +1,75 @@
+//! From one provider to the next inside one deadline: scripts and transcripts on a paused clock.
+
+use okta_telephony_hook::otp::FailureKind::{Blocked, Recipient, Unavailable, Unconfirmed};
+
+use crate::support::okta::{self, Understood, understand};
+use crate::support::stub::{Act, Stage};
+
+#[tokio::test(start_paused = true)]
+async fn a_certain_failure_goes_to_the_next_provider_at_once() {
+    let stage = Stage::new("", &[("a", &[Act::Fail(40, Unavailable)]), ("b", &[Act::Accept(200)])]);
+    let reply = stage.call(&okta::sms("+15005550010", "482913")).await;
+    assert_eq!(
+        understand(&reply.body),
+        Understood::Command("SUCCESSFUL".into(), Some("b".into()), Some("id-b".into()))
+    );
+    assert_eq!(
+        stage.transcript(),
+        ["0 a asked", "40 a unavailable", "40 b asked", "240 b accepts", "240 Okta hears 200"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_text_in_doubt_goes_to_the_next_provider_and_a_call_does_not() {
+    let stage = Stage::new("", &[("a", &[Act::Hang]), ("b", &[Act::Accept(200)])]);
+    stage.call(&okta::sms("+15005550010", "482913")).await;
+    assert_eq!(stage.transcript(), ["0 a asked", "1200 b asked", "1400 b accepts", "1400 Okta hears 200"]);
+
+    let stage = Stage::new("", &[("a", &[Act::Hang]), ("b", &[])]);
+    let reply = stage.call(&okta::voice("+15005550010", "482913")).await;
+    assert_eq!(understand(&reply.body), Understood::Command("PENDING".into(), Some("a".into()), None));
+    assert_eq!(stage.transcript(), ["0 a asked", "2575 Okta hears 200"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_every_provider_would_refuse_is_asked_once() {
+    for kind in [Recipient, Blocked] {
+        let stage = Stage::new("", &[("a", &[Act::Fail(40, kind)]), ("b", &[])]);
+        stage.call(&okta::sms("+15005550010", "482913")).await;
+        assert_eq!(stage.transcript().len(), 3, "{:?}", stage.transcript());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_acceptance_before_the_answer_counts() {
+    let stage = Stage::new("", &[("a", &[Act::Accept(1500)]), ("b", &[Act::Hang])]);
+    let reply = stage.call(&okta::sms("+15005550010", "482913")).await;
+    assert_eq!(
+        understand(&reply.body),
+        Understood::Command("SUCCESSFUL".into(), Some("a".into()), Some("id-a".into()))
+    );
+    assert_eq!(stage.transcript(), ["0 a asked", "1200 b asked", "1500 a accepts", "1500 Okta hears 200"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_gets_more_than_two_sends_with_a_doubt_or_three_in_all() {
+    let doubt = [Act::Fail(10, Unconfirmed)];
+    let failed = [Act::Fail(10, Unavailable)];
+    let stage = Stage::new("", &[("a", &doubt), ("b", &doubt), ("c", &[])]);
+    let reply = stage.call(&okta::sms("+15005550010", "482913")).await;
+    assert_eq!(understand(&reply.body), Understood::Command("PENDING".into(), Some("b".into()), None));
+
+    let stage = Stage::new("", &[("a", &failed), ("b", &failed), ("c", &failed), ("d", &[])]);
+    let reply = stage.call(&okta::sms("+15005550010", "482913")).await;
+    assert!(matches!(understand(&reply.body), Understood::Error(_)));
+    assert!(stage.unused().is_empty(), "{:?}", stage.transcript());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_starts_with_less_than_min_attempt_left() {
+    let org = "budget = '1500ms'\nattempt_timeout = '1200ms'\nmin_attempt = '800ms'";
+    let stage = Stage::new(org, &[("a", &[Act::Fail(900, Unavailable)]), ("b", &[])]);
+    let reply = stage.call(&okta::sms("+15005550010", "482913")).await;
+    assert!(matches!(understand(&reply.body), Understood::Error(_)));
+    assert_eq!(stage.transcript(), ["0 a asked", "900 a unavailable", "900 Okta hears 200"]);
+}

@@ -1,0 +1,183 @@
+//! Providers without a socket, on a paused clock: a script goes in, a transcript comes out.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+use okta_telephony_hook::deadline::Clock;
+use okta_telephony_hook::dispatch::Dispatch;
+use okta_telephony_hook::hook::{Hook, Shared};
+use okta_telephony_hook::metrics::Metrics;
+use okta_telephony_hook::okta::Reply;
+use okta_telephony_hook::otp::{Accepted, Channel, FailureKind, Message, ProviderName, SendError, TransactionId};
+use okta_telephony_hook::outbound::Request;
+use okta_telephony_hook::provider::{Provider, SendOptions};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use super::okta::SECRET;
+use super::server;
+
+/// What a stub does with one send.
+#[derive(Debug, Clone, Copy)]
+pub enum Act {
+    /// Accepts after so many milliseconds.
+    Accept(u64),
+    /// Fails so after so many milliseconds.
+    Fail(u64, FailureKind),
+    /// Never answers.
+    Hang,
+    /// Panics.
+    Panic,
+}
+
+type Transcript = Arc<Mutex<Vec<String>>>;
+
+#[derive(Debug)]
+struct Stub {
+    name: ProviderName,
+    script: Mutex<VecDeque<Act>>,
+    transcript: Transcript,
+    zero: Instant,
+}
+
+impl Stub {
+    fn note(&self, what: &str) {
+        let ms = self.zero.elapsed().as_millis();
+        self.transcript.lock().expect("transcript").push(format!("{ms} {} {what}", self.name));
+    }
+}
+
+#[async_trait]
+impl Provider for Stub {
+    fn name(&self) -> &ProviderName {
+        &self.name
+    }
+
+    fn kind(&self) -> &'static str {
+        "stub"
+    }
+
+    fn supports(&self, _: Channel) -> bool {
+        true
+    }
+
+    fn request(&self, _: &Message, _: SendOptions<'_>) -> Option<Request> {
+        None
+    }
+
+    async fn send(&self, _: &Message, _: SendOptions<'_>) -> Result<Accepted, SendError> {
+        let act = self.script.lock().expect("script").pop_front();
+        self.note("asked");
+        match act.unwrap_or_else(|| panic!("{} was not expected to be asked", self.name)) {
+            Act::Accept(ms) => {
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                self.note("accepts");
+                Ok(Accepted { transaction_id: TransactionId::parse(&format!("id-{}", self.name)).expect("id") })
+            }
+            Act::Fail(ms, kind) => {
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                self.note(kind.as_str());
+                Err(SendError::new(kind, "scripted"))
+            }
+            Act::Hang => std::future::pending().await,
+            Act::Panic => panic!("scripted panic"),
+        }
+    }
+}
+
+/// One hook over scripted providers.
+pub struct Stage {
+    pub hook: Arc<Hook>,
+    pub metrics: Arc<Metrics>,
+    pub tasks: TaskTracker,
+    transcript: Transcript,
+    stubs: Vec<Arc<Stub>>,
+    zero: Instant,
+}
+
+impl Stage {
+    /// Sets the stage: settings of `[orgs.main]`, and a script for each provider, named in order of preference.
+    pub fn new(org: &str, scripts: &[(&str, &[Act])]) -> Self {
+        let providers: String =
+            scripts.iter().map(|(name, _)| format!("[providers.{name}]\nkind = \"sandbox\"\n")).collect();
+        let toml = format!("allow_sandbox = true\n[orgs.main]\n{org}\n{providers}");
+        let config = server::load(&toml).config;
+        let (transcript, zero) = (Transcript::default(), Instant::now());
+        let stubs: Vec<Arc<Stub>> = scripts
+            .iter()
+            .map(|(name, script)| {
+                Arc::new(Stub {
+                    name: ProviderName::new(name),
+                    script: Mutex::new(script.iter().copied().collect()),
+                    transcript: Arc::clone(&transcript),
+                    zero,
+                })
+            })
+            .collect();
+        let shared = Shared {
+            metrics: Arc::new(Metrics::new()),
+            pseudonyms: config.pseudonyms,
+            clock: Clock::SYSTEM,
+            tasks: TaskTracker::new(),
+            places: Arc::new(Semaphore::new(config.server.max_in_flight)),
+        };
+        let org = config.orgs.into_iter().next().expect("one org");
+        let providers = stubs.iter().map(|stub| Arc::clone(stub) as Arc<dyn Provider>);
+        let dispatch = Dispatch::new(
+            providers,
+            org.policy.clone(),
+            Arc::clone(&shared.metrics),
+            shared.clock,
+            shared.tasks.clone(),
+        );
+        Self {
+            metrics: Arc::clone(&shared.metrics),
+            tasks: shared.tasks.clone(),
+            hook: Arc::new(Hook::new(org, dispatch, shared)),
+            transcript,
+            stubs,
+            zero,
+        }
+    }
+
+    /// Calls the hook with the right credential.
+    pub async fn call(&self, body: &Value) -> Reply {
+        self.call_with(&[("authorization", SECRET)], body.to_string().into_bytes()).await
+    }
+
+    /// Calls the hook with these headers and bytes.
+    pub async fn call_with(&self, headers: &[(&'static str, &str)], body: Vec<u8>) -> Reply {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, HeaderValue::from_str(value).expect("value"));
+        }
+        let reply = self.hook.call(Instant::now(), map, async move { Ok(Bytes::from(body)) }).await;
+        let ms = self.zero.elapsed().as_millis();
+        self.transcript.lock().expect("transcript").push(format!("{ms} Okta hears {}", reply.status));
+        reply
+    }
+
+    /// What happened so far, each line with its time in milliseconds.
+    pub fn transcript(&self) -> Vec<String> {
+        self.transcript.lock().expect("transcript").clone()
+    }
+
+    /// Lets everything detached end, then gives the transcript. Fails when a script was not used up.
+    #[track_caller]
+    pub fn unused(&self) -> BTreeMap<String, usize> {
+        let left = |stub: &Arc<Stub>| stub.script.lock().expect("script").len();
+        self.stubs.iter().filter(|s| left(s) > 0).map(|s| (s.name.to_string(), left(s))).collect()
+    }
+
+    /// One line of the metrics page, or zero.
+    pub fn metric(&self, line: &str) -> f64 {
+        let page = self.metrics.render();
+        page.lines().find_map(|l| l.strip_prefix(line)?.trim().parse().ok()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,109 @@
+//! The house rules that a compiler does not know: floors, sizes, and words that have one home.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Modules from the ground up; each may name only those on lower floors, and itself.
+const FLOORS: [&[&str]; 11] = [
+    &["otp"],
+    &["deadline", "metrics", "secret", "settings"],
+    &["outbound"],
+    &["okta", "provider", "route", "text"],
+    &["dispatch"],
+    &["hook"],
+    &["http"],
+    &["config", "telemetry"],
+    &["app"],
+    &["cli"],
+    &["main", "lib"],
+];
+
+/// `telemetry` only starts logging, so `config` may take its settings although both stand on one floor.
+const NEIGHBOURS: [(&str, &str); 1] = [("config", "telemetry")];
+
+/// A word, and the only places in which it may stand.
+const HOMES: [(&str, &[&str]); 7] = [
+    ("axum::", &["http"]),
+    ("reqwest::", &["outbound", "cli/preview/call"]),
+    ("std::env::", &["config/sources", "cli/paint"]),
+    ("SUCCESSFUL", &["okta/reply"]),
+    ("prometheus_client", &["metrics", "http/accept", "app"]),
+    ("std::time::Instant", &[]),
+    ("process::exit", &["cli/serve"]),
+];
+
+/// Lines of a file, tests included. Longer ones hold two subjects.
+const MAX_LINES: usize = 400;
+
+fn sources() -> Vec<(String, String)> {
+    fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(directory).expect("directory") {
+            let path = entry.expect("entry").path();
+            if path.is_dir() { walk(&path, found) } else { found.push(path) }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    walk(&root, &mut found);
+    let name = |path: &Path| path.strip_prefix(&root).expect("below src").with_extension("").display().to_string();
+    found.iter().map(|path| (name(path).replace("/mod", ""), fs::read_to_string(path).expect("text"))).collect()
+}
+
+fn floor(module: &str) -> usize {
+    FLOORS.iter().position(|floor| floor.contains(&module)).unwrap_or_else(|| panic!("{module} has no floor yet"))
+}
+
+/// What a line of code says, without comments and texts in quotes.
+fn code(line: &str) -> &str {
+    line.split("//").next().unwrap_or(line)
+}
+
+#[test]
+fn modules_name_only_lower_floors() {
+    let mut broken = Vec::new();
+    for (file, text) in sources() {
+        let module = file.split('/').next().expect("name");
+        for (number, line) in text.lines().enumerate() {
+            for (at, _) in code(line).match_indices("crate::") {
+                let rest = &line[at + "crate::".len()..];
+                let named: Vec<&str> = match rest.strip_prefix('{') {
+                    Some(list) => {
+                        list.split([',', '}']).map(str::trim).filter(|n| !n.is_empty() && *n != ";").collect()
+                    }
+                    None => vec![rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().expect("name")],
+                };
+                for name in named {
+                    let name = name.split("::").next().expect("name");
+                    let fine = name == module || floor(name) < floor(module) || NEIGHBOURS.contains(&(module, name));
+                    if !fine {
+                        broken.push(format!("{file}:{}: {module} must not name {name}", number + 1));
+                    }
+                }
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn words_stay_at_home() {
+    let mut broken = Vec::new();
+    for (file, text) in sources() {
+        for (number, line) in text.lines().enumerate() {
+            for (word, homes) in HOMES {
+                if code(line).contains(word) && !homes.iter().any(|home| file.starts_with(home)) {
+                    broken.push(format!("{file}:{}: {word} belongs in {homes:?}", number + 1));
+                }
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn files_are_short_and_say_what_they_are() {
+    for (file, text) in sources() {
+        assert!(text.lines().count() <= MAX_LINES, "{file} has {} lines", text.lines().count());
+        assert!(text.starts_with("//!"), "{file} does not begin with what it does");
+    }
+}
