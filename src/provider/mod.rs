@@ -4,6 +4,7 @@
 //! answer; everything around it stays outside.
 
 mod account;
+pub mod eight_by_eight;
 mod error;
 pub mod sandbox;
 pub mod twilio;
@@ -58,6 +59,8 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
 pub enum Settings {
     /// `kind = "twilio"`.
     Twilio(Box<twilio::Settings>),
+    /// `kind = "8x8"`.
+    EightByEight(Box<eight_by_eight::Settings>),
     /// `kind = "sandbox"`.
     Sandbox(sandbox::Settings),
 }
@@ -67,6 +70,8 @@ pub enum Settings {
 pub enum Config {
     /// Twilio Messages and Calls.
     Twilio(Box<twilio::Config>),
+    /// 8x8 SMS and callflows.
+    EightByEight(Box<eight_by_eight::Config>),
     /// Nobody: answers by script.
     Sandbox(sandbox::Config),
 }
@@ -82,7 +87,7 @@ impl Config {
 }
 
 /// Every `kind`, for error messages.
-pub const KINDS: [&str; 2] = ["twilio", "sandbox"];
+pub const KINDS: [&str; 3] = ["twilio", "8x8", "sandbox"];
 
 /// The table of one provider in the configuration, waiting for someone who knows what it may hold.
 pub trait Read {
@@ -112,6 +117,9 @@ impl Settings {
     pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Config> {
         match self {
             Self::Twilio(settings) => settings.check(at, environment, findings).map(|c| Config::Twilio(Box::new(c))),
+            Self::EightByEight(settings) => {
+                settings.check(at, environment, findings).map(|c| Config::EightByEight(Box::new(c)))
+            }
             Self::Sandbox(settings) => settings.check(at, findings).map(Config::Sandbox),
         }
     }
@@ -122,6 +130,7 @@ pub fn build(name: &str, config: Config, outbound: &Outbound) -> Arc<dyn Provide
     let name = ProviderName::new(name);
     match config {
         Config::Twilio(config) => Arc::new(twilio::Twilio::new(name, *config, outbound.clone())),
+        Config::EightByEight(config) => Arc::new(eight_by_eight::EightByEight::new(name, *config, outbound.clone())),
         Config::Sandbox(config) => Arc::new(sandbox::Sandbox::new(name, config)),
     }
 }

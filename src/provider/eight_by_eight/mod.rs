@@ -1,0 +1,212 @@
+//! 8x8: the SMS API for texts, callflows of the Voice API for calls.
+//!
+//! Must not know which of its accounts is asked first or what a failure leads to.
+//! Sources: 8x8's public API descriptions and developer pages, gathered in the vendor contract (`8x8.md`).
+
+mod answer;
+mod codes;
+#[cfg(test)]
+mod fixtures;
+mod sms;
+#[cfg(test)]
+mod tests;
+mod voice;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use http::HeaderValue;
+use jiff::Timestamp;
+use serde::Deserialize;
+use url::Url;
+
+use super::account::{self, Senders, base_url, join};
+use super::{Provider, SendOptions};
+use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
+use crate::outbound::{Outbound, Request};
+use crate::secret::{Environment, SecretRef};
+use crate::settings::Findings;
+
+/// `[providers.*] kind = "8x8"`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The word that chose this variant.
+    pub kind: String,
+    /// The account's API key. It works in the account's own region only.
+    pub api_key: Option<SecretRef>,
+    /// The sub-account of texts, and of calls unless `voice` has its own.
+    pub subaccount_id: Option<String>,
+    /// `https://sms.8x8.com` (Asia Pacific), the host of another region, or a test server.
+    pub base_url: Option<Url>,
+    /// `https://voice.8x8.com`, the only one documented, or a test server.
+    pub voice_base_url: Option<Url>,
+    /// What 8x8 puts into the `Authorization` of its webhooks. Read at the start, so that a missing one is found then.
+    pub callback_secret: Option<SecretRef>,
+    /// Texts; on without this table too, unless `voice` stands alone.
+    pub sms: Option<sms::Settings>,
+    /// Calls; without this table the provider makes none.
+    pub voice: Option<voice::Settings>,
+}
+
+/// Checked settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    authorization: HeaderValue,
+    sms: Option<Endpoint<sms::Config>>,
+    voice: Option<Endpoint<voice::Config>>,
+}
+
+/// A channel that is on: where to post, and what to say there.
+#[derive(Debug, Clone)]
+struct Endpoint<T> {
+    url: Url,
+    config: T,
+}
+
+impl Settings {
+    /// Reads the secrets and checks the rules; `at` is the key path of this table.
+    pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Config> {
+        let authorization = self.authorization(at, environment, findings);
+        if let Some(Err(rule)) = self.callback_secret.as_ref().map(|secret| secret.resolve(environment)) {
+            findings.fault(format!("{at}.callback_secret"), rule);
+        }
+        let general = self.subaccount_id.as_deref().unwrap_or_default();
+        check_subaccount(general, &format!("{at}.subaccount_id"), findings);
+        let sms_url = base_url(self.base_url.as_ref(), "https://sms.8x8.com", &format!("{at}.base_url"), findings);
+        let voice_at = format!("{at}.voice_base_url");
+        let voice_url = base_url(self.voice_base_url.as_ref(), "https://voice.8x8.com", &voice_at, findings);
+        let texts = self.sms.clone().or_else(|| self.voice.is_none().then(sms::Settings::default));
+        let sms = texts.map(|s| s.check(&format!("{at}.sms"), findings));
+        let voice = self.voice.as_ref().map(|v| {
+            if let Some(own) = &v.subaccount_id {
+                check_subaccount(own, &format!("{at}.voice.subaccount_id"), findings);
+            }
+            (v.subaccount_id.as_deref().unwrap_or(general), v.check(&format!("{at}.voice"), findings))
+        });
+        let (sms_url, voice_url) = (sms_url?, voice_url?);
+        Some(Config {
+            authorization: authorization?,
+            sms: sms.map(|config| Endpoint { url: resource(&sms_url, general, "messages"), config }),
+            voice: voice.map(|(id, config)| Endpoint { url: resource(&voice_url, id, "callflows"), config }),
+        })
+    }
+
+    /// `Bearer …`, marked so that no `Debug` shows it.
+    fn authorization(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<HeaderValue> {
+        let at = format!("{at}.api_key");
+        let Some(place) = &self.api_key else {
+            findings.fault(at, "is required");
+            return None;
+        };
+        let key = place.resolve(environment).map_err(|rule| findings.fault(at.as_str(), rule)).ok()?;
+        if !key.expose().bytes().all(|b| b.is_ascii_graphic()) {
+            findings.fault(at, "must be visible ASCII: it stands in a header");
+            return None;
+        }
+        let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose())).expect("visible ASCII");
+        value.set_sensitive(true);
+        Some(value)
+    }
+}
+
+/// 8x8's pattern for a sub-account id, which stands in a path.
+fn check_subaccount(id: &str, at: &str, findings: &mut Findings) {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'&');
+    if id.is_empty() {
+        findings.fault(at, "is required");
+    } else if !(3..=50).contains(&id.len()) || !id.bytes().all(allowed) {
+        findings.fault(at, "must be 3 to 50 letters, digits and - . _ &");
+    }
+}
+
+/// The address of a sub-account's resource. Of the characters an id may have, `&` alone needs encoding.
+fn resource(base_url: &Url, subaccount_id: &str, name: &str) -> Url {
+    join(base_url, &format!("/api/v1/subaccounts/{}/{name}", subaccount_id.replace('&', "%26")))
+}
+
+/// The senders of a channel's table, each held against `rule`, which is told the key path and the text.
+fn senders(
+    general: Option<&str>,
+    countries: &BTreeMap<String, String>,
+    at: &str,
+    findings: &mut Findings,
+    rule: fn(String, &str, &mut Findings),
+) -> Senders<String> {
+    let general = general.map(|sender| sender.trim().to_owned());
+    if let Some(sender) = &general {
+        rule(format!("{at}.source"), sender, findings);
+    }
+    let mut by_country = BTreeMap::new();
+    for (country, sender) in account::by_country(countries, at, findings) {
+        rule(format!("{at}.by_country.{country}"), sender, findings);
+        by_country.insert(country, sender.to_owned());
+    }
+    Senders { general, by_country }
+}
+
+/// When the code stops working, written as its API wants it; `None` when `life_left` knows of no end.
+fn expiry(message: &Message, now: Timestamp, format: &'static str) -> Option<String> {
+    message.life_left(now).and(message.expires).map(|end| end.strftime(format).to_string())
+}
+
+/// One 8x8 account.
+#[derive(Debug)]
+pub struct EightByEight {
+    name: ProviderName,
+    config: Config,
+    outbound: Outbound,
+}
+
+impl EightByEight {
+    /// An account under this name.
+    pub fn new(name: ProviderName, config: Config, outbound: Outbound) -> Self {
+        let urls = config.sms.iter().map(|e| &e.url).chain(config.voice.iter().map(|e| &e.url));
+        urls.for_each(|url| outbound.keep_open(url));
+        Self { name, config, outbound }
+    }
+}
+
+impl Config {
+    fn call(&self, message: &Message, options: SendOptions<'_>) -> Result<Request, SendError> {
+        let (url, body) = match (options.content, &self.sms, &self.voice) {
+            (Content::Text(text), Some(sms), _) => (&sms.url, sms::body(&sms.config, message, text, options.now)?),
+            (Content::Speech(speech), _, Some(voice)) => {
+                (&voice.url, voice::body(&voice.config, message, speech, options.now)?)
+            }
+            (Content::Text(_), None, _) | (Content::Speech(_), _, None) => return Err(answer::not_configured()),
+        };
+        Ok(Request::post(url.clone(), &self.authorization, "application/json", body))
+    }
+}
+
+#[async_trait]
+impl Provider for EightByEight {
+    fn name(&self) -> &ProviderName {
+        &self.name
+    }
+
+    fn kind(&self) -> &'static str {
+        "8x8"
+    }
+
+    fn supports(&self, channel: Channel) -> bool {
+        match channel {
+            Channel::Sms => self.config.sms.is_some(),
+            Channel::Voice => self.config.voice.is_some(),
+        }
+    }
+
+    fn request(&self, message: &Message, options: SendOptions<'_>) -> Option<Request> {
+        self.config.call(message, options).ok()
+    }
+
+    async fn send(&self, message: &Message, options: SendOptions<'_>) -> Result<Accepted, SendError> {
+        let request = self.config.call(message, options)?;
+        let answer = self.outbound.send(request).await?;
+        match options.content {
+            Content::Text(_) => answer::text(&answer),
+            Content::Speech(_) => answer::call(&answer),
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The body of `POST …/messages`.
+//!
+//! Must not know how it is sent or answered. Source: `8x8.md`, section 2.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{expiry, senders};
+use crate::otp::{EventId, FailureKind, Message, SendError, Text};
+use crate::provider::account::Senders;
+use crate::settings::Findings;
+
+/// Longest `source` of the API description; a guide says 17 for numeric ones, so more only warns.
+const MAX_SOURCE_CHARS: usize = 16;
+
+/// What ten parts hold in UCS-2, the fewest. 8x8 cuts a longer text without an error, and the code may stand at its end.
+const MAX_TEXT_UNITS: usize = 10 * 67;
+
+/// Longest `clientMessageId` in 8x8's older pages; the newer ones allow 350.
+const MAX_CLIENT_MESSAGE_ID_CHARS: usize = 50;
+
+/// ISO 8601 in UTC, to the second.
+const EXPIRY_FORMAT: &str = "%Y-%m-%dT%H:%M:%SZ";
+
+/// `[providers.*.sms]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// A number or alphanumeric sender id; the sub-account's own when absent.
+    pub source: Option<String>,
+    /// Sender by country of the recipient.
+    pub by_country: BTreeMap<String, String>,
+    /// Asks 8x8 to watch which texts led to a sign-in (`"track": "Outcome"`).
+    pub track: bool,
+    /// Tells 8x8 the address the person signs in from. 8x8 limits texts by it: turn it off where many share one address.
+    pub client_ip: bool,
+    /// Character set; 8x8 chooses by the text when absent, and so it should unless a carrier needs otherwise.
+    pub encoding: Option<Encoding>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { source: None, by_country: BTreeMap::new(), track: false, client_ip: true, encoding: None }
+    }
+}
+
+/// 8x8's words for character sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Encoding {
+    /// By the text.
+    Auto,
+    /// 160 characters a part.
+    Gsm7,
+    /// 70 characters a part, every script.
+    Ucs2,
+}
+
+/// Checked settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    source: Senders<String>,
+    track: bool,
+    client_ip: bool,
+    encoding: Option<Encoding>,
+}
+
+impl Settings {
+    /// Checks the rules; `at` is the key path of this table.
+    pub fn check(&self, at: &str, findings: &mut Findings) -> Config {
+        Config {
+            source: senders(self.source.as_deref(), &self.by_country, at, findings, check_source),
+            track: self.track,
+            client_ip: self.client_ip,
+            encoding: self.encoding,
+        }
+    }
+}
+
+fn check_source(at: String, source: &str, findings: &mut Findings) {
+    if source.is_empty() {
+        findings.fault(at, "must not be empty");
+    } else if source.chars().count() > MAX_SOURCE_CHARS {
+        findings.warn(at, "is longer than the 16 characters 8x8 documents");
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    destination: &'a str,
+    text: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_message_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoding: Option<Encoding>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expiry: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_ip: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    track: Option<&'static str>,
+}
+
+/// Writes the body.
+pub(super) fn body(config: &Config, message: &Message, text: &Text, now: Timestamp) -> Result<Vec<u8>, SendError> {
+    let text = text.expose();
+    if text.encode_utf16().count() > MAX_TEXT_UNITS {
+        return Err(SendError::new(FailureKind::Rejected, "text_too_long"));
+    }
+    let body = Body {
+        destination: message.recipient.expose(),
+        text,
+        source: config.source.of(message).map(String::as_str),
+        client_message_id: message.event_id.as_ref().and_then(client_message_id),
+        encoding: config.encoding,
+        expiry: expiry(message, now, EXPIRY_FORMAT),
+        client_ip: message.client_ip.filter(|_| config.client_ip).and_then(telling),
+        track: config.track.then_some("Outcome"),
+    };
+    Ok(serde_json::to_vec(&body).expect("texts and numbers, into a Vec"))
+}
+
+/// Okta's id of the request, when it is one that 8x8 takes as it stands. It is echoed, never used to drop repeats.
+fn client_message_id(event_id: &EventId) -> Option<&str> {
+    let id = event_id.as_str();
+    let plain = id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    (plain && id.len() <= MAX_CLIENT_MESSAGE_ID_CHARS).then_some(id)
+}
+
+/// An address that tells one person from another: not that of this machine. An IPv4 address in IPv6 form is unwrapped.
+fn telling(address: IpAddr) -> Option<IpAddr> {
+    let address = address.to_canonical();
+    (!address.is_loopback()).then_some(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::fixtures::{message, now};
+    use super::*;
+
+    fn written(settings: Value, message: &Message) -> Value {
+        let settings: Settings = serde_json::from_value(settings).expect("well-formed settings");
+        let config = settings.check("sms", &mut Findings::default());
+        let body = body(&config, message, &Text::new("Code 482913".to_owned()), now()).expect("a body");
+        serde_json::from_slice(&body).expect("JSON")
+    }
+
+    #[test]
+    fn every_member_is_written_when_there_is_something_to_say() {
+        let message = Message {
+            recipient: crate::otp::Phone::parse("+447400123456", None).expect("a valid number"),
+            event_id: EventId::parse("Zm9v-_1"),
+            expires: "2026-01-05T10:05:00.987Z".parse().ok(),
+            client_ip: "2001:db8::7".parse().ok(),
+            ..message()
+        };
+        let settings =
+            json!({ "source": "ACME", "by_country": { "gb": "Acme UK" }, "track": true, "encoding": "UCS2" });
+        let expected = json!({
+            "destination": "+447400123456", "text": "Code 482913", "source": "Acme UK", "clientMessageId": "Zm9v-_1",
+            "encoding": "UCS2", "expiry": "2026-01-05T10:05:00Z", "clientIp": "2001:db8::7", "track": "Outcome",
+        });
+        assert_eq!(written(settings, &message), expected);
+    }
+
+    #[test]
+    fn an_event_id_goes_along_only_when_it_is_plain_and_short() {
+        let id = |id: &str| {
+            written(json!({}), &Message { event_id: EventId::parse(id), ..message() })["clientMessageId"].take()
+        };
+        assert_eq!(id(&"a".repeat(50)), "a".repeat(50));
+        assert_eq!(id(&"a".repeat(51)), Value::Null);
+        assert_eq!(id("a b"), Value::Null);
+        assert_eq!(id("é"), Value::Null);
+    }
+
+    #[test]
+    fn an_address_goes_along_unless_it_is_our_own_or_unwanted() {
+        let ip = |settings, ip: &str| {
+            written(settings, &Message { client_ip: ip.parse().ok(), ..message() })["clientIp"].take()
+        };
+        assert_eq!(ip(json!({}), "203.0.113.9"), "203.0.113.9");
+        assert_eq!(ip(json!({}), "::ffff:203.0.113.9"), "203.0.113.9");
+        assert_eq!(ip(json!({ "client_ip": false }), "203.0.113.9"), Value::Null);
+        for own in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+            assert_eq!(ip(json!({}), own), Value::Null, "{own}");
+        }
+    }
+
+    #[test]
+    fn a_preview_has_no_expiry() {
+        let stale = Message { expires: "2020-01-01T00:00:00Z".parse().ok(), ..message() };
+        assert_eq!(written(json!({}), &stale)["expiry"], "2020-01-01T00:00:00Z");
+        assert_eq!(written(json!({}), &Message { preview: true, ..stale })["expiry"], Value::Null);
+    }
+
+    #[test]
+    fn a_text_that_8x8_would_cut_is_not_sent() {
+        let config = Settings::default().check("sms", &mut Findings::default());
+        let send = |units| body(&config, &message(), &Text::new("é".repeat(units)), now()).map_err(|e| e.to_string());
+        assert!(send(670).is_ok());
+        assert_eq!(send(671), Err("rejected: text_too_long".to_owned()));
+    }
+}
