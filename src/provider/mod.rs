@@ -6,6 +6,7 @@
 mod account;
 mod error;
 pub mod sandbox;
+pub mod telesign;
 pub mod twilio;
 
 use std::fmt;
@@ -57,6 +58,8 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
 pub enum Settings {
     /// `kind = "twilio"`.
     Twilio(Box<twilio::Settings>),
+    /// `kind = "telesign"`.
+    Telesign(Box<telesign::Settings>),
     /// `kind = "sandbox"`.
     Sandbox(sandbox::Settings),
 }
@@ -66,18 +69,23 @@ pub enum Settings {
 pub enum Config {
     /// Twilio Messages and Calls.
     Twilio(Box<twilio::Config>),
+    /// Telesign omnichannel Messaging, or its SMS and Voice products.
+    Telesign(Box<telesign::Config>),
     /// Nobody: answers by script.
     Sandbox(sandbox::Config),
 }
 
 /// Every `kind`, for error messages.
-pub const KINDS: [&str; 2] = ["twilio", "sandbox"];
+pub const KINDS: [&str; 3] = ["twilio", "telesign", "sandbox"];
 
 impl Settings {
     /// Reads the secrets and checks the rules; `at` is the key path of this table.
     pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Config> {
         match self {
             Self::Twilio(settings) => settings.check(at, environment, findings).map(|c| Config::Twilio(Box::new(c))),
+            Self::Telesign(settings) => {
+                settings.check(at, environment, findings).map(|c| Config::Telesign(Box::new(c)))
+            }
             Self::Sandbox(settings) => settings.check(at, findings).map(Config::Sandbox),
         }
     }
@@ -88,6 +96,7 @@ pub fn build(name: &str, config: Config, outbound: &Outbound) -> Arc<dyn Provide
     let name = ProviderName::new(name);
     match config {
         Config::Twilio(config) => Arc::new(twilio::Twilio::new(name, *config, outbound.clone())),
+        Config::Telesign(config) => Arc::new(telesign::Telesign::new(name, *config, outbound.clone())),
         Config::Sandbox(config) => Arc::new(sandbox::Sandbox::new(name, config)),
     }
 }
