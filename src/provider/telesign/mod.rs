@@ -9,6 +9,8 @@ mod codes;
 mod omnichannel;
 mod settings;
 mod sms_voice;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 
