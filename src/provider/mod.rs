@@ -7,6 +7,7 @@ mod account;
 pub mod eight_by_eight;
 mod error;
 pub mod sandbox;
+pub mod telesign;
 pub mod twilio;
 
 use std::fmt;
@@ -18,7 +19,7 @@ use serde::de::DeserializeOwned;
 
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
-use crate::secret::Environment;
+use crate::secret::{Environment, Pseudonyms};
 use crate::settings::Findings;
 
 /// What an attempt is told besides the message.
@@ -54,83 +55,86 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
     async fn send(&self, message: &Message, options: SendOptions<'_>) -> Result<Accepted, SendError>;
 }
 
-/// The settings of one provider, as typed. The variant is chosen by `kind`.
-#[derive(Debug, Clone)]
-pub enum Settings {
-    /// `kind = "twilio"`.
-    Twilio(Box<twilio::Settings>),
-    /// `kind = "8x8"`.
-    EightByEight(Box<eight_by_eight::Settings>),
-    /// `kind = "sandbox"`.
-    Sandbox(sandbox::Settings),
-}
-
-/// The settings of one provider, checked and with their secrets read.
-#[derive(Debug, Clone)]
-pub enum Config {
-    /// Twilio Messages and Calls.
-    Twilio(Box<twilio::Config>),
-    /// 8x8 SMS and callflows.
-    EightByEight(Box<eight_by_eight::Config>),
-    /// Nobody: answers by script.
-    Sandbox(sandbox::Config),
-}
-
-impl Config {
-    /// The word after `kind =` in the configuration.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Twilio(_) => "twilio",
-            Self::Sandbox(_) => "sandbox",
-        }
-    }
-}
-
-/// Every `kind`, for error messages.
-pub const KINDS: [&str; 3] = ["twilio", "8x8", "sandbox"];
-
 /// The table of one provider in the configuration, waiting for someone who knows what it may hold.
 pub trait Read {
     /// Reads it; what does not fit is noted and left at its default.
     fn read<T: DeserializeOwned + Default>(self) -> T;
 }
 
+/// The settings of one provider, as typed. The variant is chosen by `kind`.
+#[derive(Debug, Clone)]
+pub enum Settings {
+    /// `kind = "8x8"`.
+    EightByEight(Box<eight_by_eight::Settings>),
+    /// `kind = "sandbox"`.
+    Sandbox(sandbox::Settings),
+    /// `kind = "telesign"`.
+    Telesign(Box<telesign::Settings>),
+    /// `kind = "twilio"`.
+    Twilio(Box<twilio::Settings>),
+    /// `kind = "twilio-verify"`.
+    Verify(Box<twilio::verify::Settings>),
+}
+
+/// The settings of one provider, checked and with their secrets read.
+#[derive(Debug, Clone)]
+pub enum Config {
+    /// 8x8's SMS and Voice APIs.
+    EightByEight(Box<eight_by_eight::Config>),
+    /// Nobody: answers by script.
+    Sandbox(sandbox::Config),
+    /// Telesign.
+    Telesign(Box<telesign::Config>),
+    /// Twilio Messages and Calls.
+    Twilio(Box<twilio::Config>),
+    /// Twilio Verify.
+    Verify(Box<twilio::verify::Config>),
+}
+
+/// Every `kind`, for error messages.
+pub const KINDS: [&str; 5] = ["8x8", "sandbox", "telesign", "twilio", "twilio-verify"];
+
 impl Settings {
     /// Reads the table of a provider of this kind; `None` when there is no such kind.
     pub fn read(kind: &str, table: impl Read) -> Option<Self> {
         match kind {
-            "twilio" => Some(Self::Twilio(Box::new(table.read()))),
+            "8x8" => Some(Self::EightByEight(table.read())),
             "sandbox" => Some(Self::Sandbox(table.read())),
+            "telesign" => Some(Self::Telesign(table.read())),
+            "twilio" => Some(Self::Twilio(table.read())),
+            "twilio-verify" => Some(Self::Verify(table.read())),
             _ => None,
-        }
-    }
-
-    /// Whether a provider with these settings can deliver over this channel.
-    pub fn supports(&self, channel: Channel) -> bool {
-        match self {
-            Self::Twilio(settings) => settings.supports(channel),
-            Self::Sandbox(_) => true,
         }
     }
 
     /// Reads the secrets and checks the rules; `at` is the key path of this table.
     pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Config> {
         match self {
-            Self::Twilio(settings) => settings.check(at, environment, findings).map(|c| Config::Twilio(Box::new(c))),
             Self::EightByEight(settings) => {
                 settings.check(at, environment, findings).map(|c| Config::EightByEight(Box::new(c)))
             }
             Self::Sandbox(settings) => settings.check(at, findings).map(Config::Sandbox),
+            Self::Telesign(settings) => {
+                settings.check(at, environment, findings).map(|c| Config::Telesign(Box::new(c)))
+            }
+            Self::Twilio(settings) => settings.check(at, environment, findings).map(|c| Config::Twilio(Box::new(c))),
+            Self::Verify(settings) => settings.check(at, environment, findings).map(|c| Config::Verify(Box::new(c))),
         }
     }
 }
 
-/// Builds a provider from its configuration.
-pub fn build(name: &str, config: Config, outbound: &Outbound) -> Arc<dyn Provider> {
+/// Builds a provider from its configuration. `pseudonyms` stand for the numbers that a provider has to remember.
+pub fn build(name: &str, config: Config, outbound: &Outbound, pseudonyms: &Pseudonyms) -> Arc<dyn Provider> {
     let name = ProviderName::new(name);
     match config {
-        Config::Twilio(config) => Arc::new(twilio::Twilio::new(name, *config, outbound.clone())),
-        Config::EightByEight(config) => Arc::new(eight_by_eight::EightByEight::new(name, *config, outbound.clone())),
+        Config::EightByEight(config) => {
+            Arc::new(eight_by_eight::EightByEight::new(name, *config, outbound.clone()))
+        }
         Config::Sandbox(config) => Arc::new(sandbox::Sandbox::new(name, config)),
+        Config::Telesign(config) => Arc::new(telesign::Telesign::new(name, *config, outbound.clone())),
+        Config::Twilio(config) => Arc::new(twilio::Twilio::new(name, *config, outbound.clone(), pseudonyms)),
+        Config::Verify(config) => {
+            Arc::new(twilio::verify::Verify::new(name, *config, outbound.clone(), pseudonyms.clone()))
+        }
     }
 }

@@ -1,0 +1,233 @@
+//! What Telesign's answer to a send means.
+//!
+//! Must not know how the request was written. Telesign tells integrators to go by `status.code`, not by the HTTP
+//! status: a 2xx may carry a refusal.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Product;
+use super::codes::{self, Meaning};
+use crate::otp::{Accepted, FailureKind, SendError, TransactionId};
+use crate::outbound::Answer;
+use crate::provider::error::by_status;
+
+/// The members that matter, of any shape: one that is odd must not hide the others.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Body {
+    reference_id: Value,
+    status: Value,
+    errors: Value,
+}
+
+impl Body {
+    fn status_code(&self) -> Option<i64> {
+        number(&self.status["code"])
+    }
+
+    fn error_codes(&self) -> impl Iterator<Item = i64> {
+        self.errors.as_array().into_iter().flatten().filter_map(|error| number(&error["code"]))
+    }
+}
+
+/// An integer, or a text that holds one: the specifications say text, the examples show integers.
+fn number(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
+}
+
+/// Classifies an answer: accepted only with a success code of this product, an id and a 2xx.
+pub(super) fn classify(product: Product, answer: &Answer) -> Result<Accepted, SendError> {
+    let body: Body = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let code = body.status_code();
+    match code.and_then(|code| codes::find(product, code)) {
+        Some(Meaning::Accepted) => accepted(&body, answer),
+        Some(Meaning::Failed(kind)) => Err(failed(kind, code, answer)),
+        None => Err(refused(&body, product, answer)),
+    }
+}
+
+fn accepted(body: &Body, answer: &Answer) -> Result<Accepted, SendError> {
+    let id = body.reference_id.as_str().and_then(TransactionId::parse);
+    match id {
+        Some(transaction_id) if (200..300).contains(&answer.status) => Ok(Accepted { transaction_id }),
+        // The code says that it is under way: no HTTP status makes it certain that it is not.
+        Some(_) | None => Err(failed(FailureKind::Unconfirmed, None, answer)),
+    }
+}
+
+/// No status code we know: the first error we know decides, else the HTTP status.
+fn refused(body: &Body, product: Product, answer: &Answer) -> SendError {
+    for code in body.error_codes() {
+        // A success among the errors proves nothing.
+        if let Some(Meaning::Failed(kind)) = codes::find(product, code) {
+            return failed(kind, Some(code), answer);
+        }
+    }
+    let code = body.status_code().or_else(|| body.error_codes().next());
+    failed(by_status(answer).kind, code, answer)
+}
+
+fn failed(kind: FailureKind, code: Option<i64>, answer: &Answer) -> SendError {
+    // A 429 is counted before the request is looked at, whatever the code says.
+    let kind = if answer.status == 429 { FailureKind::Throttled } else { kind };
+    let code = code.map_or_else(|| format!("http_{}", answer.status), |code| code.to_string());
+    SendError { retry_after: answer.retry_after, ..SendError::new(kind, code) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use super::Product::{Messaging, Omnichannel, Voice};
+    use super::*;
+    use crate::otp::FailureKind::{Account, Blocked, Recipient, Rejected, Throttled, Unavailable, Unconfirmed};
+
+    const ID: &str = "0123456789ABCDEF0123456789ABCDEF";
+    const PRODUCTS: [Product; 3] = [Omnichannel, Messaging, Voice];
+
+    /// Every failure code of the tables, under a status it is documented with, and what must come of it.
+    const CASES: [(&[Product], u16, FailureKind, &[i64]); 26] = [
+        (&[Omnichannel], 200, Unavailable, &[3003]),
+        (&[Omnichannel], 200, Unconfirmed, &[3056]),
+        (&[Omnichannel], 400, Recipient, &[3101]),
+        (&[Omnichannel], 400, Account, &[3006, 3109]),
+        (&[Omnichannel], 400, Rejected, &[3102, 3103, 3104, 3105, 3106, 3110, 3113, 3116]),
+        (&[Omnichannel], 400, Rejected, &[3300, 3301, 3302, 3303, 3304]),
+        (&[Omnichannel], 401, Account, &[3200, 3206, 3210, 3400]),
+        (&[Omnichannel], 429, Throttled, &[3204]),
+        (&[Omnichannel], 503, Unavailable, &[3041, 3500]),
+        (&[Messaging], 201, Blocked, &[229, 230, 233, 237, 238, 515]),
+        (&[Messaging], 201, Recipient, &[211, 222, 286, 507, 510, 511, 512, 514]),
+        (&[Messaging], 201, Rejected, &[231, 502, 509]),
+        (&[Messaging], 201, Account, &[508]),
+        (&[Messaging], 201, Unavailable, &[207, 210, 220, 221, 500, 503, 504, 505, 506, 513, 599]),
+        (&[Voice], 200, Recipient, &[104]),
+        (&[Voice], 200, Blocked, &[129, 130]),
+        (&[Voice], 200, Unconfirmed, &[101, 106, 107, 108]),
+        (&PRODUCTS, 400, Account, &[10031, 10035, 11005, 11013]),
+        (&PRODUCTS, 400, Blocked, &[10032]),
+        (&PRODUCTS, 400, Recipient, &[11000, 11001]),
+        (
+            &PRODUCTS,
+            400,
+            Rejected,
+            &[
+                10033, 10034, 11003, 11004, 11009, 11010, 11011, 11016, 11017, 11018, 11027, 11034, 11035, 12000,
+                12009, 12017,
+            ],
+        ),
+        (&PRODUCTS, 401, Account, &[10002, 10003, 10004, 10005, 10007, 10008, 10012, 10013, 10014, 10015]),
+        (&PRODUCTS, 402, Account, &[10030]),
+        (&PRODUCTS, 404, Account, &[10017]),
+        (&PRODUCTS, 404, Rejected, &[10036]),
+        (&PRODUCTS, 429, Throttled, &[10019, 10020]),
+    ];
+
+    fn answer(status: u16, body: &str) -> Answer {
+        Answer { status, body: body.to_owned().into(), retry_after: Some(Duration::from_secs(7)) }
+    }
+
+    fn with_code(status: u16, code: i64) -> Answer {
+        answer(status, &format!(r#"{{"reference_id":"{ID}","status":{{"code":{code}}}}}"#))
+    }
+
+    #[test]
+    fn success_needs_its_own_code_an_id_and_a_2xx() {
+        for (product, codes) in [
+            (Omnichannel, [3000, 3001, 3002, 3005].as_slice()),
+            (Messaging, &[200, 203, 250, 251, 290, 291, 292, 295]),
+            (Voice, &[100, 103, 105]),
+        ] {
+            for &code in codes {
+                let kind = |answer: &Answer| classify(product, answer).map_err(|e| e.kind);
+                let accepted = kind(&with_code(201, code)).expect("accepted");
+                assert_eq!(accepted.transaction_id.as_str(), ID, "{product:?} {code}");
+                for status in [302, 400, 500, 503] {
+                    assert_eq!(kind(&with_code(status, code)), Err(Unconfirmed), "{product:?} {code} in a {status}");
+                }
+                for id in ["null", r#""""#, r#""a b""#, "17"] {
+                    let body = format!(r#"{{"reference_id":{id},"status":{{"code":{code}}}}}"#);
+                    assert_eq!(kind(&answer(200, &body)), Err(Unconfirmed), "{product:?} {code} with id {id}");
+                }
+                for other in PRODUCTS.into_iter().filter(|other| *other != product) {
+                    assert!(classify(other, &with_code(200, code)).is_err(), "{product:?} {code} from {other:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_failure_code_leads_where_the_contract_says() {
+        let mut seen = BTreeSet::new();
+        for (products, status, kind, codes) in CASES {
+            for (product, code) in products.iter().flat_map(|p| codes.iter().map(move |c| (*p, *c))) {
+                let error = classify(product, &with_code(status, code)).expect_err("a failure");
+                assert_eq!((error.kind, error.code), (kind, code.to_string()), "{product:?}");
+                assert_eq!(error.retry_after, Some(Duration::from_secs(7)), "{product:?} {code}");
+                seen.insert(code);
+            }
+        }
+        let tables = [codes::OMNICHANNEL.as_slice(), &codes::MESSAGING, &codes::VOICE, &codes::REFUSALS];
+        let failures = tables.into_iter().flatten().filter(|row| row.1 != Meaning::Accepted).map(|row| row.0);
+        assert_eq!(seen, failures.collect(), "codes without a case, or cases without a code");
+    }
+
+    #[test]
+    fn the_body_may_be_odd() {
+        for (status, body, kind, code) in [
+            (200, "", Unconfirmed, "http_200"),
+            (201, r#"{"reference_id":"A1"}"#, Unconfirmed, "http_201"),
+            (200, r#"{"reference_id":"A1","status":{"code":3999}}"#, Unconfirmed, "3999"),
+            (200, r#"{"reference_id":"A1","status":{"code":3001.5}}"#, Unconfirmed, "http_200"),
+            (200, r#"{"reference_id":"A1","status":3001}"#, Unconfirmed, "http_200"),
+            (200, r#"["A1",3001]"#, Unconfirmed, "http_200"),
+            (302, "<html>", Unconfirmed, "http_302"),
+            (400, r#"{"reference_id":17,"status":{"code":" 3110 "},"errors":"?"}"#, Rejected, "3110"),
+            (400, r#"{"status":{"code":3998}}"#, Rejected, "3998"),
+            (401, "<html>", Account, "http_401"),
+            (403, r#"{"status":{"code":3998}}"#, Account, "3998"),
+            (429, "", Throttled, "http_429"),
+            (429, r#"{"status":{"code":3110}}"#, Throttled, "3110"),
+            (429, r#"{"reference_id":"A1","status":{"code":3001}}"#, Throttled, "http_429"),
+            (500, r#"{"status":{"code":3998}}"#, Unconfirmed, "3998"),
+            (503, "{}", Unconfirmed, "http_503"),
+            (503, r#"{"status":{"code":"3500"}}"#, Unavailable, "3500"),
+        ] {
+            let error = classify(Omnichannel, &answer(status, body)).expect_err("a failure");
+            assert_eq!((error.kind, error.code.as_str()), (kind, code), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn errors_speak_where_the_status_code_does_not() {
+        for (status, body, kind, code) in [
+            (200, r#"{"errors":[{"code":-10001}]}"#, Rejected, "-10001"),
+            (200, r#"{"status":{"code":501},"errors":[{"code":"-20002"}]}"#, Account, "-20002"),
+            (401, r#"{"errors":[{"code":-30000}]}"#, Account, "-30000"),
+            (401, r#"{"errors":[{"code":-30006}]}"#, Account, "-30006"),
+            (401, r#"{"errors":[{"code":-40002}]}"#, Account, "-40002"),
+            (400, r#"{"errors":[{"code":-1},{"code":-40006}]}"#, Rejected, "-40006"),
+            (200, r#"{"errors":[{"code":-40007}]}"#, Throttled, "-40007"),
+            (200, r#"{"errors":[{"code":-40008}]}"#, Throttled, "-40008"),
+            (503, r#"{"errors":[{"code":-90001}]}"#, Unavailable, "-90001"),
+            (200, r#"{"reference_id":"A1","errors":[{"code":3001}]}"#, Unconfirmed, "3001"),
+            (500, r#"{"errors":[{"code":-5}]}"#, Unconfirmed, "-5"),
+            (400, r#"{"errors":[{"code":3101}]}"#, Recipient, "3101"),
+        ] {
+            let error = classify(Omnichannel, &answer(status, body)).expect_err("a failure");
+            assert_eq!((error.kind, error.code.as_str()), (kind, code), "{status} {body}");
+        }
+        let taken = r#"{"reference_id":"A1","status":{"code":3001},"errors":[{"code":-10001}]}"#;
+        assert!(classify(Omnichannel, &answer(200, taken)).is_ok(), "what is under way must not be sent again");
+    }
+
+    #[test]
+    fn an_error_shows_nothing_of_the_body() {
+        let echo = r#"{"status":{"code":3110,"description":"bad text 482913 for 15005550006"},"x":"482913"}"#;
+        let error = classify(Omnichannel, &answer(400, echo)).expect_err("a failure");
+        let shown = format!("{error:?} {:?}", answer(400, echo));
+        assert!(!shown.contains("482913") && !shown.contains("5550006"), "{shown}");
+    }
+}

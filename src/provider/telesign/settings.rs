@@ -1,0 +1,226 @@
+//! `[providers.*] kind = "telesign"`: the settings as typed, their rules, and what they amount to.
+//!
+//! Must not know what a request or an answer looks like.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use url::Url;
+
+use super::auth::{AuthMethod, Authorization};
+use super::{LifecycleEvent, sms_voice};
+use crate::otp::{Channel, Phone};
+use crate::provider::account::{Senders, base_url, by_country};
+use crate::secret::{Environment, SecretRef};
+use crate::settings::{Findings, List, Localized};
+
+/// `[providers.*] kind = "telesign"`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The word that chose this variant.
+    pub kind: String,
+    /// The account, a UUID in Telesign's portal.
+    pub customer_id: Option<String>,
+    /// Its key, 88 characters of base64.
+    pub api_key: Option<SecretRef>,
+    /// Which products carry the messages.
+    pub api: Api,
+    /// How requests are authenticated.
+    pub auth: AuthMethod,
+    /// Sender of texts, provisioned by Telesign; its own choice when absent.
+    pub sender_id: Option<String>,
+    /// Sender of texts by country of the recipient.
+    pub by_country: BTreeMap<String, String>,
+    /// Number shown in calls of `api = "sms-voice"`; Telesign's own choice when absent.
+    pub caller_id: Option<String>,
+    /// `https://rest-ww.telesign.com`; `https://rest-api.telesign.com` for self-service accounts; or a test server.
+    pub base_url: Option<Url>,
+    /// What the account is enabled for: `sms`, `voice` or both.
+    pub channels: List,
+    /// Language of omnichannel calls, one for all or by language of the person; English when there is none.
+    pub language: Localized,
+    /// Voice of `/v1/voice`, one for all or by language of the sentence; that language's own when absent.
+    pub voice: Localized,
+    /// How often `/v1/voice` says the sentence.
+    pub repeat: u8,
+    /// What the person is doing, for Telesign's scoring; Okta's sign-in is `sign-in`.
+    pub account_lifecycle_event: Option<LifecycleEvent>,
+    /// Whether the person's address is told, for Telesign's scoring.
+    pub originating_ip: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            kind: "telesign".to_owned(),
+            customer_id: None,
+            api_key: None,
+            api: Api::default(),
+            auth: AuthMethod::default(),
+            sender_id: None,
+            by_country: BTreeMap::new(),
+            caller_id: None,
+            base_url: None,
+            channels: List(Channel::ALL.map(|channel| channel.as_str().to_owned()).to_vec()),
+            language: Localized::default(),
+            voice: Localized::default(),
+            repeat: 2,
+            account_lifecycle_event: None,
+            originating_ip: true,
+        }
+    }
+}
+
+/// Which of Telesign's products are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Api {
+    /// Omnichannel Messaging, which Telesign documents for Okta: both channels, full-service accounts only.
+    #[default]
+    Messaging,
+    /// The SMS and Voice APIs: they say at once when a number is bad, and read our sentence out.
+    SmsVoice,
+}
+
+/// Checked settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub(super) api: Api,
+    pub(super) authorization: Authorization,
+    pub(super) base_url: Url,
+    pub(super) channels: Vec<Channel>,
+    pub(super) sender: Senders<String>,
+    /// Digits only.
+    pub(super) caller_id: Option<String>,
+    pub(super) language: Localized,
+    pub(super) voice: Localized,
+    pub(super) repeat: u8,
+    pub(super) account_lifecycle_event: Option<LifecycleEvent>,
+    pub(super) originating_ip: bool,
+}
+
+impl Settings {
+    /// Reads the secrets and checks the rules; `at` is the key path of this table.
+    pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Config> {
+        let authorization = self.authorization(at, environment, findings);
+        let base_url = self.base_url(at, findings);
+        let channels = self.channels(at, findings);
+        let sender = self.sender(at, findings);
+        let caller_id = self.caller_id(at, findings);
+        self.check_speech(at, findings);
+        Some(Config {
+            api: self.api,
+            authorization: authorization?,
+            base_url: base_url?,
+            channels: channels?,
+            sender,
+            caller_id,
+            language: self.language.clone(),
+            voice: self.voice.clone(),
+            repeat: self.repeat,
+            account_lifecycle_event: self.account_lifecycle_event,
+            originating_ip: self.originating_ip,
+        })
+    }
+
+    fn authorization(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Authorization> {
+        let customer_id = self.customer_id.as_deref().unwrap_or_default().trim();
+        let fits = check_customer_id(customer_id, &format!("{at}.customer_id"), findings);
+        let key = format!("{at}.api_key");
+        let Some(place) = &self.api_key else {
+            findings.fault(key, "is required");
+            return None;
+        };
+        let api_key = place.resolve(environment).map_err(|rule| findings.fault(key.as_str(), rule)).ok()?;
+        let authorization = match self.auth {
+            AuthMethod::Basic => Some(Authorization::basic(customer_id, &api_key)),
+            AuthMethod::Digest => Authorization::digest(customer_id, &api_key),
+        };
+        if authorization.is_none() {
+            findings.fault(key, "must be base64 for digest: that is how Telesign hands keys out");
+        }
+        authorization.filter(|_| fits)
+    }
+
+    fn base_url(&self, at: &str, findings: &mut Findings) -> Option<Url> {
+        let at = format!("{at}.base_url");
+        let url = base_url(self.base_url.as_ref(), "https://rest-ww.telesign.com", &at, findings)?;
+        if self.api == Api::Messaging && url.host_str() == Some("rest-api.telesign.com") {
+            findings.warn(at, "is the self-service host, which has no omnichannel: set api = \"sms-voice\"");
+        }
+        Some(url)
+    }
+
+    fn channels(&self, at: &str, findings: &mut Findings) -> Option<Vec<Channel>> {
+        let parse = |word: &String| Channel::ALL.into_iter().find(|channel| channel.as_str() == word);
+        let channels: Option<Vec<_>> = self.channels.0.iter().map(parse).collect();
+        let channels = channels.filter(|channels| !channels.is_empty());
+        if channels.is_none() {
+            findings.fault(format!("{at}.channels"), "must be sms, voice or both");
+        }
+        channels
+    }
+
+    fn sender(&self, at: &str, findings: &mut Findings) -> Senders<String> {
+        // Telesign writes numbers without `+`, also where they send; no name begins with one.
+        let digits = |sender: &str| sender.strip_prefix('+').unwrap_or(sender).to_owned();
+        let general = self.sender_id.as_deref().map(|sender| digits(sender.trim()));
+        if general.as_ref().is_some_and(String::is_empty) {
+            findings.fault(format!("{at}.sender_id"), "must not be empty");
+        }
+        let by_country = by_country(&self.by_country, at, findings);
+        Senders { general, by_country: by_country.into_iter().map(|(c, sender)| (c, digits(sender))).collect() }
+    }
+
+    fn caller_id(&self, at: &str, findings: &mut Findings) -> Option<String> {
+        let at = format!("{at}.caller_id");
+        let number = self.caller_id.as_deref()?.trim();
+        if self.api == Api::Messaging {
+            findings.warn(at.as_str(), "is used with api = \"sms-voice\" only");
+        }
+        let phone = Phone::parse(&format!("+{}", number.trim_start_matches('+')), None);
+        let phone = phone.map_err(|_| findings.fault(at, "must be a number with its country code")).ok()?;
+        Some(phone.expose_digits().to_owned())
+    }
+
+    /// The settings of calls, of which each product uses its own.
+    fn check_speech(&self, at: &str, findings: &mut Findings) {
+        for (key, text) in self.language.iter().map(|(k, t)| (format!("{at}.language.{k}"), t)) {
+            if text.trim().is_empty() {
+                findings.fault(key, "must not be empty");
+            } else if self.api == Api::SmsVoice {
+                findings.warn(key, "is used with api = \"messaging\" only; here, voice tells the language");
+            }
+        }
+        for (key, text) in self.voice.iter().map(|(k, t)| (format!("{at}.voice.{k}"), t)) {
+            if text.trim().is_empty() {
+                findings.fault(key, "must not be empty");
+            } else if self.api == Api::Messaging {
+                findings.warn(key, "is used with api = \"sms-voice\" only; here, language tells the voice");
+            } else if !sms_voice::is_voice(text) {
+                findings.warn(key, "is no voice Telesign documents, such as f-en-US: it refuses any other");
+            }
+        }
+        if !(1..=5).contains(&self.repeat) {
+            findings.fault(format!("{at}.repeat"), "must be between 1 and 5");
+        }
+    }
+}
+
+/// Part of a header, before a colon: letters, digits and hyphens only. Its usual form is a UUID.
+fn check_customer_id(id: &str, at: &str, findings: &mut Findings) -> bool {
+    let is_hyphen_at = |at: usize| matches!(at, 8 | 13 | 18 | 23);
+    if id.is_empty() {
+        findings.fault(at, "is required");
+        return false;
+    }
+    if !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        findings.fault(at, "must be the customer id of Telesign's portal, a UUID");
+        return false;
+    }
+    if id.len() != 36 || !id.bytes().enumerate().all(|(at, b)| is_hyphen_at(at) == (b == b'-')) {
+        findings.warn(at, "does not look like a customer id: a UUID");
+    }
+    true
+}
