@@ -6,21 +6,24 @@
 mod answer;
 mod calls;
 mod codes;
+mod credentials;
 mod messages;
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use serde::Deserialize;
 use url::Url;
 
+use self::credentials::{Credentials, check_sid};
 use super::account::{base_url, join};
 use super::{Provider, SendOptions};
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
-use crate::secret::{Environment, Secret, SecretRef};
+use crate::secret::{Environment, SecretRef};
 use crate::settings::Findings;
+
+/// The only media type Twilio's create calls take.
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// `[providers.*] kind = "twilio"`.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -59,7 +62,13 @@ impl Settings {
     pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Config> {
         let account_sid = self.account_sid.as_deref().unwrap_or_default();
         check_sid(account_sid, "AC", &format!("{at}.account_sid"), findings);
-        let authorization = self.authorization(at, environment, findings);
+        let credentials = Credentials {
+            account_sid: self.account_sid.as_deref(),
+            auth_token: self.auth_token.as_ref(),
+            api_key: self.api_key.as_deref(),
+            api_secret: self.api_secret.as_ref(),
+        };
+        let authorization = credentials.authorization(at, environment, findings);
         let base_url = base_url(self.base_url.as_ref(), "https://api.twilio.com", &format!("{at}.base_url"), findings);
         if self.sms.is_none() && self.voice.is_none() {
             findings.fault(at, "configure sms or voice: this provider could send nothing");
@@ -73,42 +82,6 @@ impl Settings {
             sms: sms.map_or(Some(None), |s| s.map(Some))?,
             voice: voice.map_or(Some(None), |v| v.map(Some))?,
         })
-    }
-
-    /// HTTP Basic from the account and its token, or from an API key and its secret.
-    fn authorization(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<HeaderValue> {
-        let (user, key, place) = match (&self.auth_token, &self.api_key, &self.api_secret) {
-            (Some(token), None, None) => (self.account_sid.as_deref(), format!("{at}.auth_token"), token),
-            (None, Some(api_key), Some(secret)) => {
-                check_sid(api_key, "SK", &format!("{at}.api_key"), findings);
-                (Some(api_key.as_str()), format!("{at}.api_secret"), secret)
-            }
-            _ => {
-                findings.fault(at, "needs either auth_token, or api_key and api_secret");
-                return None;
-            }
-        };
-        let secret = place.resolve(environment).map_err(|rule| findings.fault(key, rule)).ok()?;
-        Some(basic(user?, &secret))
-    }
-}
-
-/// `Basic …`, marked so that no `Debug` shows it.
-fn basic(user: &str, secret: &Secret) -> HeaderValue {
-    let pair = STANDARD.encode(format!("{user}:{}", secret.expose()));
-    let mut value = HeaderValue::try_from(format!("Basic {pair}")).expect("base64 is visible ASCII");
-    value.set_sensitive(true);
-    value
-}
-
-/// A SID stands in a path: letters and digits only. Its usual form is two letters and 32 hexadecimal digits.
-fn check_sid(sid: &str, prefix: &str, at: &str, findings: &mut Findings) {
-    if sid.is_empty() {
-        findings.fault(at, "is required");
-    } else if !sid.bytes().all(|b| b.is_ascii_alphanumeric()) {
-        findings.fault(at, format!("must be a SID: {prefix} and 32 hexadecimal digits"));
-    } else if sid.len() != 34 || !sid.starts_with(prefix) {
-        findings.warn(at, format!("does not look like a SID: {prefix} and 32 hexadecimal digits"));
     }
 }
 
@@ -140,7 +113,7 @@ impl Twilio {
             (Content::Speech(speech), _, Some(voice)) => (&self.calls_url, calls::form(voice, message, speech)?),
             (Content::Text(_), None, _) | (Content::Speech(_), _, None) => return Err(answer::not_configured()),
         };
-        Ok(Request::post(url.clone(), &self.config.authorization, "application/x-www-form-urlencoded", form))
+        Ok(Request::post(url.clone(), &self.config.authorization, FORM, form))
     }
 }
 
