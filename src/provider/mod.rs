@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
-use crate::secret::Environment;
+use crate::secret::{Environment, Pseudonyms};
 use crate::settings::Findings;
 
 /// What an attempt is told besides the message.
@@ -57,6 +57,8 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
 pub enum Settings {
     /// `kind = "twilio"`.
     Twilio(Box<twilio::Settings>),
+    /// `kind = "twilio-verify"`.
+    Verify(Box<twilio::verify::Settings>),
     /// `kind = "sandbox"`.
     Sandbox(sandbox::Settings),
 }
@@ -66,28 +68,34 @@ pub enum Settings {
 pub enum Config {
     /// Twilio Messages and Calls.
     Twilio(Box<twilio::Config>),
+    /// Twilio Verify.
+    Verify(Box<twilio::verify::Config>),
     /// Nobody: answers by script.
     Sandbox(sandbox::Config),
 }
 
 /// Every `kind`, for error messages.
-pub const KINDS: [&str; 2] = ["twilio", "sandbox"];
+pub const KINDS: [&str; 3] = ["twilio", "twilio-verify", "sandbox"];
 
 impl Settings {
     /// Reads the secrets and checks the rules; `at` is the key path of this table.
     pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Config> {
         match self {
             Self::Twilio(settings) => settings.check(at, environment, findings).map(|c| Config::Twilio(Box::new(c))),
+            Self::Verify(settings) => settings.check(at, environment, findings).map(|c| Config::Verify(Box::new(c))),
             Self::Sandbox(settings) => settings.check(at, findings).map(Config::Sandbox),
         }
     }
 }
 
-/// Builds a provider from its configuration.
-pub fn build(name: &str, config: Config, outbound: &Outbound) -> Arc<dyn Provider> {
+/// Builds a provider from its configuration. `pseudonyms` stand for the numbers that a provider has to remember.
+pub fn build(name: &str, config: Config, outbound: &Outbound, pseudonyms: &Pseudonyms) -> Arc<dyn Provider> {
     let name = ProviderName::new(name);
     match config {
         Config::Twilio(config) => Arc::new(twilio::Twilio::new(name, *config, outbound.clone())),
+        Config::Verify(config) => {
+            Arc::new(twilio::verify::Verify::new(name, *config, outbound.clone(), pseudonyms.clone()))
+        }
         Config::Sandbox(config) => Arc::new(sandbox::Sandbox::new(name, config)),
     }
 }

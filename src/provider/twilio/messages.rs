@@ -40,6 +40,16 @@ pub enum Switch {
     Disable,
 }
 
+impl Switch {
+    /// The word.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enable => "enable",
+            Self::Disable => "disable",
+        }
+    }
+}
+
 /// Checked settings.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -105,7 +115,7 @@ pub(super) fn form(config: &Config, message: &Message, text: &Text, now: Timesta
         form.append_pair("ValidityPeriod", &left.to_string());
     }
     if let Some(switch) = config.risk_check {
-        form.append_pair("RiskCheck", if switch == Switch::Enable { "enable" } else { "disable" });
+        form.append_pair("RiskCheck", switch.as_str());
     }
     Ok(form.finish())
 }

@@ -8,6 +8,10 @@ mod calls;
 mod codes;
 mod credentials;
 mod messages;
+mod recent;
+#[cfg(test)]
+mod testing;
+pub mod verify;
 
 use async_trait::async_trait;
 use http::HeaderValue;
