@@ -92,7 +92,7 @@ impl Settings {
 pub fn build(name: &str, config: Config, outbound: &Outbound, pseudonyms: &Pseudonyms) -> Arc<dyn Provider> {
     let name = ProviderName::new(name);
     match config {
-        Config::Twilio(config) => Arc::new(twilio::Twilio::new(name, *config, outbound.clone())),
+        Config::Twilio(config) => Arc::new(twilio::Twilio::new(name, *config, outbound.clone(), pseudonyms)),
         Config::Verify(config) => {
             Arc::new(twilio::verify::Verify::new(name, *config, outbound.clone(), pseudonyms.clone()))
         }

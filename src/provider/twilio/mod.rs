@@ -1,4 +1,4 @@
-//! Twilio: Programmable Messaging for texts, Programmable Voice for calls.
+//! Twilio: Programmable Messaging for texts, with Lookup before them if wanted; Programmable Voice for calls.
 //!
 //! Must not know which of its accounts is asked first or what a failure leads to.
 //! Sources: twilio-oai `api_v2010`, Twilio's error dictionary.
@@ -7,6 +7,7 @@ mod answer;
 mod calls;
 mod codes;
 mod credentials;
+mod lookup;
 mod messages;
 mod recent;
 #[cfg(test)]
@@ -19,11 +20,12 @@ use serde::Deserialize;
 use url::Url;
 
 use self::credentials::{Credentials, check_sid};
+use self::lookup::Gate;
 use super::account::{base_url, join};
 use super::{Provider, SendOptions};
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
-use crate::secret::{Environment, SecretRef};
+use crate::secret::{Environment, Pseudonyms, SecretRef};
 use crate::settings::Findings;
 
 /// The only media type Twilio's create calls take.
@@ -49,6 +51,8 @@ pub struct Settings {
     pub sms: Option<messages::Settings>,
     /// Calls; without this table the provider makes none.
     pub voice: Option<calls::Settings>,
+    /// A look at the number before a text is sent; without this table there is none.
+    pub lookup: Option<lookup::Settings>,
 }
 
 /// Checked settings.
@@ -59,6 +63,7 @@ pub struct Config {
     base_url: Url,
     sms: Option<messages::Config>,
     voice: Option<calls::Config>,
+    lookup: Option<lookup::Config>,
 }
 
 impl Settings {
@@ -79,12 +84,17 @@ impl Settings {
         }
         let sms = self.sms.as_ref().map(|s| s.check(&format!("{at}.sms"), findings));
         let voice = self.voice.as_ref().map(|v| v.check(&format!("{at}.voice"), findings));
+        let lookup = self.lookup.as_ref().map(|l| l.check(&format!("{at}.lookup"), findings));
+        if self.lookup.is_some() && self.sms.is_none() {
+            findings.warn(format!("{at}.lookup"), "has no effect without sms: calls are not looked up");
+        }
         Some(Config {
             account_sid: account_sid.to_owned(),
             authorization: authorization?,
             base_url: base_url?,
             sms: sms.map_or(Some(None), |s| s.map(Some))?,
             voice: voice.map_or(Some(None), |v| v.map(Some))?,
+            lookup: lookup.map_or(Some(None), |l| l.map(Some))?,
         })
     }
 }
@@ -96,17 +106,22 @@ pub struct Twilio {
     config: Config,
     messages_url: Url,
     calls_url: Url,
+    gate: Option<Gate>,
     outbound: Outbound,
 }
 
 impl Twilio {
     /// An account under this name.
-    pub fn new(name: ProviderName, config: Config, outbound: Outbound) -> Self {
+    pub fn new(name: ProviderName, config: Config, outbound: Outbound, pseudonyms: &Pseudonyms) -> Self {
         outbound.keep_open(&config.base_url);
         let url = |resource: &str| {
             join(&config.base_url, &format!("/2010-04-01/Accounts/{}/{resource}.json", config.account_sid))
         };
-        Self { name, messages_url: url("Messages"), calls_url: url("Calls"), config, outbound }
+        let gate = config
+            .lookup
+            .clone()
+            .map(|lookup| Gate::new(lookup, config.authorization.clone(), outbound.clone(), pseudonyms.clone()));
+        Self { name, messages_url: url("Messages"), calls_url: url("Calls"), config, gate, outbound }
     }
 
     fn call(&self, message: &Message, options: SendOptions<'_>) -> Result<Request, SendError> {
@@ -144,6 +159,9 @@ impl Provider for Twilio {
 
     async fn send(&self, message: &Message, options: SendOptions<'_>) -> Result<Accepted, SendError> {
         let request = self.call(message, options)?;
+        if let (Content::Text(_), Some(gate)) = (options.content, &self.gate) {
+            gate.pass(&message.recipient).await?;
+        }
         answer::classify(&self.outbound.send(request).await?)
     }
 }
