@@ -79,7 +79,9 @@ impl Hooks {
         let providers: BTreeMap<String, Arc<dyn Provider>> = config
             .providers
             .iter()
-            .map(|(name, provider)| (name.clone(), provider::build(name, provider.clone(), &outbound)))
+            .map(|(name, provider)| {
+                (name.clone(), provider::build(name, provider.clone(), &outbound, &config.pseudonyms))
+            })
             .collect();
         let shared = Shared {
             metrics: Arc::new(Metrics::new()),

@@ -139,7 +139,7 @@ fn check(settings: &Settings, sandbox: bool, environment: &Environment, findings
         hash_key.and_then(|key| key.resolve(environment).map_err(|rule| findings.fault("privacy.hash_key", rule)).ok());
     let pseudonyms = Pseudonyms::new(hash_key.as_ref()).map_err(|e| findings.fault("privacy.hash_key", e.to_string()));
     let providers = check_providers(settings, sandbox, environment, findings);
-    let orgs = check_orgs(settings, environment, findings);
+    let orgs = check_orgs(settings, &providers, environment, findings);
     Some(Config {
         server: settings.server.clone(),
         admin: settings.admin.clone(),
@@ -174,18 +174,22 @@ fn check_providers(
     providers
 }
 
-fn check_orgs(settings: &Settings, environment: &Environment, findings: &mut Findings) -> Vec<hook::Config> {
+fn check_orgs(
+    settings: &Settings,
+    providers: &BTreeMap<String, provider::Config>,
+    environment: &Environment,
+    findings: &mut Findings,
+) -> Vec<hook::Config> {
     if settings.orgs.is_empty() {
         findings.fault("orgs", "configure at least one, with its auth, such as orgs.main.auth.header.secret");
     }
-    let capabilities: Vec<Capability> = settings
-        .providers
-        .iter()
-        .map(|(name, provider)| Capability {
-            provider: ProviderName::new(name),
-            channels: Channel::ALL.into_iter().filter(|channel| provider.supports(*channel)).collect(),
-        })
-        .collect();
+    // A provider whose own settings are at fault still counts: its faults are told, not those that follow from them.
+    let supports = |name: &str, channel| providers.get(name).is_none_or(|config| config.supports(channel));
+    let capability = |name: &String| Capability {
+        provider: ProviderName::new(name),
+        channels: Channel::ALL.into_iter().filter(|channel| supports(name, *channel)).collect(),
+    };
+    let capabilities: Vec<Capability> = settings.providers.keys().map(capability).collect();
     let mut by_path: BTreeMap<&str, &str> = BTreeMap::new();
     let mut orgs = Vec::new();
     for (name, org) in &settings.orgs {

@@ -91,7 +91,7 @@ pub struct Outbound {
 }
 
 /// One call to a vendor: built without being sent, so that `preview` can show it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Request {
     /// Where to.
     pub url: Url,
@@ -104,11 +104,24 @@ pub struct Request {
 impl Request {
     /// A `POST` with an `Authorization` that `Debug` does not show. `authorization` is cloned, not rebuilt, for every call.
     pub fn post(url: Url, authorization: &HeaderValue, content_type: &'static str, body: impl Into<Bytes>) -> Self {
-        let mut headers = HeaderMap::with_capacity(3);
-        headers.insert(http::header::AUTHORIZATION, authorization.clone());
+        let mut headers = headers(authorization);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        headers.insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
         Self { url, headers, body: body.into() }
+    }
+}
+
+/// The headers of every call.
+fn headers(authorization: &HeaderValue) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(3);
+    headers.insert(http::header::AUTHORIZATION, authorization.clone());
+    headers.insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
+    headers
+}
+
+impl fmt::Debug for Request {
+    /// Neither the body, which holds code and number, nor the address, which may.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Request({}, {} bytes)", self.url.host_str().unwrap_or_default(), self.body.len())
     }
 }
 
@@ -173,17 +186,27 @@ impl Outbound {
         let mut call = reqwest::Request::new(reqwest::Method::POST, request.url);
         *call.headers_mut() = request.headers;
         *call.body_mut() = Some(reqwest::Body::wrap(Watched { bytes: request.body, written: Arc::clone(&written) }));
-        let outcome = match self.client.execute(call).await {
-            Ok(response) => read(response).await,
-            Err(e) => Err(e),
-        };
-        outcome.map_err(|e| {
+        self.exchange(call).await.map_err(|e| {
             if written.load(Ordering::Acquire) {
                 SendError::new(FailureKind::Unconfirmed, "connection_lost")
             } else {
                 SendError::new(FailureKind::Unavailable, connect_fault(&e))
             }
         })?
+    }
+
+    /// Asks a vendor for something (`GET`), which changes nothing there. No time-out of its own beyond connecting.
+    ///
+    /// # Errors
+    /// When no readable answer came. Its kind tells nothing: whatever is lost here, no message is.
+    pub async fn read(&self, url: Url, authorization: &HeaderValue) -> Result<Answer, SendError> {
+        let mut call = reqwest::Request::new(reqwest::Method::GET, url);
+        *call.headers_mut() = headers(authorization);
+        self.exchange(call).await.map_err(|e| SendError::new(FailureKind::Unavailable, connect_fault(&e)))?
+    }
+
+    async fn exchange(&self, call: reqwest::Request) -> Result<Result<Answer, SendError>, reqwest::Error> {
+        read(self.client.execute(call).await?).await
     }
 
     /// Remembers a vendor's address, to open a connection there before the first hook and keep it open.

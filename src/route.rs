@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::otp::{Channel, Country, Message, ProviderName};
-use crate::settings::{Findings, List};
+use crate::settings::{Findings, List, word};
 
 /// `[[orgs.*.routes]]`: the first one whose `when` fits decides.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -21,6 +21,7 @@ pub struct Settings {
     /// Names of providers.
     pub send: List,
     /// In the order given, or one drawn by weight and the others behind it.
+    #[serde(deserialize_with = "word")]
     pub strategy: Strategy,
     /// Shares for `weighted`; a provider without one has 1.
     pub weights: BTreeMap<String, u32>,

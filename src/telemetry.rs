@@ -10,13 +10,17 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
 
+use crate::settings::word;
+
 /// `[log]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// `json`, one object a line, or `text`.
+    #[serde(deserialize_with = "word")]
     pub format: Format,
     /// `error`, `warn`, `info`, `debug` or `trace`.
+    #[serde(deserialize_with = "word")]
     pub level: Verbosity,
 }
 

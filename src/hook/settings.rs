@@ -13,7 +13,7 @@ use crate::okta::{Replies, ReplySettings};
 use crate::otp::Country;
 use crate::route::{self, Capability, Router};
 use crate::secret::Environment;
-use crate::settings::{Findings, duration, optional_duration, show};
+use crate::settings::{Findings, duration, optional_duration, show, word};
 
 /// Okta gives up after 3 s of its own clock; below 200 ms of reserve its network alone would make us late.
 const MAX_BUDGET: Duration = Duration::from_millis(2800);
@@ -56,8 +56,10 @@ pub struct Settings {
 #[serde(default, deny_unknown_fields)]
 pub struct AfterUnconfirmedSettings {
     /// A duplicate text is the same code twice: go on.
+    #[serde(deserialize_with = "word")]
     pub sms: AfterUnconfirmed,
     /// A second call is not wanted: stop.
+    #[serde(deserialize_with = "word")]
     pub voice: AfterUnconfirmed,
 }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::decode::Fault;
 use super::wording::{Notice, wording};
 use crate::otp::{Attempt, Channel, Locale, Outcome, Verdict};
+use crate::settings::word;
 
 /// An HTTP answer, ready to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,14 +91,19 @@ pub enum Blocked {
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// A provider took the message.
+    #[serde(deserialize_with = "word")]
     pub accepted: Accepted,
     /// A message may be under way.
+    #[serde(deserialize_with = "word")]
     pub unconfirmed: Unconfirmed,
     /// Every provider failed for certain.
+    #[serde(deserialize_with = "word")]
     pub exhausted: Exhausted,
     /// What a person may hit.
+    #[serde(deserialize_with = "word")]
     pub refused: Refused,
     /// High-confidence fraud.
+    #[serde(deserialize_with = "word")]
     pub blocked: Blocked,
 }
 

@@ -1,12 +1,17 @@
-//! What the settings of every vendor's account share: its address, and senders by country.
+//! What the settings of every vendor's account share: its address, credentials in Basic form, senders by country.
 //!
 //! Must not know any vendor.
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
 use url::Url;
+use zeroize::Zeroizing;
 
 use crate::otp::{Country, Message};
+use crate::secret::Secret;
 use crate::settings::{Findings, is_loopback};
 
 /// The configured address, else the vendor's; `at` is the key path of the setting.
@@ -20,6 +25,15 @@ pub(super) fn base_url(configured: Option<&Url>, default: &str, at: &str, findin
         findings.warn(at, "is not https: codes and credentials travel in clear");
     }
     Some(url)
+}
+
+/// `Basic …`, marked so that no `Debug` shows it.
+pub(super) fn basic(user: &str, secret: &Secret) -> HeaderValue {
+    let pair = Zeroizing::new(format!("{user}:{}", secret.expose()));
+    let mut value =
+        HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair.as_bytes()))).expect("base64 is visible ASCII");
+    value.set_sensitive(true);
+    value
 }
 
 /// Appends a path to a base address, whether that ends in a slash or not. `path` begins with one.

@@ -91,6 +91,30 @@ pub enum Config {
     Verify(Box<twilio::verify::Config>),
 }
 
+impl Config {
+    /// The word after `kind =` in the configuration.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::EightByEight(_) => "8x8",
+            Self::Sandbox(_) => "sandbox",
+            Self::Telesign(_) => "telesign",
+            Self::Twilio(_) => "twilio",
+            Self::Verify(_) => "twilio-verify",
+        }
+    }
+
+    /// Whether a provider with this configuration can deliver over a channel.
+    pub fn supports(&self, channel: Channel) -> bool {
+        match self {
+            Self::EightByEight(config) => config.supports(channel),
+            Self::Sandbox(_) => true,
+            Self::Telesign(config) => config.supports(channel),
+            Self::Twilio(config) => config.supports(channel),
+            Self::Verify(config) => config.supports(channel),
+        }
+    }
+}
+
 /// Every `kind`, for error messages.
 pub const KINDS: [&str; 5] = ["8x8", "sandbox", "telesign", "twilio", "twilio-verify"];
 
@@ -127,9 +151,7 @@ impl Settings {
 pub fn build(name: &str, config: Config, outbound: &Outbound, pseudonyms: &Pseudonyms) -> Arc<dyn Provider> {
     let name = ProviderName::new(name);
     match config {
-        Config::EightByEight(config) => {
-            Arc::new(eight_by_eight::EightByEight::new(name, *config, outbound.clone()))
-        }
+        Config::EightByEight(config) => Arc::new(eight_by_eight::EightByEight::new(name, *config, outbound.clone())),
         Config::Sandbox(config) => Arc::new(sandbox::Sandbox::new(name, config)),
         Config::Telesign(config) => Arc::new(telesign::Telesign::new(name, *config, outbound.clone())),
         Config::Twilio(config) => Arc::new(twilio::Twilio::new(name, *config, outbound.clone(), pseudonyms)),

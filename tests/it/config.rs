@@ -108,44 +108,44 @@ fn every_fault_is_told_at_once_under_its_key() {
         toml,
         &[],
         expect![[r#"
-        admin.token: is required when admin.listen is not a loopback address
-        log.level: enum Verbosity does not have variant constructor loud
-        orgs.main.attempt_timeout: must be above zero and at most the budget of 5s
-        orgs.main.auth.basic.password: file /nonexistent/password cannot be read: entity not found
-        orgs.main.auth.basic.username: must be a name without a colon
-        orgs.main.auth.header.name: must be a header name
-        orgs.main.auth.header.secret: environment variable MISSING is not set
-        orgs.main.budget: must be between 500ms and 2800ms
-        orgs.main.default_country: must be a two-letter country code such as GB
-        orgs.main.min_attempt: must be above zero and at most the attempt_timeout of 6s
-        orgs.main.path: must start with / and hold only letters, digits and -._~/
-        orgs.main.reply.blocked: enum Blocked does not have variant constructor maybe
-        orgs.main.routes[0].send: names nobody, which is no configured provider
-        orgs.main.routes[0].send: names twilio twice; nothing is retried at the same provider
-        orgs.main.routes[0].weights.other: must be one of the providers in send
-        orgs.main.routes[0].when.channel: must hold sms or voice
-        orgs.main.routes[0].when.country: must hold two-letter country codes such as GB
-        orgs.main.routes[0].when.hour: is no known key; known are country, channel, request_type, locale
-        orgs.second.auth: configure header or basic: without one, anybody could send messages at your cost
-        orgs.second.path: is the same as that of orgs.main: each org needs its own
-        orgs.second.path: must start with / and hold only letters, digits and -._~/
-        providers.box.kind: sandbox sends nothing: set allow_sandbox = true if that is meant
-        providers.box.outcomes.99: must be accepted, slow, hang or a failure kind such as unavailable
-        providers.box.outcomes.x: must be keyed by the last digits of a number
-        providers.carrier.kind: must be one of twilio, sandbox
-        providers.nothing.kind: is required: one of twilio, sandbox
-        providers.twilio: needs either auth_token, or api_key and api_secret
-        providers.twilio.account_sid: must be a SID: AC and 32 hexadecimal digits
-        providers.twilio.base_url: must be an http or https address without query
-        providers.twilio.voice.from: must be an E.164 number: calls have no other sender
-        providers.twilio.voice.repeat: must be between 1 and 5
-        server.colour: is no known key; known are listen, public_url, max_in_flight, max_connections, max_body, header_timeout, body_timeout, idle_timeout, shutdown_delay, shutdown_grace
-        server.listen: invalid socket address syntax
-        server.max_body: must be between 1024 and 1048576 bytes
-        server.max_in_flight: must be at least 1
-        server.public_url: must be an https address without query: Okta calls no other
-        state.url: must be memory: other stores are not supported yet
-    "#]],
+            admin.token: is required when admin.listen is not a loopback address
+            log.level: must be one of error, warn, info, debug, trace
+            orgs.main.attempt_timeout: must be above zero and at most the budget of 5s
+            orgs.main.auth.basic.password: file /nonexistent/password cannot be read: entity not found
+            orgs.main.auth.basic.username: must be a name without a colon
+            orgs.main.auth.header.name: must be a header name
+            orgs.main.auth.header.secret: environment variable MISSING is not set
+            orgs.main.budget: must be between 500ms and 2800ms
+            orgs.main.default_country: must be a two-letter country code such as GB
+            orgs.main.min_attempt: must be above zero and at most the attempt_timeout of 6s
+            orgs.main.path: must start with / and hold only letters, digits and -._~/
+            orgs.main.reply.blocked: must be one of successful, error, failed
+            orgs.main.routes[0].send: names nobody, which is no configured provider
+            orgs.main.routes[0].send: names twilio twice; nothing is retried at the same provider
+            orgs.main.routes[0].weights.other: must be one of the providers in send
+            orgs.main.routes[0].when.channel: must hold sms or voice
+            orgs.main.routes[0].when.country: must hold two-letter country codes such as GB
+            orgs.main.routes[0].when.hour: is no known key; known are country, channel, request_type, locale
+            orgs.second.auth: configure header or basic: without one, anybody could send messages at your cost
+            orgs.second.path: is the same as that of orgs.main: each org needs its own
+            orgs.second.path: must start with / and hold only letters, digits and -._~/
+            providers.box.kind: sandbox sends nothing: set allow_sandbox = true if that is meant
+            providers.box.outcomes.99: must be accepted, slow, hang or a failure kind such as unavailable
+            providers.box.outcomes.x: must be keyed by the last digits of a number
+            providers.carrier.kind: must be one of 8x8, sandbox, telesign, twilio, twilio-verify
+            providers.nothing.kind: is required: one of 8x8, sandbox, telesign, twilio, twilio-verify
+            providers.twilio: needs either auth_token, or api_key and api_secret
+            providers.twilio.account_sid: must be a SID: AC and 32 hexadecimal digits
+            providers.twilio.base_url: must be an http or https address without query
+            providers.twilio.voice.from: must be an E.164 number: calls have no other sender
+            providers.twilio.voice.repeat: must be between 1 and 5
+            server.colour: is no known key; known are listen, public_url, max_in_flight, max_connections, max_body, header_timeout, body_timeout, idle_timeout, shutdown_delay, shutdown_grace
+            server.listen: invalid socket address syntax
+            server.max_body: must be between 1024 and 1048576 bytes
+            server.max_in_flight: must be at least 1
+            server.public_url: must be an https address without query: Okta calls no other
+            state.url: must be memory: other stores are not supported yet
+        "#]],
     );
 }
 

@@ -150,6 +150,16 @@ fn expiry(message: &Message, now: Timestamp, format: &'static str) -> Option<Str
     message.life_left(now).and(message.expires).map(|end| end.strftime(format).to_string())
 }
 
+impl Config {
+    /// Whether this channel is configured.
+    pub fn supports(&self, channel: Channel) -> bool {
+        match channel {
+            Channel::Sms => self.sms.is_some(),
+            Channel::Voice => self.voice.is_some(),
+        }
+    }
+}
+
 /// One 8x8 account.
 #[derive(Debug)]
 pub struct EightByEight {
@@ -191,10 +201,7 @@ impl Provider for EightByEight {
     }
 
     fn supports(&self, channel: Channel) -> bool {
-        match channel {
-            Channel::Sms => self.config.sms.is_some(),
-            Channel::Voice => self.config.voice.is_some(),
-        }
+        self.config.supports(channel)
     }
 
     fn request(&self, message: &Message, options: SendOptions<'_>) -> Option<Request> {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{expiry, senders};
 use crate::otp::{EventId, FailureKind, Message, SendError, Text};
 use crate::provider::account::Senders;
-use crate::settings::Findings;
+use crate::settings::{Findings, optional_word};
 
 /// Longest `source` of the API description; a guide says 17 for numeric ones, so more only warns.
 const MAX_SOURCE_CHARS: usize = 16;
@@ -38,6 +38,7 @@ pub struct Settings {
     /// Tells 8x8 the address the person signs in from. 8x8 limits texts by it: turn it off where many share one address.
     pub client_ip: bool,
     /// Character set; 8x8 chooses by the text when absent, and so it should unless a carrier needs otherwise.
+    #[serde(deserialize_with = "optional_word")]
     pub encoding: Option<Encoding>,
 }
 

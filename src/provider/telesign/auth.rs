@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use super::Product;
 use crate::otp::{FailureKind, SendError};
 use crate::outbound::Request;
+use crate::provider::account::basic;
 use crate::secret::Secret;
 
 /// How requests are authenticated.
@@ -40,8 +41,7 @@ pub(super) enum Authorization {
 impl Authorization {
     /// HTTP Basic: the key counts as the text it is.
     pub(super) fn basic(customer_id: &str, api_key: &Secret) -> Self {
-        let pair = Zeroizing::new(format!("{customer_id}:{}", api_key.expose()));
-        Self::Basic(sensitive(&format!("Basic {}", STANDARD.encode(pair.as_bytes()))))
+        Self::Basic(basic(customer_id, api_key))
     }
 
     /// Digest: the key counts as the bytes its base64 stands for. `None` when it is no base64.

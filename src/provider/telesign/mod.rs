@@ -162,7 +162,7 @@ impl Provider for Telesign {
     }
 
     fn supports(&self, channel: Channel) -> bool {
-        self.config.channels.contains(&channel)
+        self.config.supports(channel)
     }
 
     fn request(&self, message: &Message, options: SendOptions<'_>) -> Option<Request> {

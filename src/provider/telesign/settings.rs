@@ -12,7 +12,7 @@ use super::{LifecycleEvent, sms_voice};
 use crate::otp::{Channel, Phone};
 use crate::provider::account::{Senders, base_url, by_country};
 use crate::secret::{Environment, SecretRef};
-use crate::settings::{Findings, List, Localized};
+use crate::settings::{Findings, List, Localized, optional_word, word};
 
 /// `[providers.*] kind = "telesign"`.
 #[derive(Debug, Clone, Deserialize)]
@@ -25,8 +25,10 @@ pub struct Settings {
     /// Its key, 88 characters of base64.
     pub api_key: Option<SecretRef>,
     /// Which products carry the messages.
+    #[serde(deserialize_with = "word")]
     pub api: Api,
     /// How requests are authenticated.
+    #[serde(deserialize_with = "word")]
     pub auth: AuthMethod,
     /// Sender of texts, provisioned by Telesign; its own choice when absent.
     pub sender_id: Option<String>,
@@ -45,6 +47,7 @@ pub struct Settings {
     /// How often `/v1/voice` says the sentence.
     pub repeat: u8,
     /// What the person is doing, for Telesign's scoring; Okta's sign-in is `sign-in`.
+    #[serde(deserialize_with = "optional_word")]
     pub account_lifecycle_event: Option<LifecycleEvent>,
     /// Whether the person's address is told, for Telesign's scoring.
     pub originating_ip: bool,
@@ -98,6 +101,13 @@ pub struct Config {
     pub(super) repeat: u8,
     pub(super) account_lifecycle_event: Option<LifecycleEvent>,
     pub(super) originating_ip: bool,
+}
+
+impl Config {
+    /// Whether this channel is configured.
+    pub fn supports(&self, channel: Channel) -> bool {
+        self.channels.contains(&channel)
+    }
 }
 
 impl Settings {

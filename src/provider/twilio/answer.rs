@@ -1,13 +1,18 @@
 //! What Twilio's answer to a create call means.
 //!
-//! Must not know which resource was created: Messages and Calls answer in one shape.
+//! Must not know which resource was created: messages, calls and verifications answer in one shape, and the words that
+//! one of them alone uses mean nothing else in the others.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::codes;
 use crate::otp::{Accepted, FailureKind, SendError, TransactionId};
 use crate::outbound::Answer;
 use crate::provider::error::by_status;
+
+/// Verify's code for a parameter it refuses.
+const INVALID_PARAMETER: i64 = 60200;
 
 /// The members of a resource that matter; everything else, the echoed code above all, is not read.
 #[derive(Deserialize)]
@@ -17,9 +22,30 @@ struct Created {
     error_code: Option<i64>,
 }
 
+/// A refusal: Twilio's code, and a message that names a parameter. The message may quote the number, so it stays here.
 #[derive(Deserialize)]
-struct Failure {
-    code: Option<i64>,
+pub(super) struct Failure {
+    pub(super) code: Option<i64>,
+    /// Of any type: a strange message must not hide the code.
+    #[serde(default)]
+    message: Value,
+}
+
+impl Failure {
+    /// Reads a refusal; `None` when the body is none, such as a proxy's page.
+    pub(super) fn read(answer: &Answer) -> Option<Self> {
+        serde_json::from_slice(&answer.body).ok()
+    }
+
+    /// Whether this is 60200 and blames this parameter: ``Invalid parameter `To`: …`` or `Invalid parameter: To`.
+    ///
+    /// The one message that is read at all, as its code alone does not tell whose fault it is.
+    pub(super) fn names_parameter(&self, parameter: &str) -> bool {
+        let message = self.message.as_str().filter(|_| self.code == Some(INVALID_PARAMETER));
+        let after = message.and_then(|m| m.split_once("parameter")).map(|(_, after)| after);
+        let mut words = after.unwrap_or_default().split(|c: char| !c.is_ascii_alphanumeric());
+        words.find(|word| !word.is_empty()) == Some(parameter)
+    }
 }
 
 /// Classifies an answer: accepted only with a 2xx, an id, and a status that is no final failure.
@@ -29,7 +55,8 @@ pub(super) fn classify(answer: &Answer) -> Result<Accepted, SendError> {
     }
     let created: Option<Created> = serde_json::from_slice(&answer.body).ok();
     let Some(created) = created else { return Err(by_status(answer)) };
-    if matches!(created.status.as_deref(), Some("failed" | "undelivered" | "canceled")) {
+    let over = ["canceled", "deleted", "expired", "failed", "max_attempts_reached", "undelivered"];
+    if created.status.is_some_and(|status| over.contains(&status.as_str())) {
         return Err(stillborn(created.error_code));
     }
     let id = created.sid.as_deref().and_then(TransactionId::parse);
@@ -37,11 +64,16 @@ pub(super) fn classify(answer: &Answer) -> Result<Accepted, SendError> {
 }
 
 fn failure(answer: &Answer) -> SendError {
-    let code = serde_json::from_slice::<Failure>(&answer.body).ok().and_then(|f| f.code);
-    let Some(code) = code else { return by_status(answer) };
-    // Twilio never processes what it answers with 429, whatever the code says.
-    let known = if answer.status == 429 { Some(FailureKind::Throttled) } else { codes::find(code) };
-    let kind = known.unwrap_or_else(|| by_status(answer).kind);
+    let Some(failure) = Failure::read(answer) else { return by_status(answer) };
+    let Some(code) = failure.code else { return by_status(answer) };
+    let kind = if answer.status == 429 {
+        // Twilio never processes what it answers with 429, whatever the code says.
+        FailureKind::Throttled
+    } else if failure.names_parameter("To") {
+        FailureKind::Recipient
+    } else {
+        codes::find(code).unwrap_or_else(|| by_status(answer).kind)
+    };
     SendError { retry_after: answer.retry_after, ..SendError::new(kind, code.to_string()) }
 }
 
@@ -56,4 +88,61 @@ fn stillborn(code: Option<i64>) -> SendError {
 /// No sender for this message: a reason of configuration, and nothing was sent.
 pub(super) fn not_configured() -> SendError {
     SendError::new(FailureKind::Rejected, "no_sender")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::provider::twilio::testing::{answer, fixtures, kinds};
+
+    #[test]
+    fn every_published_answer_is_classified_as_documented() {
+        for (name, fixture) in fixtures("verify-") {
+            let (expect, found) = (&fixture["expect"], classify(&answer(&fixture["response"])));
+            if expect["outcome"] == "accepted" {
+                let accepted = found.expect(&name);
+                assert_eq!(expect["transaction_id"], accepted.transaction_id.as_str(), "{name}");
+            } else {
+                let kind = found.expect_err(&name).kind;
+                assert!(kinds(expect).contains(&kind), "{name}: {kind}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_invalid_parameter_is_the_recipients_only_if_it_is_to() {
+        for (message, expected) in [
+            ("Invalid parameter `To`: +15005550010", FailureKind::Recipient),
+            ("Invalid parameter 'To': +15005550010", FailureKind::Recipient),
+            ("Invalid parameter: To", FailureKind::Recipient),
+            ("Invalid parameter: CustomCode", FailureKind::Rejected),
+            ("Invalid parameter `Token`: To", FailureKind::Rejected),
+            ("Invalid parameter (null)", FailureKind::Rejected),
+            ("To whom it may concern", FailureKind::Rejected),
+            ("", FailureKind::Rejected),
+        ] {
+            let body = json!({ "code": 60200, "message": message, "status": 400 });
+            let error = classify(&answer(&json!({ "status": 400, "body": body }))).expect_err("a refusal");
+            assert_eq!((error.kind, error.code.as_str()), (expected, "60200"), "{message:?}");
+        }
+        let strange = json!({ "code": 60205, "message": ["a", "list"] });
+        let error = classify(&answer(&json!({ "status": 403, "body": strange }))).expect_err("a refusal");
+        assert_eq!(error.kind, FailureKind::Recipient, "a strange message does not hide the code");
+        let other = json!({ "code": 20001, "message": "Invalid parameter: To" });
+        let error = classify(&answer(&json!({ "status": 400, "body": other }))).expect_err("a refusal");
+        assert_eq!(error.kind, FailureKind::Rejected, "only the code 60200 makes the message count");
+    }
+
+    #[test]
+    fn a_resource_that_is_over_at_birth_sends_nothing() {
+        for status in ["canceled", "deleted", "expired", "failed", "max_attempts_reached"] {
+            let body = json!({ "sid": "VE1", "status": status });
+            let error = classify(&answer(&json!({ "status": 201, "body": body }))).expect_err(status);
+            assert_eq!(error.kind, FailureKind::Unavailable, "{status}");
+        }
+        let lost = classify(&answer(&json!({ "status": 201, "body": { "status": "pending" } })));
+        assert_eq!(lost.expect_err("no id").kind, FailureKind::Unconfirmed);
+    }
 }

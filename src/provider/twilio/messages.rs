@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::answer;
 use crate::otp::{Message, SendError, Text};
 use crate::provider::account::{Senders, by_country};
-use crate::settings::Findings;
+use crate::settings::{Findings, optional_word};
 
 /// Twilio's bounds for `ValidityPeriod`, in seconds.
 const VALIDITY_SECS: std::ops::RangeInclusive<u64> = 1..=36_000;
@@ -27,6 +27,7 @@ pub struct Settings {
     /// Sender by country of the recipient: a number, a sender id, or a messaging service (`MG…`).
     pub by_country: BTreeMap<String, String>,
     /// `RiskCheck`: Twilio's SMS pumping protection, `enable` or `disable`; Twilio's own default when absent.
+    #[serde(deserialize_with = "optional_word")]
     pub risk_check: Option<Switch>,
 }
 
@@ -38,6 +39,16 @@ pub enum Switch {
     Enable,
     /// Off.
     Disable,
+}
+
+impl Switch {
+    /// The word.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enable => "enable",
+            Self::Disable => "disable",
+        }
+    }
 }
 
 /// Checked settings.
@@ -105,7 +116,7 @@ pub(super) fn form(config: &Config, message: &Message, text: &Text, now: Timesta
         form.append_pair("ValidityPeriod", &left.to_string());
     }
     if let Some(switch) = config.risk_check {
-        form.append_pair("RiskCheck", if switch == Switch::Enable { "enable" } else { "disable" });
+        form.append_pair("RiskCheck", switch.as_str());
     }
     Ok(form.finish())
 }

@@ -1,4 +1,4 @@
-//! Twilio: Programmable Messaging for texts, Programmable Voice for calls.
+//! Twilio: Programmable Messaging for texts, with Lookup before them if wanted; Programmable Voice for calls.
 //!
 //! Must not know which of its accounts is asked first or what a failure leads to.
 //! Sources: twilio-oai `api_v2010`, Twilio's error dictionary.
@@ -6,21 +6,30 @@
 mod answer;
 mod calls;
 mod codes;
+mod credentials;
+mod lookup;
 mod messages;
+mod recent;
+#[cfg(test)]
+mod testing;
+pub mod verify;
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use serde::Deserialize;
 use url::Url;
 
+use self::credentials::{Credentials, check_sid};
+use self::lookup::Gate;
 use super::account::{base_url, join};
 use super::{Provider, SendOptions};
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
-use crate::secret::{Environment, Secret, SecretRef};
+use crate::secret::{Environment, Pseudonyms, SecretRef};
 use crate::settings::Findings;
+
+/// The only media type Twilio's create calls take.
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// `[providers.*] kind = "twilio"`.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -42,6 +51,8 @@ pub struct Settings {
     pub sms: Option<messages::Settings>,
     /// Calls; without this table the provider makes none.
     pub voice: Option<calls::Settings>,
+    /// A look at the number before a text is sent; without this table there is none.
+    pub lookup: Option<lookup::Settings>,
 }
 
 /// Checked settings.
@@ -52,6 +63,7 @@ pub struct Config {
     base_url: Url,
     sms: Option<messages::Config>,
     voice: Option<calls::Config>,
+    lookup: Option<lookup::Config>,
 }
 
 impl Settings {
@@ -59,64 +71,41 @@ impl Settings {
     pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Config> {
         let account_sid = self.account_sid.as_deref().unwrap_or_default();
         check_sid(account_sid, "AC", &format!("{at}.account_sid"), findings);
-        let authorization = self.authorization(at, environment, findings);
+        let credentials = Credentials {
+            account_sid: self.account_sid.as_deref(),
+            auth_token: self.auth_token.as_ref(),
+            api_key: self.api_key.as_deref(),
+            api_secret: self.api_secret.as_ref(),
+        };
+        let authorization = credentials.authorization(at, environment, findings);
         let base_url = base_url(self.base_url.as_ref(), "https://api.twilio.com", &format!("{at}.base_url"), findings);
         if self.sms.is_none() && self.voice.is_none() {
             findings.fault(at, "configure sms or voice: this provider could send nothing");
         }
         let sms = self.sms.as_ref().map(|s| s.check(&format!("{at}.sms"), findings));
         let voice = self.voice.as_ref().map(|v| v.check(&format!("{at}.voice"), findings));
+        let lookup = self.lookup.as_ref().map(|l| l.check(&format!("{at}.lookup"), findings));
+        if self.lookup.is_some() && self.sms.is_none() {
+            findings.warn(format!("{at}.lookup"), "has no effect without sms: calls are not looked up");
+        }
         Some(Config {
             account_sid: account_sid.to_owned(),
             authorization: authorization?,
             base_url: base_url?,
             sms: sms.map_or(Some(None), |s| s.map(Some))?,
             voice: voice.map_or(Some(None), |v| v.map(Some))?,
+            lookup: lookup.map_or(Some(None), |l| l.map(Some))?,
         })
     }
+}
 
+impl Config {
     /// Whether this channel is configured.
     pub fn supports(&self, channel: Channel) -> bool {
         match channel {
             Channel::Sms => self.sms.is_some(),
             Channel::Voice => self.voice.is_some(),
         }
-    }
-
-    /// HTTP Basic from the account and its token, or from an API key and its secret.
-    fn authorization(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<HeaderValue> {
-        let (user, key, place) = match (&self.auth_token, &self.api_key, &self.api_secret) {
-            (Some(token), None, None) => (self.account_sid.as_deref(), format!("{at}.auth_token"), token),
-            (None, Some(api_key), Some(secret)) => {
-                check_sid(api_key, "SK", &format!("{at}.api_key"), findings);
-                (Some(api_key.as_str()), format!("{at}.api_secret"), secret)
-            }
-            _ => {
-                findings.fault(at, "needs either auth_token, or api_key and api_secret");
-                return None;
-            }
-        };
-        let secret = place.resolve(environment).map_err(|rule| findings.fault(key, rule)).ok()?;
-        Some(basic(user?, &secret))
-    }
-}
-
-/// `Basic …`, marked so that no `Debug` shows it.
-fn basic(user: &str, secret: &Secret) -> HeaderValue {
-    let pair = STANDARD.encode(format!("{user}:{}", secret.expose()));
-    let mut value = HeaderValue::try_from(format!("Basic {pair}")).expect("base64 is visible ASCII");
-    value.set_sensitive(true);
-    value
-}
-
-/// A SID stands in a path: letters and digits only. Its usual form is two letters and 32 hexadecimal digits.
-fn check_sid(sid: &str, prefix: &str, at: &str, findings: &mut Findings) {
-    if sid.is_empty() {
-        findings.fault(at, "is required");
-    } else if !sid.bytes().all(|b| b.is_ascii_alphanumeric()) {
-        findings.fault(at, format!("must be a SID: {prefix} and 32 hexadecimal digits"));
-    } else if sid.len() != 34 || !sid.starts_with(prefix) {
-        findings.warn(at, format!("does not look like a SID: {prefix} and 32 hexadecimal digits"));
     }
 }
 
@@ -127,17 +116,22 @@ pub struct Twilio {
     config: Config,
     messages_url: Url,
     calls_url: Url,
+    gate: Option<Gate>,
     outbound: Outbound,
 }
 
 impl Twilio {
     /// An account under this name.
-    pub fn new(name: ProviderName, config: Config, outbound: Outbound) -> Self {
+    pub fn new(name: ProviderName, config: Config, outbound: Outbound, pseudonyms: &Pseudonyms) -> Self {
         outbound.keep_open(&config.base_url);
         let url = |resource: &str| {
             join(&config.base_url, &format!("/2010-04-01/Accounts/{}/{resource}.json", config.account_sid))
         };
-        Self { name, messages_url: url("Messages"), calls_url: url("Calls"), config, outbound }
+        let gate = config
+            .lookup
+            .clone()
+            .map(|lookup| Gate::new(lookup, config.authorization.clone(), outbound.clone(), pseudonyms.clone()));
+        Self { name, messages_url: url("Messages"), calls_url: url("Calls"), config, gate, outbound }
     }
 
     fn call(&self, message: &Message, options: SendOptions<'_>) -> Result<Request, SendError> {
@@ -148,7 +142,7 @@ impl Twilio {
             (Content::Speech(speech), _, Some(voice)) => (&self.calls_url, calls::form(voice, message, speech)?),
             (Content::Text(_), None, _) | (Content::Speech(_), _, None) => return Err(answer::not_configured()),
         };
-        Ok(Request::post(url.clone(), &self.config.authorization, "application/x-www-form-urlencoded", form))
+        Ok(Request::post(url.clone(), &self.config.authorization, FORM, form))
     }
 }
 
@@ -163,10 +157,7 @@ impl Provider for Twilio {
     }
 
     fn supports(&self, channel: Channel) -> bool {
-        match channel {
-            Channel::Sms => self.config.sms.is_some(),
-            Channel::Voice => self.config.voice.is_some(),
-        }
+        self.config.supports(channel)
     }
 
     fn request(&self, message: &Message, options: SendOptions<'_>) -> Option<Request> {
@@ -175,6 +166,9 @@ impl Provider for Twilio {
 
     async fn send(&self, message: &Message, options: SendOptions<'_>) -> Result<Accepted, SendError> {
         let request = self.call(message, options)?;
+        if let (Content::Text(_), Some(gate)) = (options.content, &self.gate) {
+            gate.pass(&message.recipient).await?;
+        }
         answer::classify(&self.outbound.send(request).await?)
     }
 }

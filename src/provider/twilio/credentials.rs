@@ -1,0 +1,53 @@
+//! How an account authenticates: HTTP Basic from its SID and token, or from an API key and its secret.
+//!
+//! Must not know which product is called. Source: `twilio.md`, section 1.
+
+use http::HeaderValue;
+
+use crate::provider::account::basic;
+use crate::secret::{Environment, SecretRef};
+use crate::settings::Findings;
+
+/// The four settings every product of Twilio shares, as typed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Credentials<'s> {
+    pub account_sid: Option<&'s str>,
+    pub auth_token: Option<&'s SecretRef>,
+    pub api_key: Option<&'s str>,
+    pub api_secret: Option<&'s SecretRef>,
+}
+
+impl Credentials<'_> {
+    /// The `Authorization` of every call; `at` is the key path of the provider's table.
+    pub(super) fn authorization(
+        self,
+        at: &str,
+        environment: &Environment,
+        findings: &mut Findings,
+    ) -> Option<HeaderValue> {
+        let (user, key, place) = match (self.auth_token, self.api_key, self.api_secret) {
+            (Some(token), None, None) => (self.account_sid, format!("{at}.auth_token"), token),
+            (None, Some(api_key), Some(secret)) => {
+                check_sid(api_key, "SK", &format!("{at}.api_key"), findings);
+                (Some(api_key), format!("{at}.api_secret"), secret)
+            }
+            _ => {
+                findings.fault(at, "needs either auth_token, or api_key and api_secret");
+                return None;
+            }
+        };
+        let secret = place.resolve(environment).map_err(|rule| findings.fault(key, rule)).ok()?;
+        Some(basic(user?, &secret))
+    }
+}
+
+/// A SID stands in a path: letters and digits only. Its usual form is two letters and 32 hexadecimal digits.
+pub(super) fn check_sid(sid: &str, prefix: &str, at: &str, findings: &mut Findings) {
+    if sid.is_empty() {
+        findings.fault(at, "is required");
+    } else if !sid.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        findings.fault(at, format!("must be a SID: {prefix} and 32 hexadecimal digits"));
+    } else if sid.len() != 34 || !sid.starts_with(prefix) {
+        findings.warn(at, format!("does not look like a SID: {prefix} and 32 hexadecimal digits"));
+    }
+}

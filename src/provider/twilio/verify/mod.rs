@@ -1,0 +1,224 @@
+//! Twilio Verify: our code, under the sender, the text and the fraud guard that Twilio keeps.
+//!
+//! Must not know what a failure leads to; never keeps a code or a number, and never logs. A create is one exchange,
+//! with two exceptions that Twilio's own documentation makes necessary: a locale it refuses, and an earlier
+//! verification that stands in the way. Source: `twilio.md`, section 5.
+
+mod form;
+mod locale;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::timeout;
+use url::Url;
+
+pub use self::settings::{Config, Settings, Supersede};
+use super::recent::Recent;
+use super::{FORM, answer};
+use crate::otp::{Accepted, Channel, Content, FailureKind, Message, ProviderName, SendError, TransactionId};
+use crate::outbound::{Answer, Outbound, Request};
+use crate::provider::account::join;
+use crate::provider::{Provider, SendOptions};
+use crate::secret::Pseudonyms;
+
+/// How long a verification stays pending unless Twilio's Support changed it. If they did, a cancel comes too late and
+/// is answered 404, or does not come: then Verify behaves as under `reuse`.
+const PENDING_LIFE: Duration = Duration::from_secs(600);
+
+/// Creates that one pending verification allows.
+const MAX_SENDS: u8 = 5;
+
+/// What a further one is answered with.
+const MAX_SENDS_REACHED: &str = "60203";
+
+/// A third of the default attempt time-out: what a cancel takes is missing from the create, which alone delivers.
+const CANCEL_TIMEOUT: Duration = Duration::from_millis(400);
+
+/// No text-to-speech for the locale.
+const NO_SPEECH_FOR_LOCALE: i64 = 60331;
+
+/// One Verify service.
+#[derive(Debug)]
+pub struct Verify {
+    name: ProviderName,
+    config: Config,
+    verifications_url: Url,
+    outbound: Outbound,
+    pseudonyms: Pseudonyms,
+    pending: Recent<Pending>,
+    /// What this service turned out not to speak. At most the tags that exist, for each channel.
+    refused_locales: Mutex<BTreeSet<(Channel, String)>>,
+}
+
+/// The verification of one number that is not over yet, as far as this process knows.
+#[derive(Clone)]
+struct Pending {
+    /// `None` when the answer that held it was lost: then only the number names the verification.
+    id: Option<TransactionId>,
+    /// Creates it has served.
+    sends: u8,
+}
+
+impl Verify {
+    /// A service under this name.
+    pub fn new(name: ProviderName, config: Config, outbound: Outbound, pseudonyms: Pseudonyms) -> Self {
+        outbound.keep_open(&config.base_url);
+        let verifications_url = join(&config.base_url, &format!("/v2/Services/{}/Verifications", config.service_sid));
+        let (pending, refused_locales) = (Recent::new(PENDING_LIFE), Mutex::default());
+        Self { name, config, verifications_url, outbound, pseudonyms, pending, refused_locales }
+    }
+
+    fn create(&self, message: &Message, channel: Channel, locale: Option<&str>) -> Result<Request, SendError> {
+        if !self.supports(channel) {
+            return Err(answer::not_configured());
+        }
+        let form = form::form(&self.config, message, channel, locale)?;
+        Ok(Request::post(self.verifications_url.clone(), &self.config.authorization, FORM, form))
+    }
+
+    /// Creates a verification, and once more for each of the two answers that prove nothing was sent and that a
+    /// changed request mends. At most one of the three creates can have been accepted.
+    async fn deliver(&self, message: &Message, channel: Channel) -> Result<Accepted, SendError> {
+        let wanted = self.locale(message, channel);
+        let mut locale = wanted;
+        let mut answer = self.outbound.send(self.create(message, channel, locale)?).await?;
+        if locale.is_some() && refuses_locale(&answer) {
+            // Twilio's documented remedy. Failing over instead would cost a sound provider its turn over a language.
+            locale = None;
+            answer = self.outbound.send(self.create(message, channel, locale)?).await?;
+        }
+        let mut result = answer::classify(&answer);
+        if result.as_ref().is_err_and(|e| e.code == MAX_SENDS_REACHED) {
+            // Without feedback a sixth sign-in inside ten minutes meets this, whichever instance sent the five: so the
+            // verification is named by the number, as this process may not know its id.
+            self.cancel(None, message).await;
+            result = answer::classify(&self.outbound.send(self.create(message, channel, locale)?).await?);
+        }
+        if let (Some(refused), None, Ok(_)) = (wanted, locale, &result) {
+            // Only now is it proven that the locale was at fault and not, say, a wrong service.
+            self.refused_locales().insert((channel, refused.to_owned()));
+        }
+        result
+    }
+
+    /// `Locale`, unless this service has refused it before.
+    fn locale(&self, message: &Message, channel: Channel) -> Option<&str> {
+        let tag = locale(&self.config, message)?;
+        let refused = self.refused_locales().contains(&(channel, tag.to_owned()));
+        (!refused).then_some(tag)
+    }
+
+    fn refused_locales(&self) -> MutexGuard<'_, BTreeSet<(Channel, String)>> {
+        self.refused_locales.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The verification to end before this number gets a new code.
+    fn superseded(&self, key: &str) -> Option<Pending> {
+        let pending = self.pending.find(key)?;
+        match self.config.supersede {
+            Supersede::Cancel => Some(pending),
+            // The next create is certain to be refused: cancelling first saves the round trip that would say so.
+            Supersede::Reuse => (pending.sends >= MAX_SENDS).then_some(pending),
+        }
+    }
+
+    /// Ends a pending verification; tells whether it is certainly over. 404 says so too: it had ended by itself.
+    ///
+    /// Any failure is ignored, as the create may well succeed without. One that takes too long is dropped, not left to
+    /// run: it must not reach Twilio after the create and end the new verification.
+    async fn cancel(&self, id: Option<&TransactionId>, message: &Message) -> bool {
+        let id = id.map(TransactionId::as_str).filter(|id| id.bytes().all(|b| b.is_ascii_alphanumeric()));
+        let number = || format!("%2B{}", message.recipient.expose_digits());
+        let url = join(&self.verifications_url, &format!("/{}", id.map_or_else(number, str::to_owned)));
+        let request = Request::post(url, &self.config.authorization, FORM, "Status=canceled");
+        match timeout(CANCEL_TIMEOUT, self.outbound.send(request)).await {
+            Ok(Ok(answer)) => matches!(answer.status, 200..=299 | 404),
+            Ok(Err(_)) | Err(_) => false,
+        }
+    }
+
+    /// Notes the verification that a create left pending, or may have left.
+    fn remember(&self, key: &str, result: &Result<Accepted, SendError>) {
+        let earlier = self.pending.find(key);
+        let pending = match result {
+            Ok(accepted) => {
+                let id = Some(accepted.transaction_id.clone());
+                let earlier_sends = earlier.filter(|e| e.id == id).map_or(0, |e| e.sends);
+                Pending { id, sends: earlier_sends.saturating_add(1) }
+            }
+            Err(e) if e.kind == FailureKind::Unconfirmed => {
+                Pending { id: None, sends: earlier.map_or(0, |e| e.sends).saturating_add(1) }
+            }
+            Err(_) => return,
+        };
+        self.pending.put(key, pending);
+    }
+}
+
+/// `Locale` by the settings, else by Verify's list; `None` leaves the choice to Verify.
+fn locale<'c>(config: &'c Config, message: &Message) -> Option<&'c str> {
+    let configured = match &message.locale {
+        Some(locale) => config.locale.of(locale),
+        None => config.locale.iter().find(|(key, _)| *key == "default").map(|(_, tag)| tag),
+    };
+    let tag = configured.or_else(|| locale::tag(message.locale.as_ref()?))?;
+    (!tag.is_empty()).then_some(tag)
+}
+
+/// Whether a refusal of a create with `Locale` blames, or may blame, the locale: 404 is documented for one outside the
+/// list, the two codes for one that the template or the voice lacks.
+fn refuses_locale(answer: &Answer) -> bool {
+    let names_it = || {
+        let failure = answer::Failure::read(answer);
+        failure.is_some_and(|f| f.names_parameter("Locale") || f.code == Some(NO_SPEECH_FOR_LOCALE))
+    };
+    answer.status == 404 || ((400..500).contains(&answer.status) && names_it())
+}
+
+fn channel(content: &Content) -> Channel {
+    match content {
+        Content::Text(_) => Channel::Sms,
+        Content::Speech(_) => Channel::Voice,
+    }
+}
+
+#[async_trait]
+impl Provider for Verify {
+    fn name(&self) -> &ProviderName {
+        &self.name
+    }
+
+    fn kind(&self) -> &'static str {
+        "twilio-verify"
+    }
+
+    fn supports(&self, channel: Channel) -> bool {
+        self.config.supports(channel)
+    }
+
+    fn request(&self, message: &Message, options: SendOptions<'_>) -> Option<Request> {
+        let channel = channel(options.content);
+        self.create(message, channel, self.locale(message, channel)).ok()
+    }
+
+    async fn send(&self, message: &Message, options: SendOptions<'_>) -> Result<Accepted, SendError> {
+        let channel = channel(options.content);
+        // What can be refused without a call must not cost the earlier verification its life.
+        drop(self.create(message, channel, None)?);
+        let key = self.pseudonyms.of(&message.recipient);
+        if let Some(pending) = self.superseded(&key)
+            && self.cancel(pending.id.as_ref(), message).await
+        {
+            self.pending.remove(&key);
+        }
+        let result = self.deliver(message, channel).await;
+        self.remember(&key, &result);
+        result
+    }
+}

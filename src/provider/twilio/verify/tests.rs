@@ -1,0 +1,242 @@
+//! Verify's sequences of calls, against a vendor on the loopback.
+
+use serde_json::{Value, json};
+
+use super::super::testing::*;
+use super::*;
+use crate::otp::OtpCode;
+use crate::secret::Environment;
+use crate::settings::Findings;
+
+const SERVICE: &str = "VA00000000000000000000000000000004";
+
+pub(super) fn check(extra: Value) -> (Option<Config>, Findings) {
+    let mut settings = json!({ "account_sid": ACCOUNT, "auth_token": TOKEN, "service_sid": SERVICE });
+    let extra = extra.as_object().expect("a table").clone();
+    settings.as_object_mut().expect("a table").extend(extra);
+    let settings: Settings = serde_json::from_value(settings).expect("readable");
+    let mut findings = Findings::default();
+    let config = settings.check("providers.verify", &Environment::default(), &mut findings);
+    (config, findings)
+}
+
+pub(super) fn verify(extra: Value) -> Verify {
+    let (config, findings) = check(extra);
+    assert_eq!(findings.faults, []);
+    Verify::new(ProviderName::new("verify"), config.expect("complete"), outbound(), pseudonyms())
+}
+
+/// Sends a text in a language: its transaction id, or the kind and cause of the failure.
+async fn text(verify: &Verify, locale: Option<&str>) -> Result<String, (FailureKind, String)> {
+    send(verify, &message(Channel::Sms, CODE, locale)).await
+}
+
+async fn send(verify: &Verify, message: &Message) -> Result<String, (FailureKind, String)> {
+    let sent = verify.send(message, options(&content(message.channel))).await;
+    sent.map(|a| a.transaction_id.as_str().to_owned()).map_err(|e| (e.kind, e.code))
+}
+
+fn created(sid: &str) -> Step {
+    Step::Answer(201, json!({ "sid": sid, "status": "pending" }))
+}
+
+fn refused(status: u16, code: i64) -> Step {
+    Step::Answer(status, json!({ "code": code, "message": "paraphrased", "status": status }))
+}
+
+fn canceled() -> Step {
+    Step::Answer(200, json!({ "sid": "VE1", "status": "canceled" }))
+}
+
+const CREATE: &str = "POST /v2/Services/VA00000000000000000000000000000004/Verifications \
+                      To=%2B15005550010&Channel=sms&CustomCode=482913";
+const CREATE_IN_FRENCH: &str = "POST /v2/Services/VA00000000000000000000000000000004/Verifications \
+                                To=%2B15005550010&Channel=sms&CustomCode=482913&Locale=fr";
+const CANCEL_VE1: &str = "POST /v2/Services/VA00000000000000000000000000000004/Verifications/VE1 Status=canceled";
+const CANCEL_NUMBER: &str =
+    "POST /v2/Services/VA00000000000000000000000000000004/Verifications/%2B15005550010 Status=canceled";
+
+#[test]
+fn the_locale_is_the_configured_one_else_the_mapped_one_else_none() {
+    let table = json!({ "locale": { "zh-TW": "zh-HK", "de": "" } });
+    let one = json!({ "locale": "en" });
+    for (settings, locale, expected) in [
+        (json!({}), Some("pt-BR"), Some("pt-BR")),
+        (json!({}), Some("xx-YY"), None),
+        (json!({}), None, None),
+        (table.clone(), Some("zh-TW"), Some("zh-HK")),
+        (table.clone(), Some("de-CH"), None),
+        (table, Some("fr"), Some("fr")),
+        (one.clone(), Some("fr"), Some("en")),
+        (one, None, Some("en")),
+    ] {
+        let verify = verify(settings);
+        let found = locale_of(&verify, locale);
+        assert_eq!(found.as_deref(), expected, "{locale:?}");
+    }
+}
+
+fn locale_of(verify: &Verify, locale: Option<&str>) -> Option<String> {
+    verify.locale(&message(Channel::Sms, CODE, locale), Channel::Sms).map(str::to_owned)
+}
+
+#[tokio::test]
+async fn what_verify_cannot_send_is_refused_without_a_call() {
+    let vendor = Vendor::playing([created("VE1")]).await;
+    let sms_only = verify(json!({ "base_url": vendor.base_url, "channels": "sms" }));
+    assert!(!sms_only.supports(Channel::Voice));
+    assert_eq!(text(&sms_only, None).await, Ok("VE1".to_owned()));
+    vendor.saw(&[CREATE]);
+    let rejected = |cause: &str| Err((FailureKind::Rejected, cause.to_owned()));
+    assert_eq!(send(&sms_only, &message(Channel::Voice, CODE, None)).await, rejected("no_sender"));
+    for code in ["123", "12345678901"] {
+        assert_eq!(send(&sms_only, &message(Channel::Sms, code, None)).await, rejected("code_length"));
+    }
+    vendor.saw(&[]);
+}
+
+#[tokio::test]
+async fn a_refused_locale_is_left_out_once_and_then_always_for_its_channel() {
+    let blames_locale = || Step::Answer(400, json!({ "code": 60200, "message": "Invalid parameter: Locale" }));
+    for (name, refusal) in
+        [("404", refused(404, 20404)), ("no speech", refused(400, 60331)), ("named", blames_locale())]
+    {
+        let script = [refusal, created("VE1"), created("VE1"), created("VE1")];
+        let vendor = Vendor::playing(script).await;
+        let verify = verify(json!({ "base_url": vendor.base_url, "supersede": "reuse" }));
+        assert_eq!(text(&verify, Some("fr-FR")).await, Ok("VE1".to_owned()), "{name}");
+        vendor.saw(&[CREATE_IN_FRENCH, CREATE]);
+        assert_eq!(text(&verify, Some("fr-CA")).await, Ok("VE1".to_owned()), "{name}");
+        vendor.saw(&[CREATE]);
+        assert_eq!(send(&verify, &message(Channel::Voice, CODE, Some("fr"))).await, Ok("VE1".to_owned()), "{name}");
+        vendor.saw(&[&CREATE_IN_FRENCH.replace("sms", "call")]);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_service_is_an_account_fault_and_no_locale_is_blamed_for_it() {
+    let vendor = Vendor::playing([refused(404, 20404), refused(404, 20404), refused(404, 20404)]).await;
+    let verify = verify(json!({ "base_url": vendor.base_url }));
+    let account = Err((FailureKind::Account, "20404".to_owned()));
+    assert_eq!(text(&verify, Some("fr")).await, account);
+    vendor.saw(&[CREATE_IN_FRENCH, CREATE]);
+    assert_eq!(text(&verify, None).await, account);
+    vendor.saw(&[CREATE]);
+    assert_eq!(locale_of(&verify, Some("fr")).as_deref(), Some("fr"));
+}
+
+#[tokio::test]
+async fn a_pending_verification_is_cancelled_before_the_next_code() {
+    let script = [created("VE1"), canceled(), created("VE2")];
+    let vendor = Vendor::playing(script).await;
+    let verify = verify(json!({ "base_url": vendor.base_url }));
+    assert_eq!(text(&verify, None).await, Ok("VE1".to_owned()));
+    vendor.saw(&[CREATE]);
+    assert_eq!(text(&verify, None).await, Ok("VE2".to_owned()));
+    vendor.saw(&[CANCEL_VE1, CREATE]);
+}
+
+#[tokio::test]
+async fn a_cancel_that_fails_or_hangs_does_not_keep_the_code_back() {
+    for failure in [refused(404, 20404), refused(500, 20500), Step::Cut, Step::Hang] {
+        let vendor = Vendor::playing([created("VE1"), failure, created("VE2")]).await;
+        let verify = verify(json!({ "base_url": vendor.base_url }));
+        assert_eq!(text(&verify, None).await, Ok("VE1".to_owned()));
+        assert_eq!(text(&verify, None).await, Ok("VE2".to_owned()));
+        vendor.saw(&[CREATE, CANCEL_VE1, CREATE]);
+    }
+}
+
+#[tokio::test]
+async fn only_a_verification_that_may_still_pend_is_cancelled() {
+    let script = [created("VE1"), canceled(), refused(503, 20503), created("VE2")];
+    let vendor = Vendor::playing(script).await;
+    let verify = verify(json!({ "base_url": vendor.base_url }));
+    assert_eq!(text(&verify, None).await, Ok("VE1".to_owned()));
+    assert_eq!(text(&verify, None).await, Err((FailureKind::Unavailable, "20503".to_owned())));
+    vendor.saw(&[CREATE, CANCEL_VE1, CREATE]);
+    assert_eq!(text(&verify, None).await, Ok("VE2".to_owned()));
+    vendor.saw(&[CREATE]);
+}
+
+#[tokio::test]
+async fn a_create_without_an_answer_is_cancelled_by_number_before_the_next() {
+    let vendor = Vendor::playing([Step::Cut, canceled(), created("VE2")]).await;
+    let verify = verify(json!({ "base_url": vendor.base_url }));
+    assert_eq!(text(&verify, Some("fr")).await, Err((FailureKind::Unconfirmed, "connection_lost".to_owned())));
+    vendor.saw(&[CREATE_IN_FRENCH]);
+    assert_eq!(text(&verify, None).await, Ok("VE2".to_owned()));
+    vendor.saw(&[CANCEL_NUMBER, CREATE]);
+}
+
+#[tokio::test]
+async fn reuse_creates_at_once_and_cancels_only_before_a_create_that_must_fail() {
+    let mut script: Vec<Step> = (0..5).map(|_| created("VE1")).collect();
+    script.extend([canceled(), created("VE2"), created("VE2")]);
+    let vendor = Vendor::playing(script).await;
+    let verify = verify(json!({ "base_url": vendor.base_url, "supersede": "reuse" }));
+    for _ in 0..5 {
+        assert_eq!(text(&verify, None).await, Ok("VE1".to_owned()));
+        vendor.saw(&[CREATE]);
+    }
+    assert_eq!(text(&verify, None).await, Ok("VE2".to_owned()));
+    vendor.saw(&[CANCEL_VE1, CREATE]);
+    assert_eq!(text(&verify, None).await, Ok("VE2".to_owned()));
+    vendor.saw(&[CREATE]);
+}
+
+#[tokio::test]
+async fn a_number_at_its_limit_is_freed_and_served_once_more() {
+    for supersede in ["cancel", "reuse"] {
+        let vendor = Vendor::playing([refused(429, 60203), canceled(), created("VE2")]).await;
+        let verify = verify(json!({ "base_url": vendor.base_url, "supersede": supersede }));
+        assert_eq!(text(&verify, None).await, Ok("VE2".to_owned()), "{supersede}");
+        vendor.saw(&[CREATE, CANCEL_NUMBER, CREATE]);
+    }
+}
+
+#[tokio::test]
+async fn a_number_that_stays_at_its_limit_is_throttled_without_a_further_create() {
+    let script = [refused(404, 20404), refused(429, 60203), Step::Hang, refused(429, 60203)];
+    let vendor = Vendor::playing(script).await;
+    let verify = verify(json!({ "base_url": vendor.base_url }));
+    assert_eq!(text(&verify, Some("fr")).await, Err((FailureKind::Throttled, "60203".to_owned())));
+    vendor.saw(&[CREATE_IN_FRENCH, CREATE, CANCEL_NUMBER, CREATE]);
+    assert_eq!(locale_of(&verify, Some("fr")).as_deref(), Some("fr"), "nothing proves the locale wrong");
+}
+
+#[tokio::test]
+async fn other_refusals_are_final_at_once() {
+    for (refusal, kind) in [
+        (refused(429, 60212), FailureKind::Throttled),
+        (refused(429, 20429), FailureKind::Throttled),
+        (refused(403, 60410), FailureKind::Blocked),
+        (refused(403, 60204), FailureKind::Account),
+        (refused(503, 20503), FailureKind::Unavailable),
+        (refused(500, 20500), FailureKind::Unconfirmed),
+    ] {
+        let vendor = Vendor::playing([refusal]).await;
+        let verify = verify(json!({ "base_url": vendor.base_url }));
+        assert_eq!(text(&verify, Some("fr")).await.map_err(|(kind, _)| kind), Err(kind));
+        vendor.saw(&[CREATE_IN_FRENCH]);
+    }
+}
+
+#[tokio::test]
+async fn no_debug_shows_number_code_or_token() {
+    let blames_to = json!({ "code": 60200, "message": format!("Invalid parameter `To`: {NUMBER}") });
+    let vendor = Vendor::playing([created("VE1"), canceled(), Step::Answer(400, blames_to)]).await;
+    let verify = verify(json!({ "base_url": vendor.base_url }));
+    let message = message(Channel::Sms, CODE, None);
+    assert_eq!(send(&verify, &message).await, Ok("VE1".to_owned()));
+    let while_pending = format!("{verify:?}");
+    assert!(while_pending.contains("Recent(1 entries)"), "{while_pending}");
+    let error = verify.send(&message, options(&content(Channel::Sms))).await.expect_err("refused");
+    assert_eq!(error.kind, FailureKind::Recipient);
+    let config = check(json!({})).0;
+    let shown = format!("{while_pending} {verify:?} {config:?} {error:?} {:?}", message.code);
+    assert_eq!(OtpCode::parse(CODE), Some(message.code));
+    for secret in ["5550010", CODE, TOKEN, "QUMw"] {
+        assert!(!shown.contains(secret), "{secret} in {shown}");
+    }
+}
