@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::deadline::{Clock, Deadline};
+use crate::dispatch::switches::Switches;
 use crate::dispatch::{Dispatch, Job};
 use crate::metrics::Metrics;
 use crate::okta::authenticate::Denied;
@@ -55,6 +56,8 @@ pub struct Shared {
     pub tasks: TaskTracker,
     /// One permit for each hook that may be in flight.
     pub places: Arc<Semaphore>,
+    /// What an operator forbids at run time.
+    pub switches: Switches,
 }
 
 /// Why a request is turned away before anything is sent.
@@ -131,8 +134,10 @@ impl Hook {
             record.verdict = "expired";
             return Ok(Replies::expired(job.message.locale.as_ref()));
         }
-        let plan = self.plan(&job.message);
-        let outcome = self.dispatch.run(&job, &plan, deadline).await;
+        let outcome = match self.shared.switches.forbids(&job.message) {
+            Some(_) => Outcome::blocked(job.message.channel, "switch"),
+            None => self.dispatch.run(&job, &self.plan(&job.message), deadline).await,
+        };
         record.outcome(&outcome);
         Ok(self.reply(&job.message, &outcome, deadline))
     }

@@ -52,6 +52,15 @@ impl AttemptLabels {
     }
 }
 
+/// Labels of `okta_hook_breaker_state`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct BreakerLabels {
+    /// Name of the provider in the configuration.
+    pub provider: String,
+    /// `sms` or `voice`.
+    pub channel: &'static str,
+}
+
 /// All metrics. Shared; counting takes no lock that a hook could wait on for long.
 #[derive(Debug)]
 pub struct Metrics {
@@ -64,6 +73,10 @@ pub struct Metrics {
     pub attempts: Family<AttemptLabels, Counter>,
     /// Attempts whose outcome came after we had stopped waiting.
     pub late_outcomes: Family<AttemptLabels, Counter>,
+    /// Circuit breakers: 0 closed, 1 half-open, 2 open.
+    pub breaker_state: Family<BreakerLabels, Gauge>,
+    /// Failovers not made because the failover budget was used up.
+    pub failovers_refused: Counter,
     /// Hooks being worked on.
     pub in_flight: Gauge,
     /// Hooks turned away because too many were in flight.
@@ -83,6 +96,8 @@ impl Metrics {
             duration: Histogram::new(BUCKETS),
             attempts: Family::default(),
             late_outcomes: Family::default(),
+            breaker_state: Family::default(),
+            failovers_refused: Counter::default(),
             in_flight: Gauge::default(),
             shed: Counter::default(),
             connections: Gauge::default(),
@@ -93,6 +108,9 @@ impl Metrics {
         registry.register("duration_seconds", "First byte of a hook to our answer", metrics.duration.clone());
         registry.register("attempts", "Attempts at providers, by kind of outcome", metrics.attempts.clone());
         registry.register("late_outcomes", "Attempts that ended after the answer", metrics.late_outcomes.clone());
+        registry.register("breaker_state", "0 closed, 1 half-open, 2 open", metrics.breaker_state.clone());
+        let refused = metrics.failovers_refused.clone();
+        registry.register("failovers_refused", "Failovers not made for want of budget", refused);
         registry.register("in_flight", "Hooks being worked on", metrics.in_flight.clone());
         registry.register("shed", "Hooks turned away with 429", metrics.shed.clone());
         registry.register("connections", "Open connections on the public listener", metrics.connections.clone());

@@ -76,6 +76,17 @@ pub struct Plan {
     pub providers: Vec<ProviderName>,
 }
 
+impl Plan {
+    /// The same providers, with the one that was asked last time at the end: a person who asks again did not get it.
+    #[must_use]
+    pub fn after(mut self, last: &ProviderName) -> Self {
+        if let Some(place) = self.providers.iter().position(|name| name == last) {
+            self.providers[place..].rotate_left(1);
+        }
+        self
+    }
+}
+
 /// All routes of one org, checked.
 #[derive(Debug, Clone)]
 pub struct Router {

@@ -39,7 +39,7 @@ impl Report {
     }
 
     /// Everything short of sending.
-    pub(super) fn dry(hook: &Hook, providers: &BTreeMap<String, Arc<dyn Provider>>, preview: &Preview) -> Self {
+    pub(super) fn dry(hook: &Hook, providers: &BTreeMap<ProviderName, Arc<dyn Provider>>, preview: &Preview) -> Self {
         let mut report = Self::new(hook, "nothing is sent");
         report.auth(hook);
         let message = match decode(preview.body().to_string().as_bytes(), hook.config().default_country) {
@@ -57,7 +57,7 @@ impl Report {
         let plan = hook.plan(&message);
         report.plan(&plan);
         for name in &plan.providers {
-            if let Some(provider) = providers.get(name.as_str()) {
+            if let Some(provider) = providers.get(name) {
                 let options = SendOptions { content: &content, now: jiff::Timestamp::now() };
                 report.request(provider.as_ref(), provider.request(&message, options).as_ref());
             }
