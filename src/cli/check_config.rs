@@ -5,28 +5,29 @@
 use std::process::ExitCode;
 
 use super::paint::Paint;
-use crate::config::{self, Sources};
+use crate::config::{self, Loaded, Sources};
 
 pub(super) fn run(sources: &Sources) -> ExitCode {
     let loaded = match config::load(sources) {
         Ok(loaded) => loaded,
         Err(invalid) => return super::tell(&invalid),
     };
-    let paint = Paint::stdout();
-    println!("{}", paint.good("The configuration is valid."));
-    for warning in &loaded.findings.warnings {
-        println!("{} {warning}", paint.bad("warning:"));
-    }
+    super::say(&summary(&loaded, Paint::stdout()));
+    ExitCode::SUCCESS
+}
+
+fn summary(loaded: &Loaded, paint: Paint) -> String {
+    let mut lines = vec![paint.good("The configuration is valid.")];
+    lines.extend(loaded.findings.warnings.iter().map(|warning| format!("{} {warning}", paint.bad("warning:"))));
     let config = &loaded.config;
-    println!("\n{} {}, admin {}", paint.strong("listen"), config.server.listen, config.admin.listen);
+    lines.push(format!("\n{} {}, admin {}", paint.strong("listen"), config.server.listen, config.admin.listen));
     for (name, provider) in &config.providers {
-        println!("{} {name} ({})", paint.strong("provider"), provider.kind());
+        lines.push(format!("{} {name} ({})", paint.strong("provider"), provider.kind()));
     }
     for org in &config.orgs {
-        println!("{} {} at {}, budget {}", paint.strong("org"), org.name, org.path, crate::settings::show(org.budget));
-        for route in org.router.describe() {
-            println!("  {} {route}", paint.faint("route"));
-        }
+        let budget = crate::settings::show(org.budget);
+        lines.push(format!("{} {} at {}, budget {budget}", paint.strong("org"), org.name, org.path));
+        lines.extend(org.router.describe().iter().map(|route| format!("  {} {route}", paint.faint("route"))));
     }
-    ExitCode::SUCCESS
+    lines.join("\n") + "\n"
 }

@@ -9,6 +9,7 @@ mod paint;
 mod preview;
 mod serve;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -73,6 +74,11 @@ fn tell(invalid: &Invalid) -> ExitCode {
 /// A runtime for commands that make a call or two.
 fn small_runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// Writes to standard output. A reader who has seen enough (`| head`) is no fault.
+fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// Tells why a command could not be done.

@@ -106,6 +106,7 @@ async fn a_dry_preview_shows_every_step_sends_nothing_and_shows_no_secret() {
 
     let bad = place.run(&["preview", "--to", "12345"]).await;
     assert!(bad.stdout.contains("data.messageProfile.phoneNumber must start with +"), "{}", bad.stdout);
+    assert_eq!(bad.code, Some(1), "a script must notice");
     assert_eq!(place.run(&["preview", "--org", "nobody"]).await.code, Some(1));
     assert!(vendor.finish().is_empty());
 }

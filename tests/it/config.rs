@@ -24,6 +24,7 @@ fn findings(toml: &str, variables: &[(&str, &str)]) -> (String, String) {
 }
 
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "expect![…] reads better as it stands")]
 fn check(toml: &str, variables: &[(&str, &str)], expected: Expect) {
     expected.assert_eq(&findings(toml, variables).0);
 }

@@ -1,5 +1,7 @@
 //! The integration tests, in one crate: linked once.
 
+#![expect(unreachable_pub, reason = "the support modules are shared within one crate")]
+
 mod cli;
 mod config;
 mod edge;
@@ -7,6 +9,9 @@ mod end_to_end;
 mod failover;
 mod hook;
 mod leak;
+mod matrix;
+mod pairs;
 mod provider_contract;
 mod support;
+mod switches;
 mod tidy;

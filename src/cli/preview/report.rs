@@ -55,7 +55,7 @@ impl Report {
         let content = text::content(&message);
         report.message(&message, &content);
         let plan = hook.plan(&message);
-        report.plan(&plan);
+        report.plan(&plan, hook.config().router.explain(&message));
         for name in &plan.providers {
             if let Some(provider) = providers.get(name) {
                 let options = SendOptions { content: &content, now: jiff::Timestamp::now() };
@@ -92,17 +92,11 @@ impl Report {
         self.step("message", true, &headline, lines, data);
     }
 
-    fn plan(&mut self, plan: &Plan) {
+    fn plan(&mut self, plan: &Plan, why: Vec<String>) {
         let names: Vec<&str> = plan.providers.iter().map(ProviderName::as_str).collect();
         let order = if names.is_empty() { "nobody".to_owned() } else { names.join(" → ") };
-        let headline = format!("{}: {order}", plan.route);
-        self.step(
-            "route",
-            !names.is_empty(),
-            &headline,
-            Vec::new(),
-            json!({ "route": *plan.route, "providers": names }),
-        );
+        let data = json!({ "route": *plan.route, "providers": names, "why": why });
+        self.step("route", !names.is_empty(), &format!("{}: {order}", plan.route), why, data);
     }
 
     fn request(&mut self, provider: &dyn Provider, request: Option<&Request>) {
@@ -134,8 +128,12 @@ impl Report {
     pub(super) fn reply(&mut self, status: u16, body: &[u8], elapsed: Option<Duration>) {
         let body: Value = serde_json::from_slice(body).unwrap_or_else(|_| String::from_utf8_lossy(body).into());
         let pretty = serde_json::to_string_pretty(&body).unwrap_or_default();
-        let took = elapsed.map_or_else(|| " if accepted".to_owned(), |e| format!(" after {} ms", e.as_millis()));
         let good = status == 200 && body.get("commands").is_some();
+        let took = match elapsed {
+            Some(elapsed) => format!(" after {} ms", elapsed.as_millis()),
+            None if good => " if the first provider accepts".to_owned(),
+            None => String::new(),
+        };
         let lines = pretty.lines().map(str::to_owned).collect();
         let elapsed_ms = elapsed.map(|e| u64::try_from(e.as_millis()).unwrap_or(u64::MAX));
         let data = json!({ "status": status, "body": body, "elapsed_ms": elapsed_ms });
@@ -144,6 +142,11 @@ impl Report {
 
     fn step(&mut self, name: &str, good: bool, headline: &str, lines: Vec<String>, data: Value) {
         self.steps.push(Step { name: name.to_owned(), good, headline: headline.to_owned(), lines, data });
+    }
+
+    /// Whether every step went well.
+    pub(super) fn is_good(&self) -> bool {
+        self.steps.iter().all(|step| step.good)
     }
 
     /// For people.
