@@ -4,6 +4,7 @@
 
 mod cli;
 mod config;
+mod contract;
 mod edge;
 mod end_to_end;
 mod failover;
