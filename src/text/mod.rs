@@ -2,9 +2,11 @@
 //!
 //! Must not know who delivers it.
 
+mod segments;
 mod spoken;
 
 use crate::otp::{Channel, Content, Message, Text};
+pub use segments::{Encoding, Segments, segments};
 
 /// Writes what a message says, in the form its channel needs.
 pub fn content(message: &Message) -> Content {
