@@ -1,4 +1,4 @@
-//! What a call says without a text of one's own: one sentence per language.
+//! What a call says without a text of one's own: one sentence per language; and the region a language is told in.
 //!
 //! Must not know how a vendor names its voices.
 
@@ -84,6 +84,16 @@ pub(super) fn speech(code: &OtpCode, locale: Option<&Locale>) -> Speech {
     }
 }
 
+/// The locale as voices name it, language and region: its own region, else the usual one of its language. A script is
+/// not heard. `None` when no region is known.
+pub(super) fn with_region(locale: &Locale) -> Option<Locale> {
+    let is_region = |part: &&str| part.len() == 2 || (part.len() == 3 && part.bytes().all(|b| b.is_ascii_digit()));
+    match locale.as_str().split('-').skip(1).find(is_region) {
+        Some(region) => Locale::parse(&format!("{}-{region}", locale.language())),
+        None => Locale::parse(Sentence::of(locale)?.tags[0]),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +138,24 @@ mod tests {
                 assert_eq!(Locale::parse(name).expect("a locale").as_str(), *name);
                 assert!(seen.insert(*name), "{name} stands twice");
             }
+        }
+    }
+
+    #[test]
+    fn a_region_is_kept_or_found() {
+        for (given, expected) in [
+            ("fr-CA", Some("fr-CA")),
+            ("fr-BE", Some("fr-BE")),
+            ("fr", Some("fr-FR")),
+            ("no", Some("nb-NO")),
+            ("zh-Hant", Some("zh-TW")),
+            ("zh-Hant-HK", Some("zh-HK")),
+            ("es-419", Some("es-419")),
+            ("hu", None),
+            ("hu-HU", Some("hu-HU")),
+        ] {
+            let locale = Locale::parse(given).expect("a locale");
+            assert_eq!(with_region(&locale).as_ref().map(Locale::as_str), expected, "{given}");
         }
     }
 }

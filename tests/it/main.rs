@@ -9,4 +9,5 @@ mod hook;
 mod leak;
 mod provider_contract;
 mod support;
+mod text;
 mod tidy;

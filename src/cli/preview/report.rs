@@ -17,7 +17,6 @@ use crate::otp::{Accepted, Attempt, Content, Message, Outcome, ProviderName, Tra
 use crate::outbound::Request;
 use crate::provider::{Provider, SendOptions};
 use crate::route::Plan;
-use crate::text;
 
 /// The steps of one preview, in order.
 pub(super) struct Report {
@@ -52,7 +51,7 @@ impl Report {
                 return report;
             }
         };
-        let content = text::content(&message);
+        let content = hook.content(&message);
         report.message(&message, &content);
         let plan = hook.plan(&message);
         report.plan(&plan);
