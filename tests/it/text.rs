@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::okta::{self, Understood, understand};
+use crate::support::okta::{self, SECRET, Understood, understand};
+use crate::support::process::Place;
 use crate::support::server::TestServer;
 use crate::support::vendor::{Answer, VendorServer};
 
@@ -100,4 +101,25 @@ async fn without_a_text_of_its_own_an_org_binds_oktas_text() {
     server.stop().await;
     let body = vendor.finish()[0].field("Body");
     assert_eq!(body.as_deref(), Some("Example: your sign-in code is 482913.\n\n@example.com #482913"));
+}
+
+#[tokio::test]
+async fn a_preview_shows_the_text_and_what_it_takes() {
+    let place = Place::new()
+        .set("OKTA_HOOK__ALLOW_SANDBOX", "true")
+        .set("OKTA_HOOK__ORGS__MAIN__AUTH__HEADER__SECRET", SECRET)
+        .set("OKTA_HOOK__PROVIDERS__SANDBOX__KIND", "sandbox")
+        .set("OKTA_HOOK__ORGS__MAIN__TEXT__SMS__PL", "Twój kod to {code}.")
+        .set("OKTA_HOOK__ORGS__MAIN__TEXT__WEBOTP", "example.com");
+    let english = place.run(&["preview"]).await.stdout;
+    for told in ["text     Your verification code is 123456.", "@example.com #123456", "length   1 segment, GSM-7"] {
+        assert!(english.contains(told), "{told}: {english}");
+    }
+    let polish: Value =
+        serde_json::from_str(&place.run(&["preview", "--locale", "pl", "--json"]).await.stdout).expect("JSON");
+    let message = &polish["steps"][1]["detail"];
+    assert_eq!(message["content"], "Twój kod to 123456.\n\n@example.com #123456");
+    assert_eq!(message["segments"], json!({ "parts": 1, "encoding": "UCS-2" }));
+    let call = place.run(&["preview", "--channel", "voice"]).await.stdout;
+    assert!(call.contains("speech   Your code is 1, 2, 3, 4, 5, 6. (en-US)") && !call.contains("segment"), "{call}");
 }
