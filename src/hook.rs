@@ -22,10 +22,9 @@ use crate::dispatch::{Dispatch, Job};
 use crate::metrics::Metrics;
 use crate::okta::authenticate::Denied;
 use crate::okta::{Fault, Replies, Reply, decode};
-use crate::otp::{Message, Outcome};
+use crate::otp::{Content, Message, Outcome};
 use crate::route::Plan;
 use crate::secret::Pseudonyms;
-use crate::text;
 use record::Record;
 pub use settings::{Config, Settings};
 
@@ -145,11 +144,16 @@ impl Hook {
     fn job(&self, message: Message, begun: Arc<AtomicBool>, record: &mut Record) -> Arc<Job> {
         let phone_ref = self.shared.pseudonyms.of(&message.recipient);
         record.message(&message, &phone_ref);
-        Arc::new(Job { content: text::content(&message), message, phone_ref, begun })
+        Arc::new(Job { content: self.content(&message), message, phone_ref, begun })
     }
 
     fn has_expired(&self, message: &Message) -> bool {
         message.life_left(self.shared.clock.now()).is_some_and(|left| left < MIN_CODE_LIFE)
+    }
+
+    /// What a message says, in the org's texts.
+    pub fn content(&self, message: &Message) -> Content {
+        self.config.texts.content(message, self.shared.clock.now())
     }
 
     /// The plan for a message, by the org's routes.

@@ -14,6 +14,7 @@ use crate::otp::Country;
 use crate::route::{self, Capability, Router};
 use crate::secret::Environment;
 use crate::settings::{Findings, duration, optional_duration, show, word};
+use crate::text::{self, Texts};
 
 /// Okta gives up after 3 s of its own clock; below 200 ms of reserve its network alone would make us late.
 const MAX_BUDGET: Duration = Duration::from_millis(2800);
@@ -49,6 +50,8 @@ pub struct Settings {
     pub reply: ReplySettings,
     /// Who delivers what.
     pub routes: Vec<route::Settings>,
+    /// What messages say.
+    pub text: text::Settings,
 }
 
 /// `after_unconfirmed`, by channel.
@@ -81,6 +84,7 @@ impl Default for Settings {
             auth: authenticate::Settings::default(),
             reply: ReplySettings::default(),
             routes: Vec::new(),
+            text: text::Settings::default(),
         }
     }
 }
@@ -104,6 +108,8 @@ pub struct Config {
     pub replies: Replies,
     /// Makes plans.
     pub router: Router,
+    /// Writes what messages say.
+    pub texts: Texts,
 }
 
 impl Settings {
@@ -137,6 +143,7 @@ impl Settings {
             authenticate: self.auth.check(&format!("{at}.auth"), environment, findings),
             replies: Replies::new(self.reply.clone()),
             router: Router::new(&self.routes, capabilities, &format!("{at}.routes"), findings),
+            texts: self.text.check(&format!("{at}.text"), findings),
         }
     }
 

@@ -15,4 +15,5 @@ mod pairs;
 mod provider_contract;
 mod support;
 mod switches;
+mod text;
 mod tidy;

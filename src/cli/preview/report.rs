@@ -17,7 +17,7 @@ use crate::otp::{Accepted, Attempt, Content, Message, Outcome, ProviderName, Tra
 use crate::outbound::Request;
 use crate::provider::{Provider, SendOptions};
 use crate::route::Plan;
-use crate::text;
+use crate::text::segments;
 
 /// The steps of one preview, in order.
 pub(super) struct Report {
@@ -52,7 +52,7 @@ impl Report {
                 return report;
             }
         };
-        let content = text::content(&message);
+        let content = hook.content(&message);
         report.message(&message, &content);
         let plan = hook.plan(&message);
         report.plan(&plan, hook.config().router.explain(&message));
@@ -78,16 +78,20 @@ impl Report {
         let country = message.recipient.country().map_or("no country".to_owned(), |c| c.to_string());
         let locale = message.locale.as_ref().map_or("none", |l| l.as_str());
         let request_type = message.request_type.as_str();
-        let said = match content {
-            Content::Text(text) => format!("text     {}", text.expose()),
-            Content::Speech(speech) => format!("speech   {} ({})", speech.sentence.expose(), speech.language),
+        let (said, counted) = match content {
+            Content::Text(text) => (format!("text     {}", text.expose()), Some(segments(text.expose()))),
+            Content::Speech(speech) => (format!("speech   {} ({})", speech.sentence.expose(), speech.language), None),
         };
         let number = message.recipient.expose();
         let headline = format!("{} to {number} ({country})", message.channel);
-        let lines = vec![format!("locale   {locale}"), format!("reason   {request_type}"), said.clone()];
+        let mut lines = vec![format!("locale   {locale}"), format!("reason   {request_type}")];
+        // A text of several lines keeps its column.
+        lines.extend(said.replace('\n', "\n         ").lines().map(str::to_owned));
+        lines.extend(counted.map(|segments| format!("length   {segments}")));
         let data = json!({
             "channel": message.channel.as_str(), "to": number, "country": country, "locale": locale,
             "request_type": request_type, "content": said.split_once(' ').map_or("", |(_, s)| s.trim()),
+            "segments": counted.map(|s| json!({ "parts": s.parts, "encoding": s.encoding.to_string() })),
         });
         self.step("message", true, &headline, lines, data);
     }
