@@ -2,6 +2,7 @@
 //!
 //! Must not know axum or any vendor. `http` hands in headers and a body yet unread, and writes out the reply.
 
+mod load;
 mod record;
 mod settings;
 
@@ -25,6 +26,7 @@ use crate::okta::{Fault, Replies, Reply, decode};
 use crate::otp::{Content, Message, Outcome};
 use crate::route::Plan;
 use crate::secret::Pseudonyms;
+use load::Load;
 use record::Record;
 pub use settings::{Config, Settings};
 
@@ -39,6 +41,7 @@ const REPLY_RESERVE: Duration = Duration::from_millis(25);
 pub struct Hook {
     config: Config,
     dispatch: Dispatch,
+    load: Load,
     shared: Shared,
 }
 
@@ -81,7 +84,7 @@ pub enum Unread {
 impl Hook {
     /// One org's hook, from its checked settings.
     pub fn new(config: Config, dispatch: Dispatch, shared: Shared) -> Self {
-        Self { config, dispatch, shared }
+        Self { load: Load::new(config.okta_concurrency), config, dispatch, shared }
     }
 
     /// The checked settings.
@@ -99,9 +102,9 @@ impl Hook {
         let begun = Arc::new(AtomicBool::new(false));
         let (hook, mark) = (Arc::clone(self), Arc::clone(&begun));
         let answer = self.shared.tasks.spawn(async move {
-            let deadline = Deadline::new(received, hook.config.budget - REPLY_RESERVE);
+            let mut deadline = Deadline::new(received, hook.config.budget - REPLY_RESERVE);
             let mut record = Record::new(&hook.config.name, &hook.shared.metrics);
-            let reply = hook.tell(&headers, body, &deadline, mark, &mut record).await;
+            let reply = hook.tell(&headers, body, &mut deadline, mark, &mut record).await;
             let reply = reply.unwrap_or_else(|rejection| record.rejected(&rejection));
             record.write(&deadline);
             reply
@@ -117,7 +120,7 @@ impl Hook {
         &self,
         headers: &HeaderMap,
         body: B,
-        deadline: &Deadline,
+        deadline: &mut Deadline,
         begun: Arc<AtomicBool>,
         record: &mut Record,
     ) -> Result<Reply, Rejection>
@@ -125,7 +128,7 @@ impl Hook {
         B: Future<Output = Result<Bytes, Unread>>,
     {
         self.config.authenticate.check(headers)?;
-        let _place = self.shared.places.try_acquire().map_err(|_| Rejection::Overloaded)?;
+        let _place = self.enter(deadline)?;
         let body = deadline.bound(body).await.unwrap_or(Err(Unread::Slow))?;
         let message = decode(&body, self.config.default_country)?;
         let job = self.job(message, begun, record);
@@ -139,6 +142,18 @@ impl Hook {
         };
         record.outcome(&outcome);
         Ok(self.reply(&job.message, &outcome, deadline))
+    }
+
+    /// Takes a place in flight, if there is one, and shortens the deadline when the org runs short of transactions.
+    fn enter(&self, deadline: &mut Deadline) -> Result<impl Sized + use<'_>, Rejection> {
+        let permit = self.shared.places.try_acquire().map_err(|_| Rejection::Overloaded)?;
+        let budget = self.config.budget - REPLY_RESERVE;
+        let (place, allowed) = self.load.enter(budget, self.config.policy.min_attempt);
+        if allowed < budget {
+            deadline.shorten(allowed);
+            self.shared.metrics.shortened.inc();
+        }
+        Ok((permit, place))
     }
 
     fn job(&self, message: Message, begun: Arc<AtomicBool>, record: &mut Record) -> Arc<Job> {

@@ -81,6 +81,8 @@ pub struct Metrics {
     pub in_flight: Gauge,
     /// Hooks turned away because too many were in flight.
     pub shed: Counter,
+    /// Hooks given less than their budget, so that the org keeps transactions for signing in.
+    pub shortened: Counter,
     /// Open connections on the public listener.
     pub connections: Gauge,
     /// Panics caught at the edge of a request.
@@ -100,6 +102,7 @@ impl Metrics {
             failovers_refused: Counter::default(),
             in_flight: Gauge::default(),
             shed: Counter::default(),
+            shortened: Counter::default(),
             connections: Gauge::default(),
             panics: Counter::default(),
             registry: Registry::default(),
@@ -113,6 +116,7 @@ impl Metrics {
         registry.register("failovers_refused", "Failovers not made for want of budget", refused);
         registry.register("in_flight", "Hooks being worked on", metrics.in_flight.clone());
         registry.register("shed", "Hooks turned away with 429", metrics.shed.clone());
+        registry.register("shortened", "Hooks given less than their budget", metrics.shortened.clone());
         registry.register("connections", "Open connections on the public listener", metrics.connections.clone());
         registry.register("panics", "Panics caught at the edge of a request", metrics.panics.clone());
         Self { registry, ..metrics }

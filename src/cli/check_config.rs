@@ -1,19 +1,54 @@
 //! `check-config`: would `serve` start, and what would it do?
 //!
-//! Must not call anybody.
+//! Must not call anybody but, with `--live`, the server that runs on this machine.
 
 use std::process::ExitCode;
 
+use clap::Args;
+use serde_json::Value;
+
+use super::local;
 use super::paint::Paint;
 use crate::config::{self, Loaded, Sources};
 
-pub(super) fn run(sources: &Sources) -> ExitCode {
+#[derive(Debug, Args)]
+pub(super) struct CheckConfigArguments {
+    /// Also ask the running server whether it is ready and which switches are set
+    #[arg(long)]
+    live: bool,
+}
+
+pub(super) fn run(sources: &Sources, arguments: &CheckConfigArguments) -> ExitCode {
     let loaded = match config::load(sources) {
         Ok(loaded) => loaded,
         Err(invalid) => return super::tell(&invalid),
     };
-    super::say(&summary(&loaded, Paint::stdout()));
-    ExitCode::SUCCESS
+    let paint = Paint::stdout();
+    super::say(&summary(&loaded, paint));
+    if !arguments.live {
+        return ExitCode::SUCCESS;
+    }
+    match live(&loaded, paint) {
+        Ok(told) => {
+            super::say(&told);
+            ExitCode::SUCCESS
+        }
+        Err(e) => super::fail(format_args!("no answer from the server at {}: {e}", loaded.config.admin.listen)),
+    }
+}
+
+/// What the running server says of itself.
+fn live(loaded: &Loaded, paint: Paint) -> std::io::Result<String> {
+    let (status, page) = local::get(loaded.config.admin.listen, "/readyz", loaded.config.admin_token.as_ref())?;
+    let page: Value = serde_json::from_str(&page)?;
+    let ready = if status == 200 { paint.good("ready") } else { paint.bad("not ready") };
+    let mut lines = vec![format!("\n{} {ready}", paint.strong("server"))];
+    for switch in page["switches"].as_array().into_iter().flatten() {
+        let word = |key: &str| switch[key].as_str().unwrap_or_default().to_owned();
+        let line = format!("{} {} {} {}", paint.bad("switch"), word("scope"), word("name"), word("state"));
+        lines.push(line.replace("  ", " "));
+    }
+    Ok(lines.join("\n") + "\n")
 }
 
 fn summary(loaded: &Loaded, paint: Paint) -> String {

@@ -5,6 +5,7 @@
 
 mod check_config;
 mod healthcheck;
+mod local;
 mod paint;
 mod preview;
 mod serve;
@@ -39,7 +40,7 @@ enum Command {
     /// Run the server (the default)
     Serve(serve::ServeArguments),
     /// Read the configuration as `serve` would, tell every fault at once, then the routes
-    CheckConfig,
+    CheckConfig(check_config::CheckConfigArguments),
     /// Play one Okta request; by default nothing is sent
     Preview(Box<preview::PreviewArguments>),
     /// Exit with 0 when the local server is ready, for HEALTHCHECK in a container
@@ -52,7 +53,7 @@ pub fn run() -> ExitCode {
     let sources = Sources::of_process(arguments.config.files);
     match arguments.command.unwrap_or(Command::Serve(serve::ServeArguments::default())) {
         Command::Serve(arguments) => serve::run(sources, &arguments),
-        Command::CheckConfig => check_config::run(&sources),
+        Command::CheckConfig(arguments) => check_config::run(&sources, &arguments),
         Command::Preview(arguments) => preview::run(&sources, &arguments),
         Command::Healthcheck => healthcheck::run(&sources),
     }

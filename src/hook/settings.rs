@@ -42,6 +42,8 @@ pub struct Settings {
     pub min_attempt: Option<Duration>,
     /// What follows an attempt that may have worked.
     pub after_unconfirmed: AfterUnconfirmedSettings,
+    /// Concurrent transactions the org may have at Okta: 75 by default there, 35 on free Integrator orgs.
+    pub okta_concurrency: u32,
     /// Country of numbers without `+`; without one they are refused.
     pub default_country: Option<String>,
     /// How Okta proves itself.
@@ -80,6 +82,7 @@ impl Default for Settings {
             attempt_timeout: None,
             min_attempt: None,
             after_unconfirmed: AfterUnconfirmedSettings::default(),
+            okta_concurrency: 75,
             default_country: None,
             auth: authenticate::Settings::default(),
             reply: ReplySettings::default(),
@@ -100,6 +103,8 @@ pub struct Config {
     pub budget: Duration,
     /// How attempts are made.
     pub policy: Policy,
+    /// Concurrent transactions the org may have at Okta.
+    pub okta_concurrency: u32,
     /// Country of numbers without `+`.
     pub default_country: Option<Country>,
     /// Recognises Okta.
@@ -123,6 +128,9 @@ impl Settings {
         findings: &mut Findings,
     ) -> Config {
         self.check_path(at, findings);
+        if self.okta_concurrency == 0 {
+            findings.fault(format!("{at}.okta_concurrency"), "must be at least 1");
+        }
         let (attempt_timeout, min_attempt) = self.check_budget(at, findings);
         let default_country = self.default_country.as_deref().filter(|c| !c.is_empty());
         let country = default_country.and_then(Country::parse).filter(Country::is_assigned);
@@ -139,6 +147,7 @@ impl Settings {
                 after_unconfirmed_sms: self.after_unconfirmed.sms,
                 after_unconfirmed_voice: self.after_unconfirmed.voice,
             },
+            okta_concurrency: self.okta_concurrency,
             default_country: country,
             authenticate: self.auth.check(&format!("{at}.auth"), environment, findings),
             replies: Replies::new(self.reply.clone()),
