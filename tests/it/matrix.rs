@@ -116,6 +116,11 @@ async fn row_5_a_certificate_nobody_vouches_for_is_never_accepted() {
     });
     let seen = play(vec![], vec![taken()], Some(&url), false).await;
     expect("5", &seen, "SUCCESSFUL b", (0, 1), "unavailable");
+    let server = TestServer::start(&two(&url, &url)).await;
+    let answer = server.hook(&okta::sms("+15005550010", "482913")).await;
+    let told: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+    let first = told["debugContext"]["attempts"][0].as_str().expect("attempt");
+    assert!(first.starts_with("a unavailable: tls "), "told apart from a refused connection: {first}");
 }
 
 #[tokio::test]
