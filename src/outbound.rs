@@ -188,10 +188,12 @@ impl Outbound {
         *call.headers_mut() = request.headers;
         *call.body_mut() = Some(reqwest::Body::wrap(Watched { bytes: request.body, written: Arc::clone(&written) }));
         self.exchange(call).await.map_err(|e| {
-            if written.load(Ordering::Acquire) {
-                SendError::new(FailureKind::Unconfirmed, "connection_lost")
-            } else {
+            if !written.load(Ordering::Acquire) {
                 SendError::new(FailureKind::Unavailable, connect_fault(&e))
+            } else if is_unprocessed(&e) {
+                SendError::new(FailureKind::Unavailable, "h2_unprocessed")
+            } else {
+                SendError::new(FailureKind::Unconfirmed, "connection_lost")
             }
         })?
     }
@@ -293,6 +295,16 @@ fn is_tls(error: &(dyn Error + 'static)) -> bool {
         (Some(payload), _) => is_tls(payload),
         (None, Some(source)) => is_tls(source),
         (None, None) => false,
+    }
+}
+
+/// Whether an HTTP/2 peer vouches that it did not look at the request: it refused the stream, or went away before it
+/// (RFC 9113, sections 6.8 and 8.7).
+fn is_unprocessed(error: &(dyn Error + 'static)) -> bool {
+    match error.downcast_ref::<h2::Error>() {
+        Some(e) if e.is_go_away() => e.is_remote() && e.reason() == Some(h2::Reason::NO_ERROR),
+        Some(e) => e.is_remote() && e.reason() == Some(h2::Reason::REFUSED_STREAM),
+        None => error.source().is_some_and(is_unprocessed),
     }
 }
 
