@@ -34,7 +34,7 @@ pub struct RequestLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct AttemptLabels {
     /// Name of the provider in the configuration.
-    pub provider: String,
+    pub provider: Arc<str>,
     /// `sms` or `voice`.
     pub channel: &'static str,
     /// `accepted` or a failure kind.
@@ -45,7 +45,7 @@ impl AttemptLabels {
     /// Labels one attempt: `None` stands for accepted.
     pub fn new(provider: &ProviderName, channel: Channel, failure: Option<FailureKind>) -> Self {
         Self {
-            provider: provider.as_str().to_owned(),
+            provider: provider.shared(),
             channel: channel.as_str(),
             kind: failure.map_or("accepted", FailureKind::as_str),
         }
@@ -56,7 +56,7 @@ impl AttemptLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct BreakerLabels {
     /// Name of the provider in the configuration.
-    pub provider: String,
+    pub provider: Arc<str>,
     /// `sms` or `voice`.
     pub channel: &'static str,
 }

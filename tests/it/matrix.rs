@@ -264,8 +264,11 @@ async fn row_9_a_connection_that_a_closed_at_rest_costs_nothing() {
     assert_eq!((a.finish().len(), b.finish().len()), (20, 0));
 }
 
+/// What becomes of one stream.
+type Treat = fn(h2::server::SendResponse<bytes::Bytes>);
+
 /// A vendor that speaks HTTP/2 over TLS and treats every stream as told. Gives its address and its authority's PEM.
-async fn http2(treat: fn(h2::server::SendResponse<bytes::Bytes>)) -> (String, String) {
+async fn http2(treat: Treat) -> (String, String) {
     let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("certificate");
     let chain = vec![certified.cert.der().clone()];
     let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).expect("key");
@@ -296,7 +299,7 @@ async fn http2(treat: fn(h2::server::SendResponse<bytes::Bytes>)) -> (String, St
 
 #[tokio::test]
 async fn row_10_a_stream_that_http2_vouches_was_not_looked_at_goes_on_even_for_calls() {
-    let cases: [(fn(h2::server::SendResponse<bytes::Bytes>), &str, &str); 2] = [
+    let cases: [(Treat, &str, &str); 2] = [
         (|mut respond| respond.send_reset(h2::Reason::REFUSED_STREAM), "SUCCESSFUL", "a unavailable: h2_unprocessed"),
         (|mut respond| respond.send_reset(h2::Reason::INTERNAL_ERROR), "PENDING", "a unconfirmed: connection_lost"),
     ];
