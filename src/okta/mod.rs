@@ -10,4 +10,6 @@ mod wire;
 mod wording;
 
 pub use decode::{Fault, decode};
-pub use reply::{Accepted, Blocked, Exhausted, Refused, Replies, Reply, Settings as ReplySettings, Unconfirmed};
+pub use reply::{
+    Accepted, Blocked, Exhausted, Refused, Replies, Reply, Settings as ReplySettings, Unconfirmed, is_success,
+};

@@ -384,3 +384,16 @@ fn what_makes_a_text_dear_is_warned_of() {
         orgs.main.text.by_request_type.pasword-reset.sms.es: holds 'ó', which GSM-7 lacks: a segment takes 70 characters, not 160
     "#]].assert_eq(&warnings);
 }
+
+#[test]
+fn the_example_is_a_configuration_that_starts() {
+    let example = include_str!("../../config/example.toml");
+    let variables: Vec<(String, String)> = example
+        .split("env = \"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .map(|name| (name.to_owned(), "0123456789abcdef0123456789abcdef".to_owned()))
+        .collect();
+    let variables: Vec<(&str, &str)> = variables.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    assert_eq!(findings(example, &variables), (String::new(), String::new()));
+}

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use crate::cli::paint::Paint;
 use crate::hook::Hook;
-use crate::okta::decode;
 use crate::okta::preview::Preview;
-use crate::otp::{Accepted, Attempt, Content, Message, Outcome, ProviderName, TransactionId};
+use crate::okta::{decode, is_success};
+use crate::otp::{Accepted, Attempt, Content, Message, Outcome, ProviderName, SendError, TransactionId};
 use crate::outbound::Request;
 use crate::provider::{Provider, SendOptions};
 use crate::route::Plan;
@@ -59,7 +59,7 @@ impl Report {
         for name in &plan.providers {
             if let Some(provider) = providers.get(name) {
                 let options = SendOptions { content: &content, now: jiff::Timestamp::now() };
-                report.request(provider.as_ref(), provider.request(&message, options).as_ref());
+                report.request(provider.as_ref(), provider.request(&message, options));
             }
         }
         let reply = hook.config().replies.reply(&accepted(&message, &plan), message.locale.as_ref(), Duration::ZERO);
@@ -103,11 +103,19 @@ impl Report {
         self.step("route", !names.is_empty(), &format!("{}: {order}", plan.route), why, data);
     }
 
-    fn request(&mut self, provider: &dyn Provider, request: Option<&Request>) {
-        let name = format!("{}", provider.name());
-        let Some(request) = request else {
-            let headline = format!("{} ({}) makes no request", name, provider.kind());
-            return self.step("request", true, &headline, Vec::new(), json!({ "provider": name }));
+    fn request(&mut self, provider: &dyn Provider, request: Result<Option<Request>, SendError>) {
+        let name = provider.name().to_string();
+        let request = match request {
+            Ok(Some(request)) => request,
+            Ok(None) => {
+                let headline = format!("{name} ({}) makes no request", provider.kind());
+                return self.step("request", true, &headline, Vec::new(), json!({ "provider": name }));
+            }
+            Err(e) => {
+                let headline = format!("{name} ({}) would fail: {e}", provider.kind());
+                let data = json!({ "provider": name, "error": e.to_string() });
+                return self.step("request", false, &headline, Vec::new(), data);
+            }
         };
         let headers: Vec<(String, String)> = request
             .headers
@@ -132,7 +140,7 @@ impl Report {
     pub(super) fn reply(&mut self, status: u16, body: &[u8], elapsed: Option<Duration>) {
         let body: Value = serde_json::from_slice(body).unwrap_or_else(|_| String::from_utf8_lossy(body).into());
         let pretty = serde_json::to_string_pretty(&body).unwrap_or_default();
-        let good = status == 200 && body.get("commands").is_some();
+        let good = is_success(&body);
         let took = match elapsed {
             Some(elapsed) => format!(" after {} ms", elapsed.as_millis()),
             None if good => " if the first provider accepts".to_owned(),
