@@ -68,7 +68,7 @@ impl Report {
     }
 
     fn auth(&mut self, hook: &Hook) {
-        let admitted = hook.config().authenticate.check(&super::call::credential(hook)).is_ok();
+        let admitted = hook.config().authenticate.check(&super::call::credential(hook), jiff::Timestamp::now()).is_ok();
         let name = hook.config().authenticate.current().map_or("no header", |(name, _)| name.as_str());
         let headline = format!("{} by {name}: ***", if admitted { "admitted" } else { "refused" });
         self.step("auth", admitted, &headline, Vec::new(), json!({ "admitted": admitted, "header": name }));
