@@ -7,6 +7,8 @@ mod end_to_end;
 mod failover;
 mod hook;
 mod leak;
+mod oauth;
 mod provider_contract;
 mod support;
 mod tidy;
+mod tokens;
