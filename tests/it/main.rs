@@ -8,6 +8,7 @@ mod failover;
 mod hook;
 mod leak;
 mod oauth;
+mod oauth_settings;
 mod provider_contract;
 mod support;
 mod tidy;
