@@ -15,12 +15,15 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::deadline::Clock;
-use crate::dispatch::Dispatch;
+use crate::dispatch::health::Health;
+use crate::dispatch::switches::Switches;
+use crate::dispatch::{Dispatch, Team};
 use crate::hook::{self, Hook, Shared};
 use crate::http::accept::{Listener, Patience};
 use crate::http::{self, BodyLimits, Ops, Readiness, ServerSettings};
 use crate::metrics::Metrics;
 use crate::okta::jwks::Keeper;
+use crate::otp::ProviderName;
 use crate::outbound::{Outbound, SetupFault};
 use crate::provider::{self, Provider};
 use crate::secret::{self, RandomFault};
@@ -64,7 +67,7 @@ pub struct Hooks {
     /// The hooks, in the order of the configuration.
     pub hooks: Vec<Arc<Hook>>,
     /// The providers by name.
-    pub providers: BTreeMap<String, Arc<dyn Provider>>,
+    pub providers: BTreeMap<ProviderName, Arc<dyn Provider>>,
     /// What the hooks share.
     pub shared: Shared,
     outbound: Outbound,
@@ -78,34 +81,32 @@ impl Hooks {
     /// When the HTTPS client cannot be set up.
     pub fn build(config: &Config) -> Result<Self, StartFault> {
         let outbound = Outbound::new(&config.outbound)?;
-        let providers: BTreeMap<String, Arc<dyn Provider>> = config
-            .providers
-            .iter()
-            .map(|(name, provider)| {
-                (name.clone(), provider::build(name, provider.clone(), &outbound, &config.pseudonyms))
-            })
-            .collect();
-        let shared = Shared {
-            metrics: Arc::new(Metrics::new()),
-            pseudonyms: config.pseudonyms.clone(),
-            clock: Clock::SYSTEM,
-            tasks: TaskTracker::new(),
-            places: Arc::new(Semaphore::new(config.server.max_in_flight)),
+        let build = |(name, provider): (&String, &provider::Config)| {
+            let provider = provider::build(name, provider.clone(), &outbound, &config.pseudonyms);
+            (provider.name().clone(), provider)
         };
+        let providers: BTreeMap<ProviderName, Arc<dyn Provider>> = config.providers.iter().map(build).collect();
+        let metrics = Arc::new(Metrics::new());
+        let limits = providers.keys().map(|name| (name.clone(), config.limits_of(name)));
+        let health = Arc::new(Health::new(limits, Switches::default(), Arc::clone(&metrics)));
+        let (clock, tasks) = (Clock::SYSTEM, TaskTracker::new());
+        let shared = Shared {
+            metrics: Arc::clone(&metrics),
+            pseudonyms: config.pseudonyms.clone(),
+            clock,
+            tasks: tasks.clone(),
+            places: Arc::new(Semaphore::new(config.server.max_in_flight)),
+            switches: health.switches().clone(),
+        };
+        let team = Team { providers, health, metrics, clock, tasks };
         let mut orgs = config.orgs.clone();
         let keepers = keepers(&mut orgs, &shared.metrics);
         let hook = |org: hook::Config| {
-            let dispatch = Dispatch::new(
-                providers.values().cloned(),
-                org.policy.clone(),
-                Arc::clone(&shared.metrics),
-                shared.clock,
-                shared.tasks.clone(),
-            );
+            let dispatch = Dispatch::new(team.clone(), org.policy.clone());
             Arc::new(Hook::new(org, dispatch, shared.clone()))
         };
         let hooks = orgs.into_iter().map(hook).collect();
-        Ok(Self { hooks, providers, shared, outbound, keepers })
+        Ok(Self { hooks, providers: team.providers, shared, outbound, keepers })
     }
 }
 
@@ -172,7 +173,10 @@ impl App {
         let Self { hooks, server, admin_token, public, admin } = self;
         let readiness = Readiness::awaiting(hooks.keepers.iter().map(|keeper| Arc::clone(keeper.issuer())));
         let tasks = hooks.shared.tasks.clone();
-        let ops = Ops::new(Arc::clone(&hooks.shared.metrics), readiness.clone(), admin_token.as_ref());
+        let switches = hooks.shared.switches.clone();
+        let names = hooks.providers.keys().cloned().collect();
+        let ops = Ops::new(Arc::clone(&hooks.shared.metrics), readiness.clone(), switches, names);
+        let ops = ops.guarded_by(admin_token.as_ref());
         let limits = BodyLimits { size: server.max_body, timeout: server.body_timeout };
         let (front, back, warmth) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
         tokio::spawn(hooks.outbound.clone().stay_warm(warmth.clone()));

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::dispatch::health::Limits;
 use crate::http::{AdminSettings, ServerSettings};
 use crate::otp::{Channel, ProviderName};
 use crate::route::Capability;
@@ -41,6 +42,9 @@ pub struct Settings {
     /// Providers by name; the kind of each decides what its table may hold.
     #[serde(skip)]
     pub providers: BTreeMap<String, provider::Settings>,
+    /// `limits` of each provider's table: the same for every kind.
+    #[serde(skip)]
+    pub limits: BTreeMap<String, Limits>,
 }
 
 /// `[state]`: where this server remembers.
@@ -87,6 +91,15 @@ pub struct Config {
     pub orgs: Vec<hook::Config>,
     /// Providers by name.
     pub providers: BTreeMap<String, provider::Config>,
+    /// What each provider is asked at most.
+    pub limits: BTreeMap<String, Limits>,
+}
+
+impl Config {
+    /// What a provider is asked at most.
+    pub fn limits_of(&self, name: &ProviderName) -> Limits {
+        self.limits.get(name.as_str()).copied().unwrap_or_default()
+    }
 }
 
 /// A configuration that cannot be used, with everything that is wrong with it.
@@ -149,6 +162,7 @@ fn check(settings: &Settings, sandbox: bool, environment: &Environment, findings
         pseudonyms: pseudonyms.ok()?,
         orgs,
         providers,
+        limits: settings.limits.clone(),
     })
 }
 
@@ -166,6 +180,13 @@ fn check_providers(
         let at = format!("providers.{name}");
         if matches!(provider, provider::Settings::Sandbox(_)) && !sandbox && !settings.allow_sandbox {
             findings.fault(format!("{at}.kind"), "sandbox sends nothing: set allow_sandbox = true if that is meant");
+        }
+        let limits = settings.limits.get(name).copied().unwrap_or_default();
+        if limits.max_in_flight == Some(0) || limits.max_per_second == Some(0) {
+            findings.fault(
+                format!("{at}.limits"),
+                "must be at least 1; to stop asking a provider, leave it out of the routes",
+            );
         }
         if let Some(config) = provider.check(&at, environment, findings) {
             providers.insert(name.clone(), config);

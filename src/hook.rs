@@ -2,6 +2,7 @@
 //!
 //! Must not know axum or any vendor. `http` hands in headers and a body yet unread, and writes out the reply.
 
+mod load;
 mod record;
 mod settings;
 
@@ -17,15 +18,16 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::deadline::{Clock, Deadline};
+use crate::dispatch::switches::Switches;
 use crate::dispatch::{Dispatch, Job};
 use crate::metrics::Metrics;
 use crate::okta::authenticate::Denied;
 use crate::okta::oauth::Reason;
 use crate::okta::{Fault, Replies, Reply, decode};
-use crate::otp::{Message, Outcome};
+use crate::otp::{Content, Message, Outcome};
 use crate::route::Plan;
 use crate::secret::Pseudonyms;
-use crate::text;
+use load::Load;
 use record::Record;
 pub use settings::{Config, Settings};
 
@@ -40,6 +42,7 @@ const REPLY_RESERVE: Duration = Duration::from_millis(25);
 pub struct Hook {
     config: Config,
     dispatch: Dispatch,
+    load: Load,
     shared: Shared,
 }
 
@@ -56,6 +59,8 @@ pub struct Shared {
     pub tasks: TaskTracker,
     /// One permit for each hook that may be in flight.
     pub places: Arc<Semaphore>,
+    /// What an operator forbids at run time.
+    pub switches: Switches,
 }
 
 /// Why a request is turned away before anything is sent.
@@ -80,7 +85,7 @@ pub enum Unread {
 impl Hook {
     /// One org's hook, from its checked settings.
     pub fn new(config: Config, dispatch: Dispatch, shared: Shared) -> Self {
-        Self { config, dispatch, shared }
+        Self { load: Load::new(config.okta_concurrency), config, dispatch, shared }
     }
 
     /// The checked settings.
@@ -98,9 +103,9 @@ impl Hook {
         let begun = Arc::new(AtomicBool::new(false));
         let (hook, mark) = (Arc::clone(self), Arc::clone(&begun));
         let answer = self.shared.tasks.spawn(async move {
-            let deadline = Deadline::new(received, hook.config.budget - REPLY_RESERVE);
+            let mut deadline = Deadline::new(received, hook.config.budget - REPLY_RESERVE);
             let mut record = Record::new(&hook.config.name, &hook.shared.metrics);
-            let reply = hook.tell(&headers, body, &deadline, mark, &mut record).await;
+            let reply = hook.tell(&headers, body, &mut deadline, mark, &mut record).await;
             let reply = reply.unwrap_or_else(|rejection| record.rejected(&rejection));
             record.write(&deadline);
             reply
@@ -116,7 +121,7 @@ impl Hook {
         &self,
         headers: &HeaderMap,
         body: B,
-        deadline: &Deadline,
+        deadline: &mut Deadline,
         begun: Arc<AtomicBool>,
         record: &mut Record,
     ) -> Result<Reply, Rejection>
@@ -124,7 +129,7 @@ impl Hook {
         B: Future<Output = Result<Bytes, Unread>>,
     {
         self.config.authenticate.check(headers, self.shared.clock.now())?;
-        let _place = self.shared.places.try_acquire().map_err(|_| Rejection::Overloaded)?;
+        let _place = self.enter(deadline)?;
         let body = deadline.bound(body).await.unwrap_or(Err(Unread::Slow))?;
         let message = decode(&body, self.config.default_country)?;
         let job = self.job(message, begun, record);
@@ -132,20 +137,39 @@ impl Hook {
             record.verdict = "expired";
             return Ok(Replies::expired(job.message.locale.as_ref()));
         }
-        let plan = self.plan(&job.message);
-        let outcome = self.dispatch.run(&job, &plan, deadline).await;
+        let outcome = match self.shared.switches.forbids(&job.message) {
+            Some(_) => Outcome::blocked(job.message.channel, "switch"),
+            None => self.dispatch.run(&job, &self.plan(&job.message), deadline).await,
+        };
         record.outcome(&outcome);
         Ok(self.reply(&job.message, &outcome, deadline))
+    }
+
+    /// Takes a place in flight, if there is one, and shortens the deadline when the org runs short of transactions.
+    fn enter(&self, deadline: &mut Deadline) -> Result<impl Sized + use<'_>, Rejection> {
+        let permit = self.shared.places.try_acquire().map_err(|_| Rejection::Overloaded)?;
+        let budget = self.config.budget - REPLY_RESERVE;
+        let (place, allowed) = self.load.enter(budget, self.config.policy.min_attempt);
+        if allowed < budget {
+            deadline.shorten(allowed);
+            self.shared.metrics.shortened.inc();
+        }
+        Ok((permit, place))
     }
 
     fn job(&self, message: Message, begun: Arc<AtomicBool>, record: &mut Record) -> Arc<Job> {
         let phone_ref = self.shared.pseudonyms.of(&message.recipient);
         record.message(&message, &phone_ref);
-        Arc::new(Job { content: text::content(&message), message, phone_ref, begun })
+        Arc::new(Job { content: self.content(&message), message, phone_ref, begun })
     }
 
     fn has_expired(&self, message: &Message) -> bool {
         message.life_left(self.shared.clock.now()).is_some_and(|left| left < MIN_CODE_LIFE)
+    }
+
+    /// What a message says, in the org's texts.
+    pub fn content(&self, message: &Message) -> Content {
+        self.config.texts.content(message, self.shared.clock.now())
     }
 
     /// The plan for a message, by the org's routes.

@@ -36,7 +36,7 @@ pub struct RequestLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct AttemptLabels {
     /// Name of the provider in the configuration.
-    pub provider: String,
+    pub provider: Arc<str>,
     /// `sms` or `voice`.
     pub channel: &'static str,
     /// `accepted` or a failure kind.
@@ -47,7 +47,7 @@ impl AttemptLabels {
     /// Labels one attempt: `None` stands for accepted.
     pub fn new(provider: &ProviderName, channel: Channel, failure: Option<FailureKind>) -> Self {
         Self {
-            provider: provider.as_str().to_owned(),
+            provider: provider.shared(),
             channel: channel.as_str(),
             kind: failure.map_or("accepted", FailureKind::as_str),
         }
@@ -70,6 +70,15 @@ pub struct OrgLabels {
     pub org: Arc<str>,
 }
 
+/// Labels of `okta_hook_breaker_state`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct BreakerLabels {
+    /// Name of the provider in the configuration.
+    pub provider: Arc<str>,
+    /// `sms` or `voice`.
+    pub channel: &'static str,
+}
+
 /// All metrics. Shared; counting takes no lock that a hook could wait on for long.
 #[derive(Debug)]
 pub struct Metrics {
@@ -82,10 +91,16 @@ pub struct Metrics {
     pub attempts: Family<AttemptLabels, Counter>,
     /// Attempts whose outcome came after we had stopped waiting.
     pub late_outcomes: Family<AttemptLabels, Counter>,
+    /// Circuit breakers: 0 closed, 1 half-open, 2 open.
+    pub breaker_state: Family<BreakerLabels, Gauge>,
+    /// Failovers not made because the failover budget was used up.
+    pub failovers_refused: Counter,
     /// Hooks being worked on.
     pub in_flight: Gauge,
     /// Hooks turned away because too many were in flight.
     pub shed: Counter,
+    /// Hooks given less than their budget, so that the org keeps transactions for signing in.
+    pub shortened: Counter,
     /// Open connections on the public listener.
     pub connections: Gauge,
     /// Panics caught at the edge of a request.
@@ -106,8 +121,11 @@ impl Metrics {
             duration: Histogram::new(BUCKETS),
             attempts: Family::default(),
             late_outcomes: Family::default(),
+            breaker_state: Family::default(),
+            failovers_refused: Counter::default(),
             in_flight: Gauge::default(),
             shed: Counter::default(),
+            shortened: Counter::default(),
             connections: Gauge::default(),
             panics: Counter::default(),
             tokens_rejected: Family::default(),
@@ -119,8 +137,12 @@ impl Metrics {
         registry.register("duration_seconds", "First byte of a hook to our answer", metrics.duration.clone());
         registry.register("attempts", "Attempts at providers, by kind of outcome", metrics.attempts.clone());
         registry.register("late_outcomes", "Attempts that ended after the answer", metrics.late_outcomes.clone());
+        registry.register("breaker_state", "0 closed, 1 half-open, 2 open", metrics.breaker_state.clone());
+        let refused = metrics.failovers_refused.clone();
+        registry.register("failovers_refused", "Failovers not made for want of budget", refused);
         registry.register("in_flight", "Hooks being worked on", metrics.in_flight.clone());
         registry.register("shed", "Hooks turned away with 429", metrics.shed.clone());
+        registry.register("shortened", "Hooks given less than their budget", metrics.shortened.clone());
         registry.register("connections", "Open connections on the public listener", metrics.connections.clone());
         registry.register("panics", "Panics caught at the edge of a request", metrics.panics.clone());
         registry.register("tokens_rejected", "Access tokens refused, by reason", metrics.tokens_rejected.clone());

@@ -95,7 +95,7 @@ pub(super) fn run(sources: &Sources, arguments: &PreviewArguments) -> ExitCode {
         };
         let preview = arguments.preview();
         if arguments.curl {
-            println!("{}", call::curl(&hook, &loaded.config.server, &preview));
+            super::say(&(call::curl(&hook, &loaded.config.server, &preview) + "\n"));
             return ExitCode::SUCCESS;
         }
         if let Some(issuer) = call::token_needed(&hook).filter(|_| arguments.send || arguments.url.is_some()) {
@@ -106,15 +106,15 @@ pub(super) fn run(sources: &Sources, arguments: &PreviewArguments) -> ExitCode {
             (None, true) => Ok(call::send(&hook, &preview).await),
             (None, false) => Ok(Report::dry(&hook, &hooks.providers, &preview)),
         };
-        match report {
-            Ok(report) if arguments.json => println!("{}", report.json()),
-            Ok(report) => print!("{}", report.text(super::paint::Paint::stdout())),
+        let report = match report {
+            Ok(report) => report,
             Err(e) => return super::fail(e),
-        }
+        };
+        super::say(&if arguments.json { report.json() + "\n" } else { report.text(super::paint::Paint::stdout()) });
         // Detached attempts are seen through: `--send` really sends.
         hooks.shared.tasks.close();
         hooks.shared.tasks.wait().await;
-        ExitCode::SUCCESS
+        if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     })
 }
 

@@ -3,8 +3,6 @@
 //! Must not check what values mean. serde stops at the first fault: each one found is noted, cut out of the tree, and
 //! the rest is read again.
 
-use std::collections::BTreeMap;
-
 use config::{Map, Value, ValueKind};
 use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
@@ -26,17 +24,17 @@ pub(super) fn settings(sources: &Sources, environment: &Environment, findings: &
     }
     let providers = take(&mut tree, "providers");
     let mut settings: Settings = read(tree, "", findings);
-    settings.providers = providers.map(|tree| self::providers(tree, findings)).unwrap_or_default();
+    if let Some(tree) = providers {
+        self::providers(tree, &mut settings, findings);
+    }
     Some(settings)
 }
 
-fn providers(tree: Value, findings: &mut Findings) -> BTreeMap<String, provider::Settings> {
+fn providers(tree: Value, settings: &mut Settings, findings: &mut Findings) {
     let Ok(tables) = tree.into_table() else {
-        findings.fault("providers", "must be a table of providers by name");
-        return BTreeMap::new();
+        return findings.fault("providers", "must be a table of providers by name");
     };
-    let mut providers = BTreeMap::new();
-    for (name, tree) in tables {
+    for (name, mut tree) in tables {
         let at = format!("providers.{name}");
         let kind = match &tree.kind {
             ValueKind::Table(table) => table.get("kind").map(ToString::to_string).unwrap_or_default(),
@@ -45,16 +43,16 @@ fn providers(tree: Value, findings: &mut Findings) -> BTreeMap<String, provider:
                 continue;
             }
         };
-        let read = provider::Settings::read(&kind, Reader { tree, at: &at, findings });
-        match read {
-            Some(settings) => drop(providers.insert(name, settings)),
-            None if kind.is_empty() => {
-                findings.fault(format!("{at}.kind"), format!("is required: one of {}", provider::KINDS.join(", ")))
-            }
-            None => findings.fault(format!("{at}.kind"), format!("must be one of {}", provider::KINDS.join(", "))),
+        if let Some(limits) = take(&mut tree, "limits") {
+            settings.limits.insert(name.clone(), read(limits, &format!("{at}.limits"), findings));
+        }
+        let kinds = provider::KINDS.join(", ");
+        match provider::Settings::read(&kind, Reader { tree, at: &at, findings }) {
+            Some(provider) => drop(settings.providers.insert(name, provider)),
+            None if kind.is_empty() => findings.fault(format!("{at}.kind"), format!("is required: one of {kinds}")),
+            None => findings.fault(format!("{at}.kind"), format!("must be one of {kinds}")),
         }
     }
-    providers
 }
 
 /// The table of one provider, for whoever knows what its kind may hold.

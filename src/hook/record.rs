@@ -27,6 +27,7 @@ pub(super) struct Record {
     provider: Option<String>,
     transaction_id: Option<String>,
     attempts: Vec<String>,
+    skipped: Vec<String>,
     fault: Option<String>,
 }
 
@@ -47,6 +48,7 @@ impl Record {
             provider: None,
             transaction_id: None,
             attempts: Vec::new(),
+            skipped: Vec::new(),
             fault: None,
         }
     }
@@ -75,6 +77,7 @@ impl Record {
                 Err(e) => format!("{} {e} {}ms", a.provider, a.elapsed.as_millis()),
             })
             .collect();
+        self.skipped = outcome.skipped.iter().map(|(provider, why)| format!("{provider} {why}")).collect();
     }
 
     pub(super) fn rejected(&mut self, rejection: &Rejection) -> Reply {
@@ -105,6 +108,7 @@ impl Record {
             provider = self.provider,
             attempts = self.attempts.len(),
             tried = (!self.attempts.is_empty()).then(|| self.attempts.join("; ")),
+            skipped = (!self.skipped.is_empty()).then(|| self.skipped.join("; ")),
             elapsed_ms = (elapsed.as_secs_f64() * 10_000.0).round() / 10.0,
             transaction_id = self.transaction_id,
             event_id = self.event_id.as_ref().map(tracing::field::display),

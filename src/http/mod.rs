@@ -7,6 +7,7 @@ mod body;
 mod connection;
 mod ops;
 pub mod settings;
+mod switches;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
@@ -46,12 +47,15 @@ pub fn public(hooks: impl IntoIterator<Item = Arc<Hook>>, limits: BodyLimits) ->
     finish(router)
 }
 
-/// The admin listener: signs of life, readiness, metrics.
+/// The admin listener: signs of life, readiness, metrics, switches.
 pub fn admin(ops: Ops) -> Router {
     let router = Router::new()
         .route("/livez", get(ops::livez))
         .route("/readyz", get(ops::readyz))
         .route("/metrics", get(ops::metrics))
+        .route("/switches", get(switches::show))
+        .route("/switches/everything", put(switches::set_everything).delete(switches::clear_everything))
+        .route("/switches/{scope}/{name}", put(switches::set).delete(switches::clear))
         .with_state(ops);
     finish(router)
 }

@@ -13,9 +13,11 @@ use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
 use super::respond;
+use crate::dispatch::switches::Switches;
 use crate::metrics::Metrics;
 use crate::okta::Reply;
 use crate::okta::jwks::Issuer;
+use crate::otp::ProviderName;
 use crate::secret::{CredentialDigest, Secret};
 
 /// What the admin listener shows, and to whom.
@@ -23,17 +25,30 @@ use crate::secret::{CredentialDigest, Secret};
 pub struct Ops {
     metrics: Arc<Metrics>,
     readiness: Readiness,
+    pub(super) switches: Switches,
+    pub(super) providers: Arc<[ProviderName]>,
     token: Option<CredentialDigest>,
 }
 
 impl Ops {
-    /// With a token, only `/livez` and `/readyz` are open to everybody.
-    pub fn new(metrics: Arc<Metrics>, readiness: Readiness, token: Option<&Secret>) -> Self {
-        let token = token.map(|t| CredentialDigest::of(format!("Bearer {}", t.expose()).as_bytes()));
-        Self { metrics, readiness, token }
+    /// The pages, open to everybody who can reach them.
+    pub fn new(
+        metrics: Arc<Metrics>,
+        readiness: Readiness,
+        switches: Switches,
+        providers: Arc<[ProviderName]>,
+    ) -> Self {
+        Self { metrics, readiness, switches, providers, token: None }
     }
 
-    fn admits(&self, headers: &HeaderMap) -> bool {
+    /// With a token, only `/livez` and `/readyz` are open to everybody.
+    #[must_use]
+    pub fn guarded_by(self, token: Option<&Secret>) -> Self {
+        let digest = |t: &Secret| CredentialDigest::of(format!("Bearer {}", t.expose()).as_bytes());
+        Self { token: token.map(digest), ..self }
+    }
+
+    pub(super) fn admits(&self, headers: &HeaderMap) -> bool {
         let presented = headers.get(AUTHORIZATION).map(|v| v.as_bytes()).unwrap_or_default();
         self.token.as_ref().is_none_or(|token| bool::from(token.matches(&CredentialDigest::of(presented))))
     }
@@ -70,7 +85,7 @@ pub(super) async fn livez() -> Response {
 pub(super) async fn readyz(State(ops): State<Ops>) -> Response {
     let ready = ops.readiness.is_ready();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({ "ready": ready }))).into_response()
+    (status, Json(json!({ "ready": ready, "switches": super::switches::list(&ops.switches) }))).into_response()
 }
 
 pub(super) async fn metrics(State(ops): State<Ops>, headers: HeaderMap) -> Response {

@@ -170,6 +170,7 @@ impl Replies {
             channel: Channel::Sms,
             verdict: Verdict::Unconfirmed,
             attempts: Vec::new(),
+            skipped: Vec::new(),
             route: "unknown".into(),
         };
         self.reply(&outcome, None, Duration::ZERO)
@@ -311,6 +312,8 @@ struct Summary {
     verdict: &'static str,
     route: String,
     attempts: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    skipped: Vec<String>,
     elapsed_ms: u128,
 }
 
@@ -324,6 +327,7 @@ impl Summary {
             verdict: outcome.verdict.as_str(),
             route: outcome.route.to_string(),
             attempts: outcome.attempts.iter().map(word).collect(),
+            skipped: outcome.skipped.iter().map(|(provider, why)| format!("{provider} {why}")).collect(),
             elapsed_ms: elapsed.as_millis(),
         }
     }
@@ -333,6 +337,9 @@ impl Summary {
         let mut line = format!("verdict={} route={} elapsed_ms={}", self.verdict, self.route, self.elapsed_ms);
         // Writing into a String cannot fail.
         let _ = write!(line, " attempts=[{}]", self.attempts.join("; "));
+        if !self.skipped.is_empty() {
+            let _ = write!(line, " skipped=[{}]", self.skipped.join("; "));
+        }
         line
     }
 }

@@ -22,6 +22,11 @@ impl ProviderName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name, shared: for labels, which outlive a message.
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
 }
 
 impl fmt::Display for ProviderName {
@@ -200,6 +205,8 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// The attempts in the order they were started.
     pub attempts: Vec<Attempt>,
+    /// Providers of the plan that were not asked, each with the reason in one word.
+    pub skipped: Vec<(ProviderName, &'static str)>,
     /// The name of the route that was taken.
     pub route: Arc<str>,
 }
@@ -219,7 +226,12 @@ impl Outcome {
         } else {
             Verdict::Exhausted
         };
-        Self { channel, verdict, attempts, route }
+        Self { channel, verdict, attempts, skipped: Vec::new(), route }
+    }
+
+    /// What we refuse ourselves, with confidence, before anybody is asked. `rule` stands where a route's name would.
+    pub fn blocked(channel: Channel, rule: &str) -> Self {
+        Self { channel, verdict: Verdict::Blocked, attempts: Vec::new(), skipped: Vec::new(), route: rule.into() }
     }
 
     /// The attempt that decided the verdict: the accepted one, else the last one that explains it.

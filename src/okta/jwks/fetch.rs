@@ -17,7 +17,7 @@ use crate::settings::is_loopback;
 /// For metadata and keys together. Nobody waits for them, so a slow issuer may take its time.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Below the issuer's address, as Okta serves them: RFC 8414 (which would put it in front of the path), then OpenID
+/// Below the issuer's address, as Okta serves them: RFC 8414 (which would put it in front of the path), then `OpenID`
 /// Connect Discovery. Then Okta's own place for keys.
 const METADATA: [&str; 2] = ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];
 const KEYS: &str = "/v1/keys";

@@ -111,7 +111,7 @@ mod tests {
         URL_SAFE_NO_PAD.encode(vec![0xc5; bytes])
     }
 
-    fn jwk(changes: Value) -> Value {
+    fn jwk(changes: &Value) -> Value {
         let mut jwk =
             json!({ "kty": "RSA", "kid": "one", "use": "sig", "alg": "RS256", "n": modulus(256), "e": "AQAB" });
         for (member, value) in changes.as_object().expect("an object") {
@@ -123,7 +123,7 @@ mod tests {
         jwk
     }
 
-    fn parse(keys: Value) -> Result<KeySet, Fault> {
+    fn parse(keys: &Value) -> Result<KeySet, Fault> {
         KeySet::parse(json!({ "keys": keys }).to_string().as_bytes())
     }
 
@@ -157,15 +157,16 @@ mod tests {
             (json!({ "kid": "" }), false, "empty id"),
             (json!({ "kid": "k".repeat(MAX_KID_BYTES + 1) }), false, "id too long"),
         ] {
-            let found = parse(json!([jwk(changes)]));
+            let found = parse(&json!([jwk(&changes)]));
             assert_eq!(found.is_ok(), held, "{why}");
         }
     }
 
     #[test]
     fn keys_that_are_not_fit_do_not_spoil_those_that_are() {
-        let unfit = jwk(json!({ "kid": "two", "kty": "EC" }));
-        let set = parse(json!([7, null, unfit, jwk(json!({})), jwk(json!({ "n": modulus(300) }))])).expect("one fit");
+        let unfit = jwk(&json!({ "kid": "two", "kty": "EC" }));
+        let set =
+            parse(&json!([7, null, unfit, jwk(&json!({})), jwk(&json!({ "n": modulus(300) }))])).expect("one fit");
         assert_eq!(set.len(), 1);
         assert!(set.key("one").is_some() && set.key("two").is_none() && set.key("One").is_none());
     }
@@ -182,8 +183,8 @@ mod tests {
         ] {
             assert_eq!(KeySet::parse(json.as_bytes()).err(), Some(fault), "{json}");
         }
-        let many: Vec<Value> = (0..=MAX_KEYS).map(|i| jwk(json!({ "kid": format!("k{i}") }))).collect();
-        assert_eq!(parse(many.clone().into()).err(), Some(Fault::TooManyKeys));
-        assert_eq!(parse(many[1..].into()).map(|set| set.len()).ok(), Some(MAX_KEYS));
+        let many: Vec<Value> = (0..=MAX_KEYS).map(|i| jwk(&json!({ "kid": format!("k{i}") }))).collect();
+        assert_eq!(parse(&many.clone().into()).err(), Some(Fault::TooManyKeys));
+        assert_eq!(parse(&many[1..].into()).map(|set| set.len()).ok(), Some(MAX_KEYS));
     }
 }

@@ -36,7 +36,7 @@ fn tokens(scope: Option<&str>, client_id: Option<&str>) -> Tokens {
 }
 
 /// The claims of a good token with some of them changed; null leaves one out.
-fn token(changes: Value) -> String {
+fn token(changes: &Value) -> String {
     let mut claims =
         json!({ "iss": ISSUER, "aud": "api://default", "exp": NOW + 300, "scp": ["hook"], "cid": "client" });
     for (claim, value) in changes.as_object().expect("an object") {
@@ -54,7 +54,7 @@ fn token(changes: Value) -> String {
 fn check(tokens: &Tokens, cases: &[(Value, Result<(), Reason>, &str)]) {
     let now = Timestamp::from_second(NOW).expect("a moment");
     for (changes, expected, why) in cases {
-        assert_eq!(tokens.admit(token(changes.clone()).as_bytes(), now), *expected, "{why}: {changes}");
+        assert_eq!(tokens.admit(token(changes).as_bytes(), now), *expected, "{why}: {changes}");
     }
 }
 
@@ -120,5 +120,5 @@ fn without_keys_nothing_is_admitted() {
     let tokens = tokens(None, None);
     let cold = Tokens::new(tokens.rules.clone(), Arc::new(Issuer::new(tokens.issuer.source().clone())));
     let now = Timestamp::from_second(NOW).expect("a moment");
-    assert_eq!(cold.admit(token(json!({})).as_bytes(), now), Err(Reason::UnknownKey));
+    assert_eq!(cold.admit(token(&json!({})).as_bytes(), now), Err(Reason::UnknownKey));
 }

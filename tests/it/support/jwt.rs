@@ -96,7 +96,7 @@ pub fn encode(bytes: impl AsRef<[u8]>) -> String {
 }
 
 /// The claims of a good token, as Okta's custom authorization server makes them, with some changed; null leaves one out.
-pub fn claims(issuer: &str, changes: Value) -> Value {
+pub fn claims(issuer: &str, changes: &Value) -> Value {
     let now = Timestamp::now().as_second();
     let mut claims = json!({
         "ver": 1, "jti": "AT.Zm9vYmFy", "iss": issuer, "aud": AUDIENCE, "sub": CLIENT, "iat": now, "exp": now + 300,
@@ -111,5 +111,5 @@ pub fn claims(issuer: &str, changes: Value) -> Value {
 
 /// A good token of an issuer.
 pub fn good(signer: &Signer, issuer: &str) -> String {
-    signer.token(&signer.header(), &claims(issuer, json!({})))
+    signer.token(&signer.header(), &claims(issuer, &json!({})))
 }

@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use okta_telephony_hook::deadline::Clock;
-use okta_telephony_hook::dispatch::Dispatch;
+use okta_telephony_hook::dispatch::health::Health;
+use okta_telephony_hook::dispatch::switches::Switches;
+use okta_telephony_hook::dispatch::{Dispatch, Team};
 use okta_telephony_hook::hook::{Hook, Shared};
 use okta_telephony_hook::metrics::Metrics;
 use okta_telephony_hook::okta::Reply;
@@ -86,7 +88,10 @@ impl Provider for Stub {
                 Err(SendError::new(kind, "scripted"))
             }
             Act::Hang => std::future::pending().await,
-            Act::Panic => panic!("scripted panic"),
+            Act::Panic => {
+                self.note("panics");
+                panic!("scripted panic")
+            }
         }
     }
 }
@@ -120,22 +125,22 @@ impl Stage {
                 })
             })
             .collect();
+        let providers: BTreeMap<ProviderName, Arc<dyn Provider>> =
+            stubs.iter().map(|stub| (stub.name.clone(), Arc::clone(stub) as Arc<dyn Provider>)).collect();
+        let metrics = Arc::new(Metrics::new());
+        let limits = providers.keys().map(|name| (name.clone(), config.limits_of(name)));
+        let health = Arc::new(Health::new(limits, Switches::default(), Arc::clone(&metrics)));
+        let (clock, tasks) = (Clock::SYSTEM, TaskTracker::new());
         let shared = Shared {
-            metrics: Arc::new(Metrics::new()),
-            pseudonyms: config.pseudonyms,
-            clock: Clock::SYSTEM,
-            tasks: TaskTracker::new(),
+            metrics: Arc::clone(&metrics),
+            pseudonyms: config.pseudonyms.clone(),
+            clock,
+            tasks: tasks.clone(),
             places: Arc::new(Semaphore::new(config.server.max_in_flight)),
+            switches: health.switches().clone(),
         };
         let org = config.orgs.into_iter().next().expect("one org");
-        let providers = stubs.iter().map(|stub| Arc::clone(stub) as Arc<dyn Provider>);
-        let dispatch = Dispatch::new(
-            providers,
-            org.policy.clone(),
-            Arc::clone(&shared.metrics),
-            shared.clock,
-            shared.tasks.clone(),
-        );
+        let dispatch = Dispatch::new(Team { providers, health, metrics, clock, tasks }, org.policy.clone());
         Self {
             metrics: Arc::clone(&shared.metrics),
             tasks: shared.tasks.clone(),

@@ -36,25 +36,25 @@ impl Table {
     }
 
     /// A good token with some claims changed, rightly signed.
-    pub fn claims(&mut self, changes: Value, verdict: Verdict, why: &str) {
+    pub fn claims(&mut self, changes: &Value, verdict: Verdict, why: &str) {
         let token = FIRST.token(&FIRST.header(), &claims(&self.issuer, changes));
         self.token(token, verdict, why);
     }
 
     /// A good token with some members of its header changed, rightly signed.
-    pub fn header(&mut self, changes: Value, verdict: Verdict, why: &str) {
+    pub fn header(&mut self, changes: &Value, verdict: Verdict, why: &str) {
         let mut header = FIRST.header();
         for (member, value) in changes.as_object().expect("an object") {
             header[member] = value.clone();
         }
         header.as_object_mut().expect("an object").retain(|_, value| *value != "absent");
-        self.token(FIRST.token(&header, &claims(&self.issuer, json!({}))), verdict, why);
+        self.token(FIRST.token(&header, &claims(&self.issuer, &json!({}))), verdict, why);
     }
 
     /// The two parts of a good token but for its algorithm.
     pub fn body(&self, alg: &str) -> String {
         let header = json!({ "kid": FIRST.kid, "alg": alg });
-        format!("{}.{}", encode(header.to_string()), encode(claims(&self.issuer, json!({})).to_string()))
+        format!("{}.{}", encode(header.to_string()), encode(claims(&self.issuer, &json!({})).to_string()))
     }
 
     pub fn good(&self) -> String {

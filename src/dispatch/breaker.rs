@@ -1,0 +1,237 @@
+//! One circuit breaker: closed = traffic flows, open = skipped, half-open = one probe.
+//!
+//! Must not know providers or clocks: the present moment and the jitter are handed in. Own code rather than a crate:
+//! results are recorded long after the call, an attempt that was left to itself counts, and a paused clock must rule.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Failures in a row that open it; Envoy's default.
+const CONSECUTIVE_FAILURES: u32 = 5;
+
+/// Results that a failure rate needs to mean anything.
+const MIN_RESULTS: u32 = 20;
+
+/// How far back results count, in buckets.
+const BUCKETS: usize = 6;
+const BUCKET: Duration = Duration::from_secs(5);
+
+/// First and longest time to stay open; in between it doubles.
+const FIRST_PENALTY: Duration = Duration::from_secs(1);
+const LONGEST_PENALTY: Duration = Duration::from_secs(60);
+
+/// Doublings that a refused account starts with: a person has to act first, which takes longer than a second.
+const ACCOUNT_DOUBLINGS: u32 = 4;
+
+/// Whether traffic may flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It flows.
+    Closed,
+    /// It does not, until then.
+    Open(Instant),
+    /// The penalty is over: one probe may go.
+    Due,
+    /// The probe is out.
+    Probing,
+}
+
+/// The state.
+#[derive(Debug)]
+pub(super) struct Breaker {
+    phase: Phase,
+    consecutive: u32,
+    /// Trips since the last success; doubles the penalty.
+    trips: u32,
+    window: [Bucket; BUCKETS],
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Closed,
+    Open { until: Instant },
+    Probing,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    since: Instant,
+    good: u32,
+    bad: u32,
+}
+
+impl Breaker {
+    pub(super) fn new(now: Instant) -> Self {
+        let empty = Bucket { since: now, good: 0, bad: 0 };
+        Self { phase: Phase::Closed, consecutive: 0, trips: 0, window: [empty; BUCKETS] }
+    }
+
+    pub(super) fn standing(&self, now: Instant) -> Standing {
+        match self.phase {
+            Phase::Closed => Standing::Closed,
+            Phase::Open { until } if now < until => Standing::Open(until),
+            Phase::Open { .. } => Standing::Due,
+            Phase::Probing => Standing::Probing,
+        }
+    }
+
+    /// An attempt begins; when one is due, it is the probe.
+    pub(super) fn begin(&mut self, now: Instant) {
+        if self.standing(now) == Standing::Due {
+            self.phase = Phase::Probing;
+        }
+    }
+
+    /// The provider answered as a provider that is well does.
+    pub(super) fn succeed(&mut self, now: Instant) {
+        self.bucket(now).good += 1;
+        self.consecutive = 0;
+        if self.phase != Phase::Closed {
+            self.phase = Phase::Closed;
+            self.trips = 0;
+            self.forget(now);
+        }
+    }
+
+    /// The provider failed; true when that opens the breaker. `jitter` lies in 0..=1 and lengthens the penalty by up to half.
+    pub(super) fn fail(&mut self, now: Instant, jitter: f64) -> bool {
+        self.bucket(now).bad += 1;
+        self.consecutive += 1;
+        let tripped = match self.phase {
+            Phase::Probing => true,
+            Phase::Open { .. } => false,
+            Phase::Closed => self.consecutive >= CONSECUTIVE_FAILURES || self.half_of_many(now),
+        };
+        if tripped {
+            self.open(now, jitter, 0);
+        }
+        tripped
+    }
+
+    /// The provider refuses our account: opens at once.
+    pub(super) fn refuse(&mut self, now: Instant, jitter: f64) -> bool {
+        let was_open = matches!(self.phase, Phase::Open { .. });
+        self.open(now, jitter, ACCOUNT_DOUBLINGS);
+        !was_open
+    }
+
+    fn open(&mut self, now: Instant, jitter: f64, least_doublings: u32) {
+        let doublings = self.trips.max(least_doublings).min(6);
+        let penalty = (FIRST_PENALTY * 2_u32.pow(doublings)).mul_f64(1.0 + jitter / 2.0).min(LONGEST_PENALTY);
+        self.trips = doublings + 1;
+        self.phase = Phase::Open { until: now + penalty };
+    }
+
+    fn half_of_many(&self, now: Instant) -> bool {
+        let recent = self.window.iter().filter(|b| now.duration_since(b.since) < BUCKET * BUCKETS as u32);
+        let (good, bad) = recent.fold((0, 0), |(good, bad), b| (good + b.good, bad + b.bad));
+        good + bad >= MIN_RESULTS && bad >= good
+    }
+
+    fn bucket(&mut self, now: Instant) -> &mut Bucket {
+        let newest = (0..BUCKETS).max_by_key(|i| self.window[*i].since).unwrap_or_default();
+        if now.duration_since(self.window[newest].since) < BUCKET {
+            return &mut self.window[newest];
+        }
+        let oldest = (0..BUCKETS).min_by_key(|i| self.window[*i].since).unwrap_or_default();
+        self.window[oldest] = Bucket { since: now, good: 0, bad: 0 };
+        &mut self.window[oldest]
+    }
+
+    fn forget(&mut self, now: Instant) {
+        self.window = [Bucket { since: now, good: 0, bad: 0 }; BUCKETS];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open_for(breaker: &Breaker, now: Instant) -> u128 {
+        match breaker.standing(now) {
+            Standing::Open(until) => until.duration_since(now).as_millis(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn five_failures_in_a_row_open_it_and_a_good_probe_closes_it() {
+        let start = Instant::now();
+        let mut breaker = Breaker::new(start);
+        for _ in 0..4 {
+            assert!(!breaker.fail(start, 0.0));
+        }
+        breaker.succeed(start);
+        for n in 1..=5 {
+            assert_eq!(breaker.fail(start, 0.0), n == 5);
+        }
+        assert_eq!(open_for(&breaker, start), 1000);
+        let later = start + Duration::from_secs(1);
+        assert_eq!(breaker.standing(later), Standing::Due);
+        breaker.begin(later);
+        assert_eq!(breaker.standing(later), Standing::Probing);
+        breaker.succeed(later);
+        assert_eq!(breaker.standing(later), Standing::Closed);
+    }
+
+    #[test]
+    fn each_failed_probe_doubles_the_penalty_up_to_a_minute() {
+        let mut now = Instant::now();
+        let mut breaker = Breaker::new(now);
+        (0..5).for_each(|_| assert!(!breaker.fail(now, 0.0) || breaker.consecutive == 5));
+        for expected in [1, 2, 4, 8, 16, 32, 60, 60] {
+            assert_eq!(open_for(&breaker, now), expected * 1000);
+            now += Duration::from_secs(61);
+            breaker.begin(now);
+            assert!(breaker.fail(now, 0.0));
+        }
+    }
+
+    #[test]
+    fn jitter_lengthens_a_penalty_by_up_to_half() {
+        for (jitter, expected) in [(0.0, 1000), (0.5, 1250), (1.0, 1500)] {
+            let now = Instant::now();
+            let mut breaker = Breaker::new(now);
+            (0..5).for_each(|_| assert!(!breaker.fail(now, jitter) || breaker.consecutive == 5));
+            assert_eq!(open_for(&breaker, now), expected);
+        }
+    }
+
+    #[test]
+    fn half_of_twenty_in_thirty_seconds_open_it() {
+        let start = Instant::now();
+        let mut breaker = Breaker::new(start);
+        for n in 0..19 {
+            let tripped = if n % 2 == 0 {
+                breaker.fail(start, 0.0)
+            } else {
+                {
+                    breaker.succeed(start);
+                    false
+                }
+            };
+            assert!(!tripped, "result {n}");
+        }
+        assert!(breaker.fail(start, 0.0), "the twentieth");
+
+        // The same results, spread so that never twenty lie within thirty seconds.
+        let mut breaker = Breaker::new(start);
+        for n in 0..40_u32 {
+            let now = start + Duration::from_secs(2) * n;
+            assert!(n % 2 != 0 || !breaker.fail(now, 0.0), "result {n}");
+            if n % 2 != 0 {
+                breaker.succeed(now);
+            }
+        }
+    }
+
+    #[test]
+    fn a_refused_account_opens_it_at_once() {
+        let now = Instant::now();
+        let mut breaker = Breaker::new(now);
+        assert!(breaker.refuse(now, 0.0));
+        assert_eq!(open_for(&breaker, now), 16_000);
+        assert!(!breaker.refuse(now, 0.0), "told once");
+    }
+}

@@ -1,0 +1,276 @@
+//! How the providers are doing: who may be asked, who should be skipped, and why.
+//!
+//! Must not ask anybody. Shared by all orgs: a provider that is down is down for everyone.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::breaker::{Breaker, Standing};
+use super::budget::Budget;
+use super::switches::{Setting, Switches};
+use crate::metrics::{BreakerLabels, Metrics};
+use crate::otp::{Channel, FailureKind, ProviderName, SendError};
+use crate::secret::random_below;
+
+/// A provider that says 429 without saying for how long.
+const DEFAULT_PACE: Duration = Duration::from_secs(1);
+
+/// A provider that asks for longer is asked again after this all the same.
+const LONGEST_PACE: Duration = Duration::from_secs(60);
+
+/// `[providers.*.limits]`: what one provider is asked at most; no limit when absent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Attempts under way at one time.
+    pub max_in_flight: Option<u32>,
+    /// Attempts begun per second.
+    pub max_per_second: Option<u32>,
+}
+
+/// The health of every provider.
+#[derive(Debug)]
+pub struct Health {
+    entries: BTreeMap<(ProviderName, Channel), Entry>,
+    budget: Mutex<Budget>,
+    switches: Switches,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    limits: Limits,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    breaker: Breaker,
+    /// What the metric says of the breaker.
+    shown: Standing,
+    /// The provider asked for a pause until then.
+    paced: Option<Instant>,
+    in_flight: u32,
+    /// When the next attempt fits into `max_per_second` (generic cell rate algorithm).
+    next_free: Instant,
+}
+
+/// Why a provider is not asked now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Skip {
+    /// Its breaker is open, or its probe is out.
+    BreakerOpen,
+    /// An operator disabled it.
+    Disabled,
+    /// An operator drains it, and there is another.
+    Drained,
+    /// It is at a limit of ours.
+    Limit,
+    /// It asked for a pause.
+    Paced,
+}
+
+impl Skip {
+    /// The word in logs and previews.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BreakerOpen => "breaker_open",
+            Self::Disabled => "disabled",
+            Self::Drained => "drained",
+            Self::Limit => "limit",
+            Self::Paced => "paced",
+        }
+    }
+}
+
+/// Whether a provider may be asked now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Availability {
+    /// Yes.
+    Ready,
+    /// Its breaker wants a probe: yes, if another could be asked after it.
+    Probe,
+    /// Better not, until then; but better it than nobody.
+    Later(Skip, Instant),
+    /// No.
+    Never(Skip),
+}
+
+impl Health {
+    /// Everybody is well.
+    pub fn new(
+        providers: impl IntoIterator<Item = (ProviderName, Limits)>,
+        switches: Switches,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let now = Instant::now();
+        let state =
+            || State { breaker: Breaker::new(now), shown: Standing::Closed, paced: None, in_flight: 0, next_free: now };
+        let entry = |limits| Entry { limits, state: Mutex::new(state()) };
+        let mut entries = BTreeMap::new();
+        for (name, limits) in providers {
+            for channel in Channel::ALL {
+                entries.insert((name.clone(), channel), entry(limits));
+            }
+        }
+        Self { entries, budget: Mutex::new(Budget::new(now)), switches, metrics }
+    }
+
+    /// The switches of the operator.
+    pub fn switches(&self) -> &Switches {
+        &self.switches
+    }
+
+    /// Counts a message towards the failover budget.
+    pub(super) fn message(&self) {
+        lock(&self.budget).deposit(Instant::now());
+    }
+
+    /// Takes one failover out of the budget; false when there is none left.
+    pub(super) fn may_fail_over(&self) -> bool {
+        let granted = lock(&self.budget).withdraw(Instant::now());
+        if !granted {
+            self.metrics.failovers_refused.inc();
+        }
+        granted
+    }
+
+    /// Whether a provider may be asked now.
+    pub(super) fn availability(&self, name: &ProviderName, channel: Channel) -> Availability {
+        let now = Instant::now();
+        let switch = self.switches.of_provider(name);
+        if switch == Some(Setting::Disabled) {
+            return Availability::Never(Skip::Disabled);
+        }
+        let Some(entry) = self.entries.get(&(name.clone(), channel)) else { return Availability::Ready };
+        let state = lock(&entry.state);
+        if let Some(until) = state.paced.filter(|until| *until > now) {
+            return Availability::Later(Skip::Paced, until);
+        }
+        if entry.at_limit(&state, now) {
+            return Availability::Never(Skip::Limit);
+        }
+        match state.breaker.standing(now) {
+            Standing::Open(until) => Availability::Later(Skip::BreakerOpen, until),
+            Standing::Probing => Availability::Later(Skip::BreakerOpen, now),
+            _ if switch == Some(Setting::Drained) => Availability::Later(Skip::Drained, now),
+            Standing::Due => Availability::Probe,
+            Standing::Closed => Availability::Ready,
+        }
+    }
+
+    /// Notes that an attempt begins.
+    pub(super) fn begin(self: &Arc<Self>, name: &ProviderName, channel: Channel) -> Ticket {
+        if let Some(entry) = self.entries.get(&(name.clone(), channel)) {
+            let now = Instant::now();
+            let mut state = lock(&entry.state);
+            state.breaker.begin(now);
+            state.in_flight += 1;
+            if let Some(rate) = entry.limits.max_per_second {
+                state.next_free = state.next_free.max(now) + Duration::from_secs(1) / rate.max(1);
+            }
+        }
+        Ticket { health: Arc::clone(self), name: name.clone(), channel, settled: AtomicBool::new(false) }
+    }
+
+    fn settle(&self, name: &ProviderName, channel: Channel, result: Result<(), &SendError>) {
+        let Some(entry) = self.entries.get(&(name.clone(), channel)) else { return };
+        let now = Instant::now();
+        // Drawn only when it is needed: a success pays for no random bytes.
+        let jitter = || f64::from(random_below(1000)) / 1000.0;
+        let mut state = lock(&entry.state);
+        let opened = match result.map_err(|e| e.kind) {
+            Ok(()) => {
+                state.breaker.succeed(now);
+                false
+            }
+            // The provider is well: it was the message, or our pace, that it minded.
+            Err(FailureKind::Recipient | FailureKind::Blocked | FailureKind::Rejected) => {
+                state.breaker.succeed(now);
+                false
+            }
+            Err(FailureKind::Throttled) => {
+                state.breaker.succeed(now);
+                let asked = result.err().and_then(|e| e.retry_after).unwrap_or(DEFAULT_PACE);
+                state.paced = Some(now + asked.min(LONGEST_PACE));
+                false
+            }
+            Err(FailureKind::Account) => state.breaker.refuse(now, jitter()),
+            Err(FailureKind::Unavailable | FailureKind::Unconfirmed) => state.breaker.fail(now, jitter()),
+        };
+        let standing = state.breaker.standing(now);
+        let moved = std::mem::replace(&mut state.shown, standing) != standing;
+        drop(state);
+        if moved {
+            self.show(name, channel, standing);
+        }
+        if opened {
+            let kind = result.err().map(|e| e.kind.as_str());
+            tracing::warn!(provider = %name, channel = channel.as_str(), kind, "breaker opened");
+        }
+        if let Err(e) = result
+            && e.kind == FailureKind::Account
+            && opened
+        {
+            tracing::error!(provider = %name, channel = channel.as_str(), code = e.code, "the provider refuses our account");
+        }
+    }
+
+    fn show(&self, name: &ProviderName, channel: Channel, standing: Standing) {
+        let labels = BreakerLabels { provider: name.shared(), channel: channel.as_str() };
+        let value = match standing {
+            Standing::Closed => 0,
+            Standing::Due | Standing::Probing => 1,
+            Standing::Open(_) => 2,
+        };
+        self.metrics.breaker_state.get_or_create(&labels).set(value);
+    }
+}
+
+impl Entry {
+    fn at_limit(&self, state: &State, now: Instant) -> bool {
+        let crowded = self.limits.max_in_flight.is_some_and(|max| state.in_flight >= max);
+        // One second's worth may come at once.
+        let fast = self.limits.max_per_second.is_some() && state.next_free >= now + Duration::from_secs(1);
+        crowded || fast
+    }
+}
+
+/// One attempt as its provider's health sees it: settled once, by the first who knows.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    health: Arc<Health>,
+    name: ProviderName,
+    channel: Channel,
+    settled: AtomicBool,
+}
+
+impl Ticket {
+    /// Counts the attempt's end. When we stopped waiting before, what comes later counts only if a person must act
+    /// on it or the provider asks for a pause: it was too late to be a success.
+    pub(super) fn settle(&self, result: Result<(), &SendError>) {
+        let first = !self.settled.swap(true, Ordering::AcqRel);
+        let matters = result.is_err_and(|e| matches!(e.kind, FailureKind::Account | FailureKind::Throttled));
+        if first || matters {
+            self.health.settle(&self.name, self.channel, result);
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if let Some(entry) = self.health.entries.get(&(self.name.clone(), self.channel)) {
+            let mut state = lock(&entry.state);
+            state.in_flight = state.in_flight.saturating_sub(1);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,89 @@
+//! Switches an operator sets at run time: drain or disable a provider, disable a country, a channel or everything.
+//!
+//! Must not know how they are set. Effective with the next message; gone with the process, as a configuration that
+//! nobody reads in a file must not outlive an incident.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde::{Deserialize, Serialize};
+
+use crate::otp::{Channel, Country, Message, ProviderName};
+
+/// What a switch acts upon.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "scope", content = "name", rename_all = "lowercase")]
+pub enum Target {
+    /// Every message.
+    Everything,
+    /// Messages over one channel.
+    Channel(#[serde(serialize_with = "as_text")] Channel),
+    /// Messages to one country.
+    Country(#[serde(serialize_with = "as_text")] Country),
+    /// One provider.
+    Provider(#[serde(serialize_with = "as_text")] ProviderName),
+}
+
+fn as_text<T: ToString, S: serde::Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&value.to_string())
+}
+
+/// How a switch is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Setting {
+    /// A provider is asked only when no other can be.
+    Drained,
+    /// Nothing is sent.
+    Disabled,
+}
+
+/// All switches. Cheap to clone: clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Switches {
+    any: Arc<AtomicBool>,
+    set: Arc<RwLock<BTreeMap<Target, Setting>>>,
+}
+
+impl Switches {
+    /// Sets a switch.
+    pub fn set(&self, target: Target, setting: Setting) {
+        let mut set = self.set.write().unwrap_or_else(PoisonError::into_inner);
+        set.insert(target, setting);
+        self.any.store(true, Ordering::Release);
+    }
+
+    /// Clears a switch; false when it was not set.
+    pub fn clear(&self, target: &Target) -> bool {
+        let mut set = self.set.write().unwrap_or_else(PoisonError::into_inner);
+        let was_set = set.remove(target).is_some();
+        self.any.store(!set.is_empty(), Ordering::Release);
+        was_set
+    }
+
+    /// Every switch that is set.
+    pub fn list(&self) -> Vec<(Target, Setting)> {
+        let set = self.set.read().unwrap_or_else(PoisonError::into_inner);
+        set.iter().map(|(target, setting)| (target.clone(), *setting)).collect()
+    }
+
+    /// The switch that forbids a message, if one does.
+    pub fn forbids(&self, message: &Message) -> Option<Target> {
+        let country = message.recipient.country().map(Target::Country);
+        let targets = [Some(Target::Everything), Some(Target::Channel(message.channel)), country];
+        targets.into_iter().flatten().find(|target| self.of(target).is_some())
+    }
+
+    /// How a provider's switch is set.
+    pub(super) fn of_provider(&self, name: &ProviderName) -> Option<Setting> {
+        self.of(&Target::Provider(name.clone()))
+    }
+
+    fn of(&self, target: &Target) -> Option<Setting> {
+        if !self.any.load(Ordering::Acquire) {
+            return None;
+        }
+        self.set.read().unwrap_or_else(PoisonError::into_inner).get(target).copied()
+    }
+}

@@ -1,0 +1,118 @@
+//! The operator's switches over HTTP: `GET`, `PUT` and `DELETE` on the admin listener.
+//!
+//! Must not know what a switch does. `PUT` and `DELETE` only: a web page open on the operator's machine cannot send
+//! those across origins without asking first.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Ops, respond};
+use crate::dispatch::switches::{Setting, Switches, Target};
+use crate::okta::Reply;
+use crate::otp::{Channel, Country};
+
+/// The body of a `PUT`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    state: Setting,
+}
+
+/// Every switch that is set, as JSON.
+pub(super) fn list(switches: &Switches) -> Vec<Value> {
+    let entry = |(target, setting): (Target, Setting)| {
+        let mut entry = json!(target);
+        entry["state"] = json!(setting);
+        entry
+    };
+    switches.list().into_iter().map(entry).collect()
+}
+
+pub(super) async fn show(State(ops): State<Ops>, headers: HeaderMap) -> Response {
+    if !ops.admits(&headers) {
+        return respond(Reply::unauthorized());
+    }
+    Json(json!({ "switches": list(&ops.switches) })).into_response()
+}
+
+pub(super) async fn set(
+    State(ops): State<Ops>,
+    Path((scope, name)): Path<(String, String)>,
+    headers: HeaderMap,
+    wanted: Bytes,
+) -> Response {
+    change(&ops, &headers, &scope, &name, Change::read(&wanted))
+}
+
+pub(super) async fn clear(
+    State(ops): State<Ops>,
+    Path((scope, name)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    change(&ops, &headers, &scope, &name, Change::Clear)
+}
+
+pub(super) async fn set_everything(State(ops): State<Ops>, headers: HeaderMap, wanted: Bytes) -> Response {
+    change(&ops, &headers, "everything", "", Change::read(&wanted))
+}
+
+pub(super) async fn clear_everything(State(ops): State<Ops>, headers: HeaderMap) -> Response {
+    change(&ops, &headers, "everything", "", Change::Clear)
+}
+
+/// What is asked of a switch.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Set(Setting),
+    Clear,
+    Unreadable,
+}
+
+impl Change {
+    fn read(body: &[u8]) -> Self {
+        serde_json::from_slice(body).map_or(Self::Unreadable, |Wanted { state }| Self::Set(state))
+    }
+}
+
+fn change(ops: &Ops, headers: &HeaderMap, scope: &str, name: &str, change: Change) -> Response {
+    if !ops.admits(headers) {
+        return respond(Reply::unauthorized());
+    }
+    let Some(target) = target(scope, name, ops) else {
+        return refuse("no such switch: provider/NAME, country/CC, channel/sms, channel/voice or everything");
+    };
+    match change {
+        Change::Set(Setting::Drained) if !matches!(target, Target::Provider(_)) => {
+            return refuse("state: only a provider can be drained");
+        }
+        Change::Set(state) => {
+            tracing::warn!(scope, name, ?state, "switch set");
+            ops.switches.set(target, state);
+        }
+        Change::Clear => {
+            tracing::warn!(scope, name, "switch cleared");
+            ops.switches.clear(&target);
+        }
+        Change::Unreadable => return refuse("state: must be {\"state\": \"disabled\"} or {\"state\": \"drained\"}"),
+    }
+    Json(json!({ "switches": list(&ops.switches) })).into_response()
+}
+
+fn target(scope: &str, name: &str, ops: &Ops) -> Option<Target> {
+    match scope {
+        "provider" => ops.providers.iter().find(|p| p.as_str() == name).cloned().map(Target::Provider),
+        "country" => Country::parse(name).map(Target::Country),
+        "channel" => Channel::ALL.into_iter().find(|c| c.as_str() == name).map(Target::Channel),
+        "everything" if name.is_empty() => Some(Target::Everything),
+        _ => None,
+    }
+}
+
+fn refuse(rule: &str) -> Response {
+    (StatusCode::BAD_REQUEST, Json(json!({ "error": { "errorSummary": rule } }))).into_response()
+}
