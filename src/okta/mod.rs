@@ -4,6 +4,8 @@
 
 pub mod authenticate;
 mod decode;
+pub mod jwks;
+pub mod oauth;
 pub mod preview;
 mod reply;
 mod wire;

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::cli::paint::Paint;
@@ -27,7 +28,8 @@ pub(super) struct Report {
 
 struct Step {
     name: String,
-    good: bool,
+    /// `None`: not played.
+    good: Option<bool>,
     headline: String,
     lines: Vec<String>,
     data: Value,
@@ -58,7 +60,7 @@ impl Report {
         report.plan(&plan, hook.config().router.explain(&message));
         for name in &plan.providers {
             if let Some(provider) = providers.get(name) {
-                let options = SendOptions { content: &content, now: jiff::Timestamp::now() };
+                let options = SendOptions { content: &content, now: Timestamp::now() };
                 report.request(provider.as_ref(), provider.request(&message, options));
             }
         }
@@ -68,7 +70,13 @@ impl Report {
     }
 
     fn auth(&mut self, hook: &Hook) {
-        let admitted = hook.config().authenticate.check(&super::call::credential(hook)).is_ok();
+        if let Some(issuer) = super::call::token_needed(hook) {
+            let headline = format!("not played: needs an access token of {issuer}, which cannot be made here");
+            let data = json!({ "admitted": null, "issuer": issuer });
+            let name = "auth".to_owned();
+            return self.steps.push(Step { name, good: None, headline, lines: Vec::new(), data });
+        }
+        let admitted = hook.config().authenticate.check(&super::call::credential(hook), Timestamp::now()).is_ok();
         let name = hook.config().authenticate.current().map_or("no header", |(name, _)| name.as_str());
         let headline = format!("{} by {name}: ***", if admitted { "admitted" } else { "refused" });
         self.step("auth", admitted, &headline, Vec::new(), json!({ "admitted": admitted, "header": name }));
@@ -153,19 +161,23 @@ impl Report {
     }
 
     fn step(&mut self, name: &str, good: bool, headline: &str, lines: Vec<String>, data: Value) {
-        self.steps.push(Step { name: name.to_owned(), good, headline: headline.to_owned(), lines, data });
+        self.steps.push(Step { name: name.to_owned(), good: Some(good), headline: headline.to_owned(), lines, data });
     }
 
-    /// Whether every step went well.
+    /// Whether every step that was played went well.
     pub(super) fn is_good(&self) -> bool {
-        self.steps.iter().all(|step| step.good)
+        self.steps.iter().all(|step| step.good != Some(false))
     }
 
     /// For people.
     pub(super) fn text(&self, paint: Paint) -> String {
         let mut text = format!("{}\n\n", paint.strong(&self.title));
         for step in &self.steps {
-            let mark = if step.good { paint.good("ok  ") } else { paint.bad("FAIL") };
+            let mark = match step.good {
+                Some(true) => paint.good("ok  "),
+                Some(false) => paint.bad("FAIL"),
+                None => paint.faint("-   "),
+            };
             // Writing into a String cannot fail.
             let _ = writeln!(text, "{mark} {:<8} {}", step.name, step.headline);
             for line in &step.lines {
