@@ -8,5 +8,6 @@ mod failover;
 mod hook;
 mod leak;
 mod provider_contract;
+mod store;
 mod support;
 mod tidy;
