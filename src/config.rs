@@ -16,7 +16,7 @@ use crate::otp::{Channel, ProviderName};
 use crate::route::Capability;
 use crate::secret::{Environment, Pseudonyms, Secret, SecretRef};
 use crate::settings::Findings;
-use crate::{hook, outbound, provider, store, telemetry};
+use crate::{hook, journal, outbound, provider, store, telemetry};
 pub use sources::{DEFAULT, Sources};
 
 /// What replicas recognise by hashes they must hash alike.
@@ -37,6 +37,8 @@ pub struct Settings {
     pub outbound: outbound::Settings,
     /// Where this server remembers.
     pub state: store::Settings,
+    /// What it remembers of what was sent.
+    pub journal: journal::Settings,
     /// Keyed hashes.
     pub privacy: PrivacySettings,
     /// Whether a provider of kind `sandbox` may stand beside real ones.
@@ -74,6 +76,8 @@ pub struct Config {
     pub outbound: outbound::Settings,
     /// Where this server remembers.
     pub state: store::Config,
+    /// What it remembers of what was sent.
+    pub journal: journal::Settings,
     /// Makes keyed hashes.
     pub pseudonyms: Pseudonyms,
     /// Okta orgs.
@@ -133,9 +137,10 @@ fn check(settings: &Settings, sandbox: bool, environment: &Environment, findings
     settings.server.check("server", findings);
     settings.outbound.check("outbound", findings);
     let state = settings.state.check("state", environment, findings);
-    if matches!(state.backend, store::Backend::Redis { .. }) && settings.privacy.hash_key.is_none() {
+    if state.is_shared() && settings.privacy.hash_key.is_none() {
         findings.fault("privacy.hash_key", HASH_KEY_IS_SHARED);
     }
+    settings.journal.check("journal", findings);
     let admin_token = settings.admin.check("admin", environment, findings);
     let hash_key = settings.privacy.hash_key.as_ref();
     let hash_key =
@@ -143,6 +148,12 @@ fn check(settings: &Settings, sandbox: bool, environment: &Environment, findings
     let pseudonyms = Pseudonyms::new(hash_key.as_ref()).map_err(|e| findings.fault("privacy.hash_key", e.to_string()));
     let providers = check_providers(settings, sandbox, environment, findings);
     let orgs = check_orgs(settings, &providers, environment, findings);
+    if state.is_shared() && state.timeout <= store::MAX_TIMEOUT {
+        for org in orgs.iter().filter(|org| !org.leaves_room_after(state.timeout)) {
+            let rule = format!("must leave orgs.{} its min_attempt within its budget", org.name);
+            findings.fault("state.timeout", rule);
+        }
+    }
     Some(Config {
         server: settings.server.clone(),
         admin: settings.admin.clone(),
@@ -150,6 +161,7 @@ fn check(settings: &Settings, sandbox: bool, environment: &Environment, findings
         log: settings.log.clone(),
         outbound: settings.outbound.clone(),
         state,
+        journal: settings.journal.clone(),
         pseudonyms: pseudonyms.ok()?,
         orgs,
         providers,

@@ -18,6 +18,7 @@ pub mod deadline;
 pub mod dispatch;
 pub mod hook;
 pub mod http;
+pub mod journal;
 pub mod metrics;
 pub mod okta;
 pub mod otp;

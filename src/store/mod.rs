@@ -23,7 +23,7 @@ pub use expiring::Expiring;
 pub use faults::Faults;
 pub use memory::Memory;
 pub use redis::{Redis, SetupFault};
-pub use settings::{Backend, Config, Settings};
+pub use settings::{Backend, Config, MAX_TIMEOUT, Settings};
 use watched::Watched;
 
 /// How long the start waits for a shared store: a first connection over TLS takes longer than `state.timeout`.

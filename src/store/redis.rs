@@ -27,7 +27,8 @@ const CONNECT: Duration = Duration::from_millis(300);
 /// anew; more tries would only have it wait longer (the crate's default is six, which take ten seconds).
 const RETRIES: usize = 1;
 
-/// Longest pause before that.
+/// Pauses before that: short where nobody listens, and never longer than the longer one.
+const MIN_PAUSE: Duration = Duration::from_millis(10);
 const MAX_PAUSE: Duration = Duration::from_millis(200);
 
 /// When a peer has acknowledged nothing for so long, the connection is given up: a node that was replaced without a
@@ -111,6 +112,7 @@ impl Redis {
             .set_connection_timeout(Some(CONNECT))
             .set_response_timeout(Some(timeout.max(CONNECT)))
             .set_number_of_retries(RETRIES)
+            .set_min_delay(MIN_PAUSE)
             .set_max_delay(MAX_PAUSE);
         let manager =
             ConnectionManager::new_lazy_with_config(client.clone(), manager_config.clone()).map_err(|e| told(&e))?;

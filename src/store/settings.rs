@@ -14,6 +14,9 @@ use crate::settings::{Findings, duration, is_loopback};
 /// The word for a store in this process.
 const MEMORY: &str = "memory";
 
+/// A store waited for longer would take from the providers what a failover needs.
+pub const MAX_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// `[state]`, as typed.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -56,6 +59,13 @@ pub struct Config {
     pub max_entries: usize,
 }
 
+impl Config {
+    /// Whether replicas share it.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.backend, Backend::Redis { .. })
+    }
+}
+
 /// Which store.
 #[derive(Debug, Clone)]
 pub enum Backend {
@@ -73,9 +83,7 @@ pub enum Backend {
 impl Settings {
     /// Reads the address and checks the rules; `at` is the key path of this table.
     pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Config {
-        let millis = Duration::from_millis;
-        // Beyond a second the store would take from the providers what a failover needs.
-        findings.within(format!("{at}.timeout"), self.timeout, millis(5), millis(1000));
+        findings.within(format!("{at}.timeout"), self.timeout, Duration::from_millis(5), MAX_TIMEOUT);
         // No braces: within them a cluster would put every key on one node.
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._:/".contains(&b);
         if !(1..=64).contains(&self.prefix.len()) || !self.prefix.bytes().all(plain) {

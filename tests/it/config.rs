@@ -189,6 +189,15 @@ fn a_shared_store_has_an_address_and_nothing_of_it_is_told() {
         state.url: environment variable URL is not set
     "#]],
     );
+    let slow = format!("{good}'redis://redis'\ntimeout = '500ms'")
+        .replace("[orgs.main.", "[orgs.main]\nbudget = '900ms'\n[orgs.main.");
+    check(
+        &slow,
+        &SECRETS,
+        expect![[r#"
+        state.timeout: must leave orgs.main its min_attempt within its budget
+    "#]],
+    );
     let (faults, warnings) = findings(&format!("{good}'redis://u:canary@redis'\nca_file = 'x'"), &SECRETS);
     expect![[r#"
         state.url: stands in a file in clear; use { env = "NAME" } or { file = "/path" }
