@@ -15,6 +15,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod deadline;
+pub mod dedupe;
 pub mod dispatch;
 pub mod hook;
 pub mod http;

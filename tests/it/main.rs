@@ -2,12 +2,15 @@
 
 mod cli;
 mod config;
+mod dedupe;
 mod edge;
 mod end_to_end;
 mod failover;
+mod harsh;
 mod hook;
 mod leak;
 mod provider_contract;
+mod replicas;
 mod store;
 mod support;
 mod tidy;

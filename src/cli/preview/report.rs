@@ -54,7 +54,7 @@ impl Report {
         };
         let content = text::content(&message);
         report.message(&message, &content);
-        let plan = hook.plan(&message);
+        let plan = hook.plan(&message, None);
         report.plan(&plan);
         for name in &plan.providers {
             if let Some(provider) = providers.get(name) {

@@ -96,14 +96,33 @@ impl RedisServer {
         panic!("redis-server did not listen within 5 s");
     }
 
-    /// Sends a command as people type it and gives the first bytes of the answer.
+    /// Sends a command as people type it and gives the answer.
     pub fn ask(&self, command: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("connects");
-        stream.set_read_timeout(Some(Duration::from_secs(5))).expect("time-out");
-        stream.write_all(format!("{command}\r\n").as_bytes()).expect("written");
-        let mut buffer = vec![0; 64 * 1024];
-        let read = stream.read(&mut buffer).expect("an answer");
-        String::from_utf8_lossy(&buffer[..read]).into_owned()
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("time-out");
+        let place = self.arguments.iter().position(|a| a == "--requirepass");
+        let login = place.map(|place| format!("AUTH {}\r\n", self.arguments[place + 1])).unwrap_or_default();
+        stream.write_all(format!("{login}{command}\r\nQUIT\r\n").as_bytes()).expect("written");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an answer");
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let answer = if login.is_empty() { &answer } else { answer.strip_prefix("+OK\r\n").expect("logged in") };
+        answer.strip_suffix("+OK\r\n").expect("the end").to_owned()
+    }
+
+    /// Every key.
+    pub fn keys(&self) -> Vec<String> {
+        let keys = self.ask("KEYS *");
+        keys.lines().skip(1).filter(|line| !line.starts_with('$')).map(str::to_owned).collect()
+    }
+
+    /// Every key with its value, for a search.
+    pub fn everything(&self) -> String {
+        let value = |key: &String| match self.ask(&format!("TYPE {key}")).as_str() {
+            "+zset\r\n" => self.ask(&format!("ZRANGE {key} 0 -1")),
+            _ => self.ask(&format!("GET {key}")),
+        };
+        self.keys().iter().map(|key| format!("{key}\n{}\n", value(key))).collect()
     }
 
     fn signal(&self, name: &str) {
