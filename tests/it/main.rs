@@ -11,6 +11,7 @@ mod hook;
 mod leak;
 mod provider_contract;
 mod replicas;
+mod shared_redis;
 mod store;
 mod support;
 mod tidy;
