@@ -23,6 +23,11 @@ impl Deadline {
         Self { started, due: started + budget }
     }
 
+    /// Leaves less time: `budget` from the first byte, never more than before.
+    pub fn shorten(&mut self, budget: Duration) {
+        self.due = self.due.min(self.started + budget);
+    }
+
     /// The instant itself.
     pub fn due(&self) -> Instant {
         self.due

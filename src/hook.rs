@@ -2,6 +2,7 @@
 //!
 //! Must not know axum or any vendor. `http` hands in headers and a body yet unread, and writes out the reply.
 
+mod load;
 mod record;
 mod settings;
 
@@ -24,10 +25,10 @@ use crate::journal::{Journal, Previous};
 use crate::metrics::Metrics;
 use crate::okta::authenticate::Denied;
 use crate::okta::{Fault, Replies, Reply, decode};
-use crate::otp::{Message, Outcome};
+use crate::otp::{Content, Message, Outcome};
 use crate::route::Plan;
 use crate::secret::Pseudonyms;
-use crate::text;
+use load::Load;
 use record::Record;
 pub use settings::{Config, Settings};
 
@@ -42,6 +43,7 @@ const REPLY_RESERVE: Duration = Duration::from_millis(25);
 pub struct Hook {
     config: Config,
     dispatch: Dispatch,
+    load: Load,
     shared: Shared,
 }
 
@@ -88,7 +90,7 @@ pub enum Unread {
 impl Hook {
     /// One org's hook, from its checked settings.
     pub fn new(config: Config, dispatch: Dispatch, shared: Shared) -> Self {
-        Self { config, dispatch, shared }
+        Self { load: Load::new(config.okta_concurrency), config, dispatch, shared }
     }
 
     /// The checked settings.
@@ -106,9 +108,9 @@ impl Hook {
         let begun = Arc::new(AtomicBool::new(false));
         let (hook, mark) = (Arc::clone(self), Arc::clone(&begun));
         let answer = self.shared.tasks.spawn(async move {
-            let deadline = Deadline::new(received, hook.config.budget - REPLY_RESERVE);
+            let mut deadline = Deadline::new(received, hook.config.budget - REPLY_RESERVE);
             let mut record = Record::new(&hook.config.name, &hook.shared.metrics);
-            let reply = hook.tell(&headers, body, &deadline, mark, &mut record).await;
+            let reply = hook.tell(&headers, body, &mut deadline, mark, &mut record).await;
             let reply = reply.unwrap_or_else(|rejection| record.rejected(&rejection));
             record.write(&deadline);
             reply
@@ -124,7 +126,7 @@ impl Hook {
         &self,
         headers: &HeaderMap,
         body: B,
-        deadline: &Deadline,
+        deadline: &mut Deadline,
         begun: Arc<AtomicBool>,
         record: &mut Record,
     ) -> Result<Reply, Rejection>
@@ -132,7 +134,7 @@ impl Hook {
         B: Future<Output = Result<Bytes, Unread>>,
     {
         self.config.authenticate.check(headers)?;
-        let _place = self.shared.places.try_acquire().map_err(|_| Rejection::Overloaded)?;
+        let _place = self.enter(deadline)?;
         let body = deadline.bound(body).await.unwrap_or(Err(Unread::Slow))?;
         let message = decode(&body, self.config.default_country)?;
         let job = self.job(message, begun, record);
@@ -157,10 +159,22 @@ impl Hook {
         Ok(reply)
     }
 
+    /// Takes a place in flight, if there is one, and shortens the deadline when the org runs short of transactions.
+    fn enter(&self, deadline: &mut Deadline) -> Result<impl Sized + use<'_>, Rejection> {
+        let permit = self.shared.places.try_acquire().map_err(|_| Rejection::Overloaded)?;
+        let budget = self.config.budget - REPLY_RESERVE;
+        let (place, allowed) = self.load.enter(budget, self.config.policy.min_attempt);
+        if allowed < budget {
+            deadline.shorten(allowed);
+            self.shared.metrics.shortened.inc();
+        }
+        Ok((permit, place))
+    }
+
     fn job(&self, message: Message, begun: Arc<AtomicBool>, record: &mut Record) -> Arc<Job> {
         let phone_ref = self.shared.pseudonyms.of(&message.recipient);
         record.message(&message, &phone_ref);
-        Arc::new(Job { content: text::content(&message), message, phone_ref, begun })
+        Arc::new(Job { content: self.content(&message), message, phone_ref, begun })
     }
 
     fn has_expired(&self, message: &Message) -> bool {
@@ -180,6 +194,11 @@ impl Hook {
         let (org, replies) = (&*self.config.name, &self.config.replies);
         let call = dedupe::Call { org, message: &job.message, deadline, begun: &job.begun, replies };
         self.shared.dedupe.claim(call).await
+    }
+
+    /// What a message says, in the org's texts.
+    pub fn content(&self, message: &Message) -> Content {
+        self.config.texts.content(message, self.shared.clock.now())
     }
 
     /// The plan for a message, by the org's routes. After a send a short while ago it begins with another provider: that

@@ -34,7 +34,7 @@ pub struct RequestLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct AttemptLabels {
     /// Name of the provider in the configuration.
-    pub provider: String,
+    pub provider: Arc<str>,
     /// `sms` or `voice`.
     pub channel: &'static str,
     /// `accepted` or a failure kind.
@@ -45,7 +45,7 @@ impl AttemptLabels {
     /// Labels one attempt: `None` stands for accepted.
     pub fn new(provider: &ProviderName, channel: Channel, failure: Option<FailureKind>) -> Self {
         Self {
-            provider: provider.as_str().to_owned(),
+            provider: provider.shared(),
             channel: channel.as_str(),
             kind: failure.map_or("accepted", FailureKind::as_str),
         }
@@ -56,7 +56,7 @@ impl AttemptLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct BreakerLabels {
     /// Name of the provider in the configuration.
-    pub provider: String,
+    pub provider: Arc<str>,
     /// `sms` or `voice`.
     pub channel: &'static str,
 }
@@ -101,6 +101,8 @@ pub struct Metrics {
     pub in_flight: Gauge,
     /// Hooks turned away because too many were in flight.
     pub shed: Counter,
+    /// Hooks given less than their budget, so that the org keeps transactions for signing in.
+    pub shortened: Counter,
     /// Open connections on the public listener.
     pub connections: Gauge,
     /// Panics caught at the edge of a request.
@@ -123,6 +125,7 @@ impl Metrics {
             store_faults: Family::default(),
             in_flight: Gauge::default(),
             shed: Counter::default(),
+            shortened: Counter::default(),
             connections: Gauge::default(),
             panics: Counter::default(),
             registry: Registry::default(),
@@ -141,6 +144,7 @@ impl Metrics {
         registry.register("store_faults", "Operations of the state store that failed", metrics.store_faults.clone());
         registry.register("in_flight", "Hooks being worked on", metrics.in_flight.clone());
         registry.register("shed", "Hooks turned away with 429", metrics.shed.clone());
+        registry.register("shortened", "Hooks given less than their budget", metrics.shortened.clone());
         registry.register("connections", "Open connections on the public listener", metrics.connections.clone());
         registry.register("panics", "Panics caught at the edge of a request", metrics.panics.clone());
         Self { registry, ..metrics }

@@ -3,12 +3,13 @@
 //! Must not know any vendor. Never follows a redirect, never repeats a request whose bytes were written, never reads
 //! more than 64 KiB of an answer, never logs a URL.
 
-use std::fmt;
+use std::error::Error;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
+use std::{fmt, io};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
@@ -187,10 +188,12 @@ impl Outbound {
         *call.headers_mut() = request.headers;
         *call.body_mut() = Some(reqwest::Body::wrap(Watched { bytes: request.body, written: Arc::clone(&written) }));
         self.exchange(call).await.map_err(|e| {
-            if written.load(Ordering::Acquire) {
-                SendError::new(FailureKind::Unconfirmed, "connection_lost")
-            } else {
+            if !written.load(Ordering::Acquire) {
                 SendError::new(FailureKind::Unavailable, connect_fault(&e))
+            } else if is_unprocessed(&e) {
+                SendError::new(FailureKind::Unavailable, "h2_unprocessed")
+            } else {
+                SendError::new(FailureKind::Unconfirmed, "connection_lost")
             }
         })?
     }
@@ -274,19 +277,39 @@ fn retry_after(value: &HeaderValue) -> Option<Duration> {
 
 /// Why no connection came about, in one word. TLS is told apart: a certificate that does not fit is a security matter.
 fn connect_fault(error: &reqwest::Error) -> &'static str {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(e) = cause {
-        let inner = e.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if e.is::<rustls::Error>() || inner.is_some_and(|i| i.is::<rustls::Error>()) {
-            return "tls";
-        }
-        cause = e.source();
+    if is_tls(error) {
+        "tls"
+    } else if error.is_timeout() {
+        "connect_timeout"
+    } else {
+        "connect"
     }
-    if error.is_timeout() { "connect_timeout" } else { "connect" }
+}
+
+/// Whether rustls stands behind an error. An I/O error names as its source what is behind its payload, so that has to
+/// be taken out first; there may be one in another.
+fn is_tls(error: &(dyn Error + 'static)) -> bool {
+    let payload = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    match (payload, error.source()) {
+        _ if error.is::<rustls::Error>() => true,
+        (Some(payload), _) => is_tls(payload),
+        (None, Some(source)) => is_tls(source),
+        (None, None) => false,
+    }
+}
+
+/// Whether an HTTP/2 peer vouches that it did not look at the request: it refused the stream, or went away before it
+/// (RFC 9113, sections 6.8 and 8.7).
+fn is_unprocessed(error: &(dyn Error + 'static)) -> bool {
+    match error.downcast_ref::<h2::Error>() {
+        Some(e) if e.is_go_away() => e.is_remote() && e.reason() == Some(h2::Reason::NO_ERROR),
+        Some(e) => e.is_remote() && e.reason() == Some(h2::Reason::REFUSED_STREAM),
+        None => error.source().is_some_and(is_unprocessed),
+    }
 }
 
 fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
+    let mut cause: &dyn Error = error;
     while let Some(next) = cause.source() {
         cause = next;
     }

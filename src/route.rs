@@ -2,12 +2,14 @@
 //!
 //! Must not know whether a provider is well, nor send anything; an empty plan is an answer too.
 
+mod explain;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
 
-use crate::otp::{Channel, Country, Message, ProviderName};
+use crate::otp::{Channel, Country, Message, ProviderName, RequestType};
 use crate::settings::{Findings, List, word};
 
 /// `[[orgs.*.routes]]`: the first one whose `when` fits decides.
@@ -137,11 +139,6 @@ impl Router {
         Plan { route: Arc::clone(&route.name), providers }
     }
 
-    /// One line a route, for `check-config`.
-    pub fn describe(&self) -> Vec<String> {
-        self.routes.iter().map(Route::describe).collect()
-    }
-
     /// Warns of a route behind another that takes everything it would.
     fn find_unreachable(&self, at: &str, findings: &mut Findings) {
         for (place, route) in self.routes.iter().enumerate() {
@@ -198,7 +195,7 @@ impl Route {
             name: settings.name.as_deref().map_or_else(|| format!("routes[{place}]"), str::to_owned).into(),
             countries: when.country.0.iter().filter_map(|c| Country::parse(c)).collect(),
             channels: when.channel.0.iter().filter_map(|c| channel(c)).collect(),
-            request_types: when.request_type.0.iter().map(|r| r.to_ascii_lowercase()).collect(),
+            request_types: when.request_type.0.iter().map(|r| RequestType::parse(r).as_str().to_owned()).collect(),
             locales: when.locale.0.iter().map(|l| l.to_ascii_lowercase().replace('_', "-")).collect(),
             providers: Self::offers(settings, capabilities, at, findings),
             strategy: settings.strategy,
@@ -256,13 +253,27 @@ impl Route {
     }
 
     fn fits(&self, message: &Message) -> bool {
+        self.misfit(message).is_none()
+    }
+
+    /// The first condition that a message does not meet.
+    fn misfit(&self, message: &Message) -> Option<&'static str> {
         let country = || message.recipient.country().is_some_and(|c| self.countries.contains(&c));
         let locale =
             || message.locale.as_ref().is_some_and(|l| self.locales.iter().any(|p| locale_fits(p, l.as_str())));
-        (self.channels.is_empty() || self.channels.contains(&message.channel))
-            && (self.countries.is_empty() || country())
-            && (self.request_types.is_empty() || self.request_types.iter().any(|r| r == message.request_type.as_str()))
-            && (self.locales.is_empty() || locale())
+        if !self.channels.is_empty() && !self.channels.contains(&message.channel) {
+            Some("channel")
+        } else if !self.countries.is_empty() && !country() {
+            Some("country")
+        } else if !self.request_types.is_empty()
+            && !self.request_types.iter().any(|r| r == message.request_type.as_str())
+        {
+            Some("request_type")
+        } else if !self.locales.is_empty() && !locale() {
+            Some("locale")
+        } else {
+            None
+        }
     }
 
     /// Whether every message that fits `other` fits this route, as far as lists can tell.
@@ -282,30 +293,6 @@ impl Route {
 
     fn only_channel(&self) -> bool {
         self.conditions() == self.channels.len()
-    }
-
-    fn describe(&self) -> String {
-        let list = |key: &str, items: Vec<String>| (!items.is_empty()).then(|| format!("{key} {}", items.join(", ")));
-        let conditions: Vec<String> = [
-            list("country", self.countries.iter().map(ToString::to_string).collect()),
-            list("channel", self.channels.iter().map(ToString::to_string).collect()),
-            list("request type", self.request_types.clone()),
-            list("locale", self.locales.clone()),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        let arrow = if self.strategy == Strategy::Weighted { " | " } else { " → " };
-        let send = |channel: Channel| {
-            let offers = &self.providers[channel as usize];
-            let name = |(name, weight): &(ProviderName, u32)| {
-                if self.strategy == Strategy::Weighted { format!("{name} ({weight})") } else { name.to_string() }
-            };
-            let names: Vec<String> = offers.iter().map(name).collect();
-            format!("{channel}: {}", if names.is_empty() { "nobody".to_owned() } else { names.join(arrow) })
-        };
-        let when = if conditions.is_empty() { "every request".to_owned() } else { conditions.join("; ") };
-        format!("{}: {when}: {}; {}", self.name, send(Channel::Sms), send(Channel::Voice))
     }
 }
 

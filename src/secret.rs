@@ -56,7 +56,7 @@ pub struct RandomFault;
 
 /// Draws the first random bytes of this process.
 ///
-/// They cost aws-lc about 30 ms once (measured in `shared/bench`, `rust/cold`); drawn here, no hook pays for them.
+/// They cost aws-lc about 30 ms of computing, once; drawn here, no hook pays for them.
 ///
 /// # Errors
 /// When the operating system gives none.

@@ -146,15 +146,19 @@ pub struct Localized(BTreeMap<String, String>);
 impl Localized {
     /// The text for a language.
     pub fn of(&self, locale: &Locale) -> Option<&str> {
-        let found =
-            self.0.get(locale.as_str()).or_else(|| self.0.get(locale.language())).or_else(|| self.0.get("default"));
-        found.map(String::as_str)
+        by_locale(&self.0, Some(locale)).map(String::as_str)
     }
 
     /// Every key with its text.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, text)| (key.as_str(), text.as_str()))
     }
+}
+
+/// Looks a locale up as `fr-CA`, then `fr`, then `default`; no locale as `default` alone.
+pub fn by_locale<'t, T>(table: &'t BTreeMap<String, T>, locale: Option<&Locale>) -> Option<&'t T> {
+    let own = locale.and_then(|locale| table.get(locale.as_str()).or_else(|| table.get(locale.language())));
+    own.or_else(|| table.get("default"))
 }
 
 impl<'de> Deserialize<'de> for Localized {
@@ -172,8 +176,13 @@ impl<'de> Deserialize<'de> for Localized {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Localized, A::Error> {
-                let mut table = BTreeMap::new();
+                let mut typed = BTreeMap::new();
                 while let Some((key, text)) = map.next_entry::<String, String>()? {
+                    typed.insert(key, text);
+                }
+                // Two spellings of one locale: in this order that of an environment variable (fr_ca) comes last and wins.
+                let mut table = BTreeMap::new();
+                for (key, text) in typed {
                     let locale =
                         if key == "default" { Some(key) } else { Locale::parse(&key).map(|l| l.as_str().to_owned()) };
                     let locale = locale
@@ -200,6 +209,16 @@ pub fn is_loopback(url: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_environments_spelling_of_a_locale_wins() {
+        let typed = [("fr_ca", "environment"), ("fr-CA", "file"), ("FR", "language"), ("default", "any")];
+        let map = de::value::MapDeserializer::<_, de::value::Error>::new(typed.into_iter());
+        let texts = Localized::deserialize(map).expect("texts");
+        for (locale, expected) in [("fr-CA", "environment"), ("fr-BE", "language"), ("fr", "language"), ("it", "any")] {
+            assert_eq!(Locale::parse(locale).and_then(|l| texts.of(&l).map(str::to_owned)).as_deref(), Some(expected));
+        }
+    }
 
     #[test]
     fn durations_need_a_unit() {

@@ -1,32 +1,68 @@
 //! `check-config`: would `serve` start, and what would it do?
 //!
-//! Must not call anybody.
+//! Must not call anybody but, with `--live`, the server that runs on this machine.
 
 use std::process::ExitCode;
 
-use super::paint::Paint;
-use crate::config::{self, Sources};
+use clap::Args;
+use serde_json::Value;
 
-pub(super) fn run(sources: &Sources) -> ExitCode {
+use super::local;
+use super::paint::Paint;
+use crate::config::{self, Loaded, Sources};
+
+#[derive(Debug, Args)]
+pub(super) struct CheckConfigArguments {
+    /// Also ask the running server whether it is ready and which switches are set
+    #[arg(long)]
+    live: bool,
+}
+
+pub(super) fn run(sources: &Sources, arguments: &CheckConfigArguments) -> ExitCode {
     let loaded = match config::load(sources) {
         Ok(loaded) => loaded,
         Err(invalid) => return super::tell(&invalid),
     };
     let paint = Paint::stdout();
-    println!("{}", paint.good("The configuration is valid."));
-    for warning in &loaded.findings.warnings {
-        println!("{} {warning}", paint.bad("warning:"));
+    super::say(&summary(&loaded, paint));
+    if !arguments.live {
+        return ExitCode::SUCCESS;
     }
+    match live(&loaded, paint) {
+        Ok(told) => {
+            super::say(&told);
+            ExitCode::SUCCESS
+        }
+        Err(e) => super::fail(format_args!("no answer from the server at {}: {e}", loaded.config.admin.listen)),
+    }
+}
+
+/// What the running server says of itself.
+fn live(loaded: &Loaded, paint: Paint) -> std::io::Result<String> {
+    let (status, page) = local::get(loaded.config.admin.listen, "/readyz", loaded.config.admin_token.as_ref())?;
+    let page: Value = serde_json::from_str(&page)?;
+    let ready = if status == 200 { paint.good("ready") } else { paint.bad("not ready") };
+    let mut lines = vec![format!("\n{} {ready}", paint.strong("server"))];
+    for switch in page["switches"].as_array().into_iter().flatten() {
+        let word = |key: &str| switch[key].as_str().unwrap_or_default().to_owned();
+        let line = format!("{} {} {} {}", paint.bad("switch"), word("scope"), word("name"), word("state"));
+        lines.push(line.replace("  ", " "));
+    }
+    Ok(lines.join("\n") + "\n")
+}
+
+fn summary(loaded: &Loaded, paint: Paint) -> String {
+    let mut lines = vec![paint.good("The configuration is valid.")];
+    lines.extend(loaded.findings.warnings.iter().map(|warning| format!("{} {warning}", paint.bad("warning:"))));
     let config = &loaded.config;
-    println!("\n{} {}, admin {}", paint.strong("listen"), config.server.listen, config.admin.listen);
+    lines.push(format!("\n{} {}, admin {}", paint.strong("listen"), config.server.listen, config.admin.listen));
     for (name, provider) in &config.providers {
-        println!("{} {name} ({})", paint.strong("provider"), provider.kind());
+        lines.push(format!("{} {name} ({})", paint.strong("provider"), provider.kind()));
     }
     for org in &config.orgs {
-        println!("{} {} at {}, budget {}", paint.strong("org"), org.name, org.path, crate::settings::show(org.budget));
-        for route in org.router.describe() {
-            println!("  {} {route}", paint.faint("route"));
-        }
+        let budget = crate::settings::show(org.budget);
+        lines.push(format!("{} {} at {}, budget {budget}", paint.strong("org"), org.name, org.path));
+        lines.extend(org.router.describe().iter().map(|route| format!("  {} {route}", paint.faint("route"))));
     }
-    ExitCode::SUCCESS
+    lines.join("\n") + "\n"
 }

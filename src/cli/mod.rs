@@ -6,10 +6,12 @@
 mod check_config;
 mod forget;
 mod healthcheck;
+mod local;
 mod paint;
 mod preview;
 mod serve;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -39,7 +41,7 @@ enum Command {
     /// Run the server (the default)
     Serve(serve::ServeArguments),
     /// Read the configuration as `serve` would, tell every fault at once, then the routes
-    CheckConfig,
+    CheckConfig(check_config::CheckConfigArguments),
     /// Play one Okta request; by default nothing is sent
     Preview(Box<preview::PreviewArguments>),
     /// Forget what is remembered of a number in the state store that replicas share
@@ -54,7 +56,7 @@ pub fn run() -> ExitCode {
     let sources = Sources::of_process(arguments.config.files);
     match arguments.command.unwrap_or(Command::Serve(serve::ServeArguments::default())) {
         Command::Serve(arguments) => serve::run(sources, &arguments),
-        Command::CheckConfig => check_config::run(&sources),
+        Command::CheckConfig(arguments) => check_config::run(&sources, &arguments),
         Command::Preview(arguments) => preview::run(&sources, &arguments),
         Command::Forget(arguments) => forget::run(&sources, &arguments),
         Command::Healthcheck => healthcheck::run(&sources),
@@ -77,6 +79,11 @@ fn tell(invalid: &Invalid) -> ExitCode {
 /// A runtime for commands that make a call or two.
 fn small_runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// Writes to standard output. A reader who has seen enough (`| head`) is no fault.
+fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// Tells why a command could not be done.

@@ -95,7 +95,7 @@ pub(super) fn run(sources: &Sources, arguments: &PreviewArguments) -> ExitCode {
         };
         let preview = arguments.preview();
         if arguments.curl {
-            println!("{}", call::curl(&hook, &loaded.config.server, &preview));
+            super::say(&(call::curl(&hook, &loaded.config.server, &preview) + "\n"));
             return ExitCode::SUCCESS;
         }
         let report = match (&arguments.url, arguments.send) {
@@ -103,15 +103,15 @@ pub(super) fn run(sources: &Sources, arguments: &PreviewArguments) -> ExitCode {
             (None, true) => Ok(call::send(&hook, &preview).await),
             (None, false) => Ok(Report::dry(&hook, &hooks.providers, &preview)),
         };
-        match report {
-            Ok(report) if arguments.json => println!("{}", report.json()),
-            Ok(report) => print!("{}", report.text(super::paint::Paint::stdout())),
+        let report = match report {
+            Ok(report) => report,
             Err(e) => return super::fail(e),
-        }
+        };
+        super::say(&if arguments.json { report.json() + "\n" } else { report.text(super::paint::Paint::stdout()) });
         // Detached attempts are seen through: `--send` really sends.
         hooks.shared.tasks.close();
         hooks.shared.tasks.wait().await;
-        ExitCode::SUCCESS
+        if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     })
 }
 

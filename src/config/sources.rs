@@ -84,15 +84,34 @@ impl Sources {
     }
 }
 
+/// Reads `.env` as `docker run --env-file` does: `NAME=value` a line, `#` for comments, the value as it stands. Quotes
+/// around a whole value are taken off, for those who are used to a shell; nothing is expanded, so that both readers see
+/// one secret.
 fn dot_env(path: &Path, findings: &mut Findings) -> Vec<(String, String)> {
-    let Ok(lines) = dotenvy::from_path_iter(path) else {
+    let Ok(text) = std::fs::read_to_string(path) else {
         findings.fault(".env", "cannot be read");
         return Vec::new();
     };
-    // dotenvy's own message would quote the line, and a secret with it.
-    lines
-        .filter_map(|line| line.map_err(|_| findings.fault(".env", "has a line that is not NAME=value")).ok())
-        .collect()
+    let mut variables = Vec::new();
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !is_comment(line)) {
+        match line.split_once('=') {
+            Some((name, value)) if !name.trim().is_empty() && !name.trim().contains(char::is_whitespace) => {
+                variables.push((name.trim().to_owned(), unquoted(value.trim()).to_owned()));
+            }
+            // The line itself is not shown: it may hold a secret.
+            _ => findings.fault(".env", format!("line {} must be NAME=value", number + 1)),
+        }
+    }
+    variables
+}
+
+fn is_comment(line: &str) -> bool {
+    line.trim().is_empty() || line.trim_start().starts_with('#')
+}
+
+fn unquoted(value: &str) -> &str {
+    let inside = |quote| value.strip_prefix(quote).and_then(|v| v.strip_suffix(quote));
+    inside('"').or_else(|| inside('\'')).unwrap_or(value)
 }
 
 /// A file that is missing or no TOML. The parser quotes the line it stumbled over, which may hold a secret: left out.

@@ -51,6 +51,8 @@ struct Entry {
 #[derive(Debug)]
 struct State {
     breaker: Breaker,
+    /// What the metric says of the breaker.
+    shown: Standing,
     /// The provider asked for a pause until then.
     paced: Option<Instant>,
     in_flight: u32,
@@ -107,7 +109,8 @@ impl Health {
         metrics: Arc<Metrics>,
     ) -> Self {
         let now = Instant::now();
-        let state = || State { breaker: Breaker::new(now), paced: None, in_flight: 0, next_free: now };
+        let state =
+            || State { breaker: Breaker::new(now), shown: Standing::Closed, paced: None, in_flight: 0, next_free: now };
         let entry = |limits| Entry { limits, state: Mutex::new(state()) };
         let mut entries = BTreeMap::new();
         for (name, limits) in providers {
@@ -178,7 +181,8 @@ impl Health {
     fn settle(&self, name: &ProviderName, channel: Channel, result: Result<(), &SendError>) {
         let Some(entry) = self.entries.get(&(name.clone(), channel)) else { return };
         let now = Instant::now();
-        let jitter = f64::from(random_below(1000)) / 1000.0;
+        // Drawn only when it is needed: a success pays for no random bytes.
+        let jitter = || f64::from(random_below(1000)) / 1000.0;
         let mut state = lock(&entry.state);
         let opened = match result.map_err(|e| e.kind) {
             Ok(()) => {
@@ -196,12 +200,15 @@ impl Health {
                 state.paced = Some(now + asked.min(LONGEST_PACE));
                 false
             }
-            Err(FailureKind::Account) => state.breaker.refuse(now, jitter),
-            Err(FailureKind::Unavailable | FailureKind::Unconfirmed) => state.breaker.fail(now, jitter),
+            Err(FailureKind::Account) => state.breaker.refuse(now, jitter()),
+            Err(FailureKind::Unavailable | FailureKind::Unconfirmed) => state.breaker.fail(now, jitter()),
         };
         let standing = state.breaker.standing(now);
+        let moved = std::mem::replace(&mut state.shown, standing) != standing;
         drop(state);
-        self.show(name, channel, standing);
+        if moved {
+            self.show(name, channel, standing);
+        }
         if opened {
             let kind = result.err().map(|e| e.kind.as_str());
             tracing::warn!(provider = %name, channel = channel.as_str(), kind, "breaker opened");
@@ -215,7 +222,7 @@ impl Health {
     }
 
     fn show(&self, name: &ProviderName, channel: Channel, standing: Standing) {
-        let labels = BreakerLabels { provider: name.as_str().to_owned(), channel: channel.as_str() };
+        let labels = BreakerLabels { provider: name.shared(), channel: channel.as_str() };
         let value = match standing {
             Standing::Closed => 0,
             Standing::Due | Standing::Probing => 1,

@@ -121,7 +121,7 @@ impl Dispatch {
         let channel = job.message.channel;
         self.team.health.message();
         let candidates = self.candidates(plan, channel);
-        let mut race = Race::new();
+        let mut race = Race::new(job, &self.team.metrics, &self.team.tasks);
         for (place, provider) in candidates.asked.iter().enumerate() {
             let room = deadline.remaining() >= self.policy.min_attempt && race.may_begin();
             if !room || (place > 0 && !self.team.health.may_fail_over()) {
@@ -194,17 +194,17 @@ impl Dispatch {
         }
     }
 
-    /// Begins an attempt on a task of its own: whoever waits for it may go, the attempt stays.
+    /// Begins an attempt.
     fn begin(&self, job: &Arc<Job>, provider: &Arc<dyn Provider>, race: &mut Race) {
         job.begun.store(true, Ordering::Release);
-        let ticket = Arc::new(self.team.health.begin(provider.name(), job.message.channel));
-        let report = race.open(job, provider.name(), ticket, &self.team.metrics);
-        let (job, provider) = (Arc::clone(job), Arc::clone(provider));
+        let ticket = self.team.health.begin(provider.name(), job.message.channel);
+        let (job, asked) = (Arc::clone(job), Arc::clone(provider));
         let now = self.team.clock.now();
-        self.team.tasks.spawn(async move {
+        let work = async move {
             let options = SendOptions { content: &job.content, now };
-            let result = timeout(HARD_CAP, provider.send(&job.message, options)).await;
-            report.send(result.unwrap_or_else(|_| Err(SendError::new(FailureKind::Unconfirmed, "timeout"))));
-        });
+            let ending = timeout(HARD_CAP, asked.send(&job.message, options)).await;
+            ending.unwrap_or_else(|_| Err(SendError::new(FailureKind::Unconfirmed, "timeout")))
+        };
+        race.begin(provider.name(), ticket, Box::pin(work));
     }
 }

@@ -1,68 +1,59 @@
 //! The attempts under way for one message: who is still out, who answered, and what comes too late.
 //!
-//! Must not decide who is asked.
+//! Must not decide who is asked. The attempts run on the message's own task as long as somebody waits for them; those
+//! that are left behind move to tasks of their own.
 
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::task::TaskTracker;
 
 use super::health::Ticket;
 use super::{Job, MAX_ATTEMPTS, MAX_ATTEMPTS_WITH_DOUBT};
 use crate::metrics::{AttemptLabels, Metrics};
 use crate::otp::{Accepted, Attempt, FailureKind, ProviderName, SendError};
 
+/// What becomes of one attempt.
+type Ending = Result<Accepted, SendError>;
+
+/// An attempt at work.
+pub(super) type Work = Pin<Box<dyn Future<Output = Ending> + Send>>;
+
 /// The attempts under way for one message, and what has come of them.
 #[derive(Debug)]
 pub(super) struct Race {
     attempts: Vec<Entry>,
-    sender: mpsc::UnboundedSender<Finished>,
-    receiver: mpsc::UnboundedReceiver<Finished>,
+    job: Arc<Job>,
+    metrics: Arc<Metrics>,
+    tasks: TaskTracker,
 }
 
-#[derive(Debug)]
 struct Entry {
     provider: ProviderName,
-    ticket: Arc<Ticket>,
+    ticket: Ticket,
     started: Instant,
-    finished: Option<(Result<Accepted, SendError>, Duration)>,
-}
-
-#[derive(Debug)]
-struct Finished {
-    place: usize,
-    result: Result<Accepted, SendError>,
-    elapsed: Duration,
+    /// Nothing once it has ended.
+    work: Option<Work>,
+    finished: Option<(Ending, Duration)>,
 }
 
 impl Race {
-    pub(super) fn new() -> Self {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        Self { attempts: Vec::new(), sender, receiver }
+    /// Nobody has begun. What is left behind in the end moves to `tasks`.
+    pub(super) fn new(job: &Arc<Job>, metrics: &Arc<Metrics>, tasks: &TaskTracker) -> Self {
+        Self { attempts: Vec::new(), job: Arc::clone(job), metrics: Arc::clone(metrics), tasks: tasks.clone() }
     }
 
-    /// Enters an attempt; its end is to be told through the report.
-    pub(super) fn open(
-        &mut self,
-        job: &Arc<Job>,
-        provider: &ProviderName,
-        ticket: Arc<Ticket>,
-        metrics: &Arc<Metrics>,
-    ) -> Report {
+    /// Enters an attempt.
+    pub(super) fn begin(&mut self, provider: &ProviderName, ticket: Ticket, work: Work) {
         let started = Instant::now();
-        let entry = Entry { provider: provider.clone(), ticket: Arc::clone(&ticket), started, finished: None };
+        let entry = Entry { provider: provider.clone(), ticket, started, work: Some(work), finished: None };
         self.attempts.push(entry);
-        Report {
-            place: self.attempts.len() - 1,
-            to: self.sender.clone(),
-            started,
-            provider: provider.clone(),
-            ticket,
-            job: Arc::clone(job),
-            metrics: Arc::clone(metrics),
-            sent: false,
-        }
     }
 
     /// Attempts begun so far.
@@ -73,35 +64,24 @@ impl Race {
     /// Waits until the attempt begun last has ended or `until` has come; true when any attempt was accepted.
     pub(super) async fn wait(&mut self, until: Instant) -> bool {
         while self.attempts.last().is_some_and(|a| a.finished.is_none()) {
-            let Ok(Some(finished)) = timeout_at(until, self.receiver.recv()).await else {
-                self.give_up_last();
+            if timeout_at(until, self.next()).await.is_err() {
+                // Not answering in time is a failure of the provider, whatever it says later.
+                if let Some(entry) = self.attempts.last() {
+                    entry.ticket.settle(Err(&unanswered()));
+                }
                 return false;
-            };
-            if self.note(finished) {
+            }
+            if self.is_won() {
                 return true;
             }
         }
         false
     }
 
-    /// Keeps an attempt's end; true when it was accepted.
-    fn note(&mut self, finished: Finished) -> bool {
-        let accepted = finished.result.is_ok();
-        self.attempts[finished.place].finished = Some((finished.result, finished.elapsed));
-        accepted
-    }
-
-    /// Not answering in time is a failure of the provider, whatever it says later.
-    fn give_up_last(&self) {
-        if let Some(entry) = self.attempts.last() {
-            entry.ticket.settle(Err(&unanswered()));
-        }
-    }
-
     /// The kind of the attempt begun last; one that has not ended is in doubt.
     pub(super) fn last_kind(&self) -> FailureKind {
         let finished = self.attempts.last().and_then(|a| a.finished.as_ref());
-        finished.and_then(|(result, _)| result.as_ref().err()).map_or(FailureKind::Unconfirmed, |e| e.kind)
+        finished.and_then(|(ending, _)| ending.as_ref().err()).map_or(FailureKind::Unconfirmed, |e| e.kind)
     }
 
     /// Whether the limits on attempts leave room for one more.
@@ -117,76 +97,97 @@ impl Race {
 
     /// With nobody left to ask, an attempt still under way may yet be accepted: waits for that until `until`.
     pub(super) async fn linger(&mut self, until: Instant) {
-        let settled = |a: &Entry| matches!(&a.finished, Some((Ok(_), _)));
-        while !self.attempts.iter().any(settled) && self.attempts.iter().any(|a| a.finished.is_none()) {
-            let Ok(Some(finished)) = timeout_at(until, self.receiver.recv()).await else { return };
-            self.note(finished);
+        while !self.is_won() && self.attempts.iter().any(|a| a.finished.is_none()) {
+            if timeout_at(until, self.next()).await.is_err() {
+                return;
+            }
         }
     }
 
     /// Closes the race: what comes from now on is late.
     pub(super) fn finish(mut self) -> Vec<Attempt> {
-        self.receiver.close();
-        while let Ok(finished) = self.receiver.try_recv() {
-            self.note(finished);
+        let ending = |entry: &mut Entry| match entry.finished.take() {
+            Some((result, elapsed)) => (result, elapsed),
+            None => (Err(unanswered()), entry.started.elapsed()),
+        };
+        let attempt = |entry: &mut Entry| {
+            let (result, elapsed) = ending(entry);
+            Attempt { provider: entry.provider.clone(), result, elapsed }
+        };
+        self.attempts.iter_mut().map(attempt).collect()
+    }
+
+    fn is_won(&self) -> bool {
+        self.attempts.iter().any(|a| matches!(&a.finished, Some((Ok(_), _))))
+    }
+
+    /// Drives every attempt until at least one of them ends.
+    async fn next(&mut self) {
+        poll_fn(|cx| {
+            let mut ended = false;
+            for entry in &mut self.attempts {
+                ended |= entry.poll(cx);
+            }
+            if ended { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}
+
+impl Drop for Race {
+    /// A send that was begun is seen through, whoever stopped waiting for it and why.
+    fn drop(&mut self) {
+        for entry in self.attempts.drain(..).filter(|entry| entry.work.is_some()) {
+            self.tasks.spawn(entry.see_through(Arc::clone(&self.job), Arc::clone(&self.metrics)));
         }
-        let attempts = self.attempts.into_iter();
-        attempts
-            .map(|entry| {
-                let (result, elapsed) = entry.finished.unwrap_or_else(|| (Err(unanswered()), entry.started.elapsed()));
-                Attempt { provider: entry.provider, result, elapsed }
-            })
-            .collect()
     }
 }
 
-fn unanswered() -> SendError {
-    SendError::new(FailureKind::Unconfirmed, "timeout")
-}
-
-/// Tells the race how an attempt ended, also when it panicked; tells log and metrics when the race is over.
-pub(super) struct Report {
-    place: usize,
-    to: mpsc::UnboundedSender<Finished>,
-    started: Instant,
-    provider: ProviderName,
-    ticket: Arc<Ticket>,
-    job: Arc<Job>,
-    metrics: Arc<Metrics>,
-    sent: bool,
-}
-
-impl Report {
-    pub(super) fn send(mut self, result: Result<Accepted, SendError>) {
-        self.deliver(result);
+impl Entry {
+    /// True when the attempt ends with this.
+    fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(work) = &mut self.work else { return false };
+        // A panic in a provider is that attempt's end, and a doubt: bytes may have been written.
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)));
+        let ending = match polled {
+            Ok(Poll::Pending) => return false,
+            Ok(Poll::Ready(ending)) => ending,
+            Err(_) => Err(SendError::new(FailureKind::Unconfirmed, "panic")),
+        };
+        self.work = None;
+        self.ticket.settle(ending.as_ref().map(drop));
+        self.finished = Some((ending, self.started.elapsed()));
+        true
     }
 
-    fn deliver(&mut self, result: Result<Accepted, SendError>) {
-        self.sent = true;
-        self.ticket.settle(result.as_ref().map(drop));
-        let finished = Finished { place: self.place, result, elapsed: self.started.elapsed() };
-        let Err(mpsc::error::SendError(late)) = self.to.send(finished) else { return };
-        let channel = self.job.message.channel;
-        let kind = late.result.as_ref().err().map(|e| e.kind);
-        self.metrics.late_outcomes.get_or_create(&AttemptLabels::new(&self.provider, channel, kind)).inc();
+    /// Waits for an attempt that nobody else waits for any more, and tells log and metrics how it ended.
+    async fn see_through(mut self, job: Arc<Job>, metrics: Arc<Metrics>) {
+        poll_fn(|cx| if self.poll(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
+        let Some((ending, elapsed)) = &self.finished else { return };
+        let channel = job.message.channel;
+        let failure = ending.as_ref().err();
+        let kind = failure.map(|e| e.kind);
+        metrics.late_outcomes.get_or_create(&AttemptLabels::new(&self.provider, channel, kind)).inc();
         tracing::info!(
             provider = %self.provider,
             channel = channel.as_str(),
             kind = kind.map_or("accepted", FailureKind::as_str),
-            code = late.result.as_ref().err().map(|e| e.code.as_str()),
-            transaction_id = late.result.as_ref().ok().map(|a| a.transaction_id.as_str()),
-            elapsed_ms = late.elapsed.as_millis(),
-            event_id = self.job.message.event_id.as_ref().map(tracing::field::display),
-            phone_ref = self.job.phone_ref,
+            code = failure.map(|e| e.code.as_str()),
+            transaction_id = ending.as_ref().ok().map(|a| a.transaction_id.as_str()),
+            elapsed_ms = elapsed.as_millis(),
+            event_id = job.message.event_id.as_ref().map(tracing::field::display),
+            phone_ref = job.phone_ref,
             "late outcome"
         );
     }
 }
 
-impl Drop for Report {
-    fn drop(&mut self) {
-        if !self.sent {
-            self.deliver(Err(SendError::new(FailureKind::Unconfirmed, "panic")));
-        }
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Entry({}, {})", self.provider, if self.work.is_some() { "under way" } else { "ended" })
     }
+}
+
+fn unanswered() -> SendError {
+    SendError::new(FailureKind::Unconfirmed, "timeout")
 }

@@ -14,6 +14,7 @@ use crate::otp::Country;
 use crate::route::{self, Capability, Router};
 use crate::secret::Environment;
 use crate::settings::{Findings, duration, optional_duration, show, word};
+use crate::text::{self, Texts};
 
 /// Okta gives up after 3 s of its own clock; below 200 ms of reserve its network alone would make us late.
 const MAX_BUDGET: Duration = Duration::from_millis(2800);
@@ -41,6 +42,8 @@ pub struct Settings {
     pub min_attempt: Option<Duration>,
     /// What follows an attempt that may have worked.
     pub after_unconfirmed: AfterUnconfirmedSettings,
+    /// Concurrent transactions the org may have at Okta: 75 by default there, 35 on free Integrator orgs.
+    pub okta_concurrency: u32,
     /// Country of numbers without `+`; without one they are refused.
     pub default_country: Option<String>,
     /// How Okta proves itself.
@@ -49,6 +52,8 @@ pub struct Settings {
     pub reply: ReplySettings,
     /// Who delivers what.
     pub routes: Vec<route::Settings>,
+    /// What messages say.
+    pub text: text::Settings,
 }
 
 /// `after_unconfirmed`, by channel.
@@ -77,10 +82,12 @@ impl Default for Settings {
             attempt_timeout: None,
             min_attempt: None,
             after_unconfirmed: AfterUnconfirmedSettings::default(),
+            okta_concurrency: 75,
             default_country: None,
             auth: authenticate::Settings::default(),
             reply: ReplySettings::default(),
             routes: Vec::new(),
+            text: text::Settings::default(),
         }
     }
 }
@@ -96,6 +103,8 @@ pub struct Config {
     pub budget: Duration,
     /// How attempts are made.
     pub policy: Policy,
+    /// Concurrent transactions the org may have at Okta.
+    pub okta_concurrency: u32,
     /// Country of numbers without `+`.
     pub default_country: Option<Country>,
     /// Recognises Okta.
@@ -104,6 +113,8 @@ pub struct Config {
     pub replies: Replies,
     /// Makes plans.
     pub router: Router,
+    /// Writes what messages say.
+    pub texts: Texts,
 }
 
 impl Config {
@@ -124,6 +135,9 @@ impl Settings {
         findings: &mut Findings,
     ) -> Config {
         self.check_path(at, findings);
+        if self.okta_concurrency == 0 {
+            findings.fault(format!("{at}.okta_concurrency"), "must be at least 1");
+        }
         let (attempt_timeout, min_attempt) = self.check_budget(at, findings);
         let default_country = self.default_country.as_deref().filter(|c| !c.is_empty());
         let country = default_country.and_then(Country::parse).filter(Country::is_assigned);
@@ -140,10 +154,12 @@ impl Settings {
                 after_unconfirmed_sms: self.after_unconfirmed.sms,
                 after_unconfirmed_voice: self.after_unconfirmed.voice,
             },
+            okta_concurrency: self.okta_concurrency,
             default_country: country,
             authenticate: self.auth.check(&format!("{at}.auth"), environment, findings),
             replies: Replies::new(self.reply.clone()),
             router: Router::new(&self.routes, capabilities, &format!("{at}.routes"), findings),
+            texts: self.text.check(&format!("{at}.text"), findings),
         }
     }
 

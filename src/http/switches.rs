@@ -1,11 +1,12 @@
 //! The operator's switches over HTTP: `GET`, `PUT` and `DELETE` on the admin listener.
 //!
-//! Must not know what a switch does. `PUT` with JSON only: a web page open on the operator's machine cannot send that
-//! across origins without asking first.
+//! Must not know what a switch does. `PUT` and `DELETE` only: a web page open on the operator's machine cannot send
+//! those across origins without asking first.
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -43,9 +44,9 @@ pub(super) async fn set(
     State(ops): State<Ops>,
     Path((scope, name)): Path<(String, String)>,
     headers: HeaderMap,
-    wanted: Option<Json<Wanted>>,
+    wanted: Bytes,
 ) -> Response {
-    change(&ops, &headers, &scope, &name, Some(wanted))
+    change(&ops, &headers, &scope, &name, Change::read(&wanted))
 }
 
 pub(super) async fn clear(
@@ -53,42 +54,51 @@ pub(super) async fn clear(
     Path((scope, name)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
-    change(&ops, &headers, &scope, &name, None)
+    change(&ops, &headers, &scope, &name, Change::Clear)
 }
 
-pub(super) async fn set_everything(
-    State(ops): State<Ops>,
-    headers: HeaderMap,
-    wanted: Option<Json<Wanted>>,
-) -> Response {
-    change(&ops, &headers, "everything", "", Some(wanted))
+pub(super) async fn set_everything(State(ops): State<Ops>, headers: HeaderMap, wanted: Bytes) -> Response {
+    change(&ops, &headers, "everything", "", Change::read(&wanted))
 }
 
 pub(super) async fn clear_everything(State(ops): State<Ops>, headers: HeaderMap) -> Response {
-    change(&ops, &headers, "everything", "", None)
+    change(&ops, &headers, "everything", "", Change::Clear)
 }
 
-/// Sets a switch, or clears it when `wanted` is `None`.
-fn change(ops: &Ops, headers: &HeaderMap, scope: &str, name: &str, wanted: Option<Option<Json<Wanted>>>) -> Response {
+/// What is asked of a switch.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Set(Setting),
+    Clear,
+    Unreadable,
+}
+
+impl Change {
+    fn read(body: &[u8]) -> Self {
+        serde_json::from_slice(body).map_or(Self::Unreadable, |Wanted { state }| Self::Set(state))
+    }
+}
+
+fn change(ops: &Ops, headers: &HeaderMap, scope: &str, name: &str, change: Change) -> Response {
     if !ops.admits(headers) {
         return respond(Reply::unauthorized());
     }
     let Some(target) = target(scope, name, ops) else {
         return refuse("no such switch: provider/NAME, country/CC, channel/sms, channel/voice or everything");
     };
-    match wanted {
-        Some(Some(Json(Wanted { state }))) => {
-            if state == Setting::Drained && !matches!(target, Target::Provider(_)) {
-                return refuse("state: only a provider can be drained");
-            }
+    match change {
+        Change::Set(Setting::Drained) if !matches!(target, Target::Provider(_)) => {
+            return refuse("state: only a provider can be drained");
+        }
+        Change::Set(state) => {
             tracing::warn!(scope, name, ?state, "switch set");
             ops.switches.set(target, state);
         }
-        Some(None) => return refuse("state: must be {\"state\": \"disabled\"} or {\"state\": \"drained\"}"),
-        None => {
+        Change::Clear => {
             tracing::warn!(scope, name, "switch cleared");
             ops.switches.clear(&target);
         }
+        Change::Unreadable => return refuse("state: must be {\"state\": \"disabled\"} or {\"state\": \"drained\"}"),
     }
     Json(json!({ "switches": list(&ops.switches) })).into_response()
 }

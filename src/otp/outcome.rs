@@ -22,6 +22,11 @@ impl ProviderName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name, shared: for labels, which outlive a message.
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
 }
 
 impl fmt::Display for ProviderName {

@@ -106,6 +106,7 @@ async fn a_dry_preview_shows_every_step_sends_nothing_and_shows_no_secret() {
 
     let bad = place.run(&["preview", "--to", "12345"]).await;
     assert!(bad.stdout.contains("data.messageProfile.phoneNumber must start with +"), "{}", bad.stdout);
+    assert_eq!(bad.code, Some(1), "a script must notice");
     assert_eq!(place.run(&["preview", "--org", "nobody"]).await.code, Some(1));
     assert!(vendor.finish().is_empty());
 }
@@ -184,4 +185,17 @@ async fn sigterm_drains_and_exits_with_0() {
     let ended = server.ended().await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("\"stopped\""), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn check_config_live_tells_what_the_running_server_has_switched_off() {
+    let server = twilio("http://127.0.0.1:9").serve(&["serve"]).await;
+    let put = "PUT /switches/country/GB HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 20\r\n\r\n{\"state\":\"disabled\"}";
+    assert_eq!(exchange(server.admin, put.as_bytes()).await.status, 200);
+    let place = twilio("http://127.0.0.1:9").set("OKTA_HOOK__ADMIN__LISTEN", &server.admin.to_string());
+    let printed = place.run(&["check-config", "--live"]).await;
+    assert_eq!(printed.code, Some(0), "{}", printed.stderr);
+    assert!(printed.stdout.contains("server ready\nswitch country GB disabled\n"), "{}", printed.stdout);
+    server.stop().await;
+    assert_eq!(place.run(&["check-config", "--live"]).await.code, Some(1));
 }

@@ -24,6 +24,7 @@ fn findings(toml: &str, variables: &[(&str, &str)]) -> (String, String) {
 }
 
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "expect![…] reads better as it stands")]
 fn check(toml: &str, variables: &[(&str, &str)], expected: Expect) {
     expected.assert_eq(&findings(toml, variables).0);
 }
@@ -342,4 +343,102 @@ fn the_sandbox_is_refused_unless_it_is_meant() {
 fn a_list_may_be_one_text_with_commas() {
     let route = "\n[[orgs.main.routes]]\nwhen = { country = 'GB, ie', channel = 'sms,voice' }\nsend = 'twilio'\n";
     assert_eq!(findings(&format!("{GOOD}{route}"), &SECRETS).0, "");
+}
+
+const TEXT: &str = "
+[orgs.main.text]
+sms = { default = 'Your Example code is {code}.', fr = 'Votre code Example : {code} ({minutes} min)', 'fr-CA' = '{code}' }
+voice = { default = 'Your Example code is {code}.', de = 'Ihr Code von Example lautet {code}.' }
+voice_language = 'en-GB'
+webotp = 'login.example.com'
+[orgs.main.text.by_request_type.password-reset]
+sms = 'Reset with {code}, within {minutes} minutes.'
+voice = { fr-CA = 'Votre code est {code}.' }
+";
+
+#[test]
+fn own_texts_are_taken_from_files_and_from_the_environment() {
+    assert_eq!(findings(&format!("{GOOD}{TEXT}"), &SECRETS), (String::new(), String::new()));
+    let variables = [
+        ("OKTA_HOOK__ORGS__MAIN__TEXT__SMS__FR_CA", "Votre code : {code}"),
+        ("OKTA_HOOK__ORGS__MAIN__TEXT__WEBOTP", "example.com"),
+        ("OKTA_HOOK__ORGS__MAIN__TEXT__BY_REQUEST_TYPE__PASSWORD_RESET__SMS__DEFAULT", "Reset: {code}"),
+        SECRETS[0],
+        SECRETS[1],
+    ];
+    assert_eq!(findings(GOOD, &variables), (String::new(), String::new()));
+}
+
+#[test]
+fn faults_of_own_texts_are_told_under_their_keys() {
+    let long = "x".repeat(1589);
+    let toml = format!(
+        "{GOOD}
+        [orgs.main.text]
+        sms = {{ default = 'Your code', fr = '{{code}} {{nom}}', de = '{{code', it = \"{{code}}\\u0007\", es = '{long}{{code}}' }}
+        voice = {{ default = '{{otp}}', fr = '{{code}}{long}' }}
+        voice_language = 'English'
+        webotp = 'https://example.com'
+        colour = 'red'
+        [orgs.main.text.by_request_type.password-reset]
+        sms = 'Reset'
+        email = 'x'
+        [orgs.main.text.by_request_type.account-unlock]
+        sms = {{ '!' = '{{code}}' }}
+        voice = 5
+    "
+    );
+    check(
+        &toml,
+        &SECRETS,
+        expect![[r#"
+        orgs.main.text.by_request_type.account-unlock.sms: must be keyed by locales such as fr or fr-CA, or default
+        orgs.main.text.by_request_type.account-unlock.voice: must be a text, or a table of texts by locale
+        orgs.main.text.by_request_type.password-reset.email: is no known key; known are sms or voice
+        orgs.main.text.by_request_type.password-reset.sms.default: must hold {code}
+        orgs.main.text.colour: is no known key; known are sms, voice, voice_language, webotp, by_request_type
+        orgs.main.text.sms.de: must hold no braces but those of {code} and {minutes}
+        orgs.main.text.sms.de: must hold {code}
+        orgs.main.text.sms.default: must hold {code}
+        orgs.main.text.sms.es: must have at most 1600 characters with the longest code filled in
+        orgs.main.text.sms.fr: must hold no braces but those of {code} and {minutes}
+        orgs.main.text.sms.it: must hold no control characters but line feeds
+        orgs.main.text.voice.default: must hold no braces but those of {code} and {minutes}
+        orgs.main.text.voice.default: must hold {code}
+        orgs.main.text.voice.fr: must have at most 1600 characters with the longest code filled in
+        orgs.main.text.voice_language: must be a language tag such as en-US
+        orgs.main.text.webotp: must be a host name without scheme, such as example.com
+    "#]],
+    );
+}
+
+#[test]
+fn what_makes_a_text_dear_is_warned_of() {
+    let toml = format!(
+        "{GOOD}
+        [orgs.main.text]
+        webotp = 'example.com'
+        voice = {{ hu = 'Az ön kódja {{code}}.', ja = '{{code}}' }}
+        [orgs.main.text.sms]
+        default = 'Your Example code is {{code}}. €£{{minutes}}[]'
+        de = 'Ihr Code ist {{code}}. {}'
+        fr = 'L’accès : {{code}}'
+        ja = '認証コードは {{code}} です。{}'
+        [orgs.main.text.by_request_type.pasword-reset]
+        sms = {{ es = 'Su código es {{code}}.' }}
+    ",
+        "x".repeat(118),
+        "これは長い文です。".repeat(4),
+    );
+    let (faults, warnings) = findings(&toml, &SECRETS);
+    assert_eq!(faults, "");
+    expect![[r#"
+        orgs.main.text.sms.de: takes 2 segments, GSM-7, each charged: one has 160 characters
+        orgs.main.text.sms.fr: holds '’', which GSM-7 lacks: a segment takes 70 characters, not 160
+        orgs.main.text.sms.ja: holds '認', which GSM-7 lacks: a segment takes 70 characters, not 160
+        orgs.main.text.sms.ja: takes 2 segments, UCS-2, each charged: one has 70 characters
+        orgs.main.text.voice.hu: names a language without its region, and voices are chosen with one, such as hu-HU
+        orgs.main.text.by_request_type.pasword-reset: is none of the request types known of Okta: pre-enrollment, mfa-verification, account-unlock, password-reset
+        orgs.main.text.by_request_type.pasword-reset.sms.es: holds 'ó', which GSM-7 lacks: a segment takes 70 characters, not 160
+    "#]].assert_eq(&warnings);
 }

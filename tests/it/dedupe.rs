@@ -89,8 +89,7 @@ async fn the_same_code_under_another_event_is_a_repeat_for_20_seconds_and_a_rese
 async fn a_new_code_for_the_same_person_begins_with_the_provider_not_asked_last() {
     let stage = Stage::new("", &[("one", &[Act::Accept(5); 4]), ("two", &[Act::Accept(5)])]);
     let mut heard = Vec::new();
-    let mut stranger = okta::sms(NUMBER, "333333");
-    stranger["data"]["userProfile"]["userId"] = "00uother".into();
+    let stranger = okta::for_a_stranger(okta::sms(NUMBER, "333333"));
     let preview = previewed(okta::sms(NUMBER, "444444"));
     let requests =
         [okta::sms(NUMBER, "111111"), okta::sms(NUMBER, "222222"), stranger, preview, okta::sms(NUMBER, "555555")];

@@ -1,6 +1,10 @@
 //! From one provider to the next inside one deadline: scripts and transcripts on a paused clock.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use okta_telephony_hook::otp::FailureKind::{Blocked, Recipient, Unavailable, Unconfirmed};
+use tokio::time::Instant;
 
 use crate::support::okta::{self, Understood, understand};
 use crate::support::stub::{Act, Stage};
@@ -72,4 +76,30 @@ async fn nothing_starts_with_less_than_min_attempt_left() {
     let reply = stage.call(&okta::sms("+15005550010", "482913")).await;
     assert!(matches!(understand(&reply.body), Understood::Error(_)));
     assert_eq!(stage.transcript(), ["0 a asked", "900 a unavailable", "900 Okta hears 200"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_slow_providers_would_use_up_the_orgs_transactions_hooks_are_given_less_time() {
+    let acts = vec![Act::Accept(2400); 240];
+    let stage = Arc::new(Stage::new("okta_concurrency = 75", &[("a", &acts)]));
+    let mut calls = Vec::new();
+    for n in 0..240 {
+        let stage = Arc::clone(&stage);
+        calls.push(tokio::spawn(async move {
+            let begun = Instant::now();
+            let reply = stage.call(&okta::sms(&format!("+1500555{n:04}"), "482913")).await;
+            (begun.elapsed(), understand(&reply.body))
+        }));
+        tokio::time::sleep(Duration::from_micros(16_667)).await;
+    }
+    let mut waited = Vec::new();
+    for call in calls {
+        waited.push(call.await.expect("no panic"));
+    }
+    // The first ones find the org at ease; once forty are in flight, sixty a second leave three quarters of a second.
+    assert!(waited[0].0 >= Duration::from_millis(2400), "{:?}", waited[0]);
+    let (last, heard) = &waited[239];
+    assert!((Duration::from_millis(650)..Duration::from_millis(900)).contains(last), "{last:?}");
+    assert_eq!(*heard, Understood::Command("PENDING".into(), Some("a".into()), None));
+    assert!(stage.metric("okta_hook_shortened_total") > 100.0);
 }

@@ -129,7 +129,7 @@ async fn no_event_is_sent_twice_while_the_replicas_can_talk_and_every_hook_is_an
     }
 
     let mut sends = BTreeMap::<String, usize>::new();
-    for call in vendor.calls() {
+    for call in vendor.finish() {
         *sends.entry(call.field("To").expect("a number")).or_default() += 1;
     }
     let (mut judged, mut repeated) = (0, 0);

@@ -1,7 +1,10 @@
 //! The integration tests, in one crate: linked once.
 
+#![expect(unreachable_pub, reason = "the support modules are shared within one crate")]
+
 mod cli;
 mod config;
+mod contract;
 mod dedupe;
 mod edge;
 mod end_to_end;
@@ -9,9 +12,13 @@ mod failover;
 mod harsh;
 mod hook;
 mod leak;
+mod matrix;
+mod pairs;
 mod provider_contract;
 mod replicas;
 mod shared_redis;
 mod store;
 mod support;
+mod switches;
+mod text;
 mod tidy;

@@ -17,7 +17,7 @@ use crate::otp::{Accepted, Attempt, Content, Message, Outcome, ProviderName, Tra
 use crate::outbound::Request;
 use crate::provider::{Provider, SendOptions};
 use crate::route::Plan;
-use crate::text;
+use crate::text::segments;
 
 /// The steps of one preview, in order.
 pub(super) struct Report {
@@ -52,10 +52,10 @@ impl Report {
                 return report;
             }
         };
-        let content = text::content(&message);
+        let content = hook.content(&message);
         report.message(&message, &content);
         let plan = hook.plan(&message, None);
-        report.plan(&plan);
+        report.plan(&plan, hook.config().router.explain(&message));
         for name in &plan.providers {
             if let Some(provider) = providers.get(name) {
                 let options = SendOptions { content: &content, now: jiff::Timestamp::now() };
@@ -78,31 +78,29 @@ impl Report {
         let country = message.recipient.country().map_or("no country".to_owned(), |c| c.to_string());
         let locale = message.locale.as_ref().map_or("none", |l| l.as_str());
         let request_type = message.request_type.as_str();
-        let said = match content {
-            Content::Text(text) => format!("text     {}", text.expose()),
-            Content::Speech(speech) => format!("speech   {} ({})", speech.sentence.expose(), speech.language),
+        let (said, counted) = match content {
+            Content::Text(text) => (format!("text     {}", text.expose()), Some(segments(text.expose()))),
+            Content::Speech(speech) => (format!("speech   {} ({})", speech.sentence.expose(), speech.language), None),
         };
         let number = message.recipient.expose();
         let headline = format!("{} to {number} ({country})", message.channel);
-        let lines = vec![format!("locale   {locale}"), format!("reason   {request_type}"), said.clone()];
+        let mut lines = vec![format!("locale   {locale}"), format!("reason   {request_type}")];
+        // A text of several lines keeps its column.
+        lines.extend(said.replace('\n', "\n         ").lines().map(str::to_owned));
+        lines.extend(counted.map(|segments| format!("length   {segments}")));
         let data = json!({
             "channel": message.channel.as_str(), "to": number, "country": country, "locale": locale,
             "request_type": request_type, "content": said.split_once(' ').map_or("", |(_, s)| s.trim()),
+            "segments": counted.map(|s| json!({ "parts": s.parts, "encoding": s.encoding.to_string() })),
         });
         self.step("message", true, &headline, lines, data);
     }
 
-    fn plan(&mut self, plan: &Plan) {
+    fn plan(&mut self, plan: &Plan, why: Vec<String>) {
         let names: Vec<&str> = plan.providers.iter().map(ProviderName::as_str).collect();
         let order = if names.is_empty() { "nobody".to_owned() } else { names.join(" → ") };
-        let headline = format!("{}: {order}", plan.route);
-        self.step(
-            "route",
-            !names.is_empty(),
-            &headline,
-            Vec::new(),
-            json!({ "route": *plan.route, "providers": names }),
-        );
+        let data = json!({ "route": *plan.route, "providers": names, "why": why });
+        self.step("route", !names.is_empty(), &format!("{}: {order}", plan.route), why, data);
     }
 
     fn request(&mut self, provider: &dyn Provider, request: Option<&Request>) {
@@ -134,8 +132,12 @@ impl Report {
     pub(super) fn reply(&mut self, status: u16, body: &[u8], elapsed: Option<Duration>) {
         let body: Value = serde_json::from_slice(body).unwrap_or_else(|_| String::from_utf8_lossy(body).into());
         let pretty = serde_json::to_string_pretty(&body).unwrap_or_default();
-        let took = elapsed.map_or_else(|| " if accepted".to_owned(), |e| format!(" after {} ms", e.as_millis()));
         let good = status == 200 && body.get("commands").is_some();
+        let took = match elapsed {
+            Some(elapsed) => format!(" after {} ms", elapsed.as_millis()),
+            None if good => " if the first provider accepts".to_owned(),
+            None => String::new(),
+        };
         let lines = pretty.lines().map(str::to_owned).collect();
         let elapsed_ms = elapsed.map(|e| u64::try_from(e.as_millis()).unwrap_or(u64::MAX));
         let data = json!({ "status": status, "body": body, "elapsed_ms": elapsed_ms });
@@ -144,6 +146,11 @@ impl Report {
 
     fn step(&mut self, name: &str, good: bool, headline: &str, lines: Vec<String>, data: Value) {
         self.steps.push(Step { name: name.to_owned(), good, headline: headline.to_owned(), lines, data });
+    }
+
+    /// Whether every step went well.
+    pub(super) fn is_good(&self) -> bool {
+        self.steps.iter().all(|step| step.good)
     }
 
     /// For people.

@@ -1,7 +1,7 @@
 //! What 8x8's answers mean: the SMS API and the Voice API answer in two different shapes.
 //!
 //! Must not know how a request is written. Descriptions and messages are never read: they are free text and may quote
-//! the number. Source: `8x8.md`, sections 2.1, 2.2, 4.1 and 4.2.
+//! the number. Source: 8x8's API descriptions.
 
 use serde::Deserialize;
 

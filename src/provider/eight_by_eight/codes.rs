@@ -1,8 +1,7 @@
 //! 8x8's error codes, as data: what each means for the next step.
 //!
 //! Must not know HTTP. The SMS API counts upwards and the Voice API downwards, so there are two tables. Source of every
-//! row: 8x8's pages "API error codes", "Voice error codes" and "Voice status codes", gathered in the vendor contract
-//! (`8x8.md`, sections 2.2 and 4.2).
+//! row: 8x8's pages "API error codes", "Voice error codes" and "Voice status codes".
 
 use crate::otp::FailureKind::{self, Account, Recipient, Rejected, Throttled, Unconfirmed};
 

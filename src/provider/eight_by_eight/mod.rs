@@ -1,7 +1,7 @@
 //! 8x8: the SMS API for texts, callflows of the Voice API for calls.
 //!
 //! Must not know which of its accounts is asked first or what a failure leads to.
-//! Sources: 8x8's public API descriptions and developer pages, gathered in the vendor contract (`8x8.md`).
+//! Sources: 8x8's public API descriptions and developer pages.
 
 mod answer;
 mod codes;

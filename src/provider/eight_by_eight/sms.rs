@@ -1,6 +1,6 @@
 //! The body of `POST …/messages`.
 //!
-//! Must not know how it is sent or answered. Source: `8x8.md`, section 2.
+//! Must not know how it is sent or answered. Source: 8x8's SMS API description.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

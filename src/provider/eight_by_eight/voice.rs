@@ -1,6 +1,6 @@
 //! The body of `POST …/callflows`: call, say, hang up.
 //!
-//! Must not know how it is sent or answered. Source: `8x8.md`, section 4.
+//! Must not know how it is sent or answered. Source: 8x8's Voice API description.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! How a request shows who sends it: HTTP Basic, or Telesign's digest (`TSA`).
 //!
-//! Must not know what a request says. Source: `telesign.md`, section 2.
+//! Must not know what a request says. Source: Telesign docs, "Authentication".
 
 use aws_lc_rs::{hmac, rand};
 use base64::Engine as _;

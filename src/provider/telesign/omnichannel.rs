@@ -1,6 +1,6 @@
 //! The body of `POST /v1/omnichannel`: one message over one channel.
 //!
-//! Must not know how it is signed, sent or answered. Source: `telesign.md`, section 3.
+//! Must not know how it is signed, sent or answered. Source: Telesign docs, Messaging.
 
 use serde::Serialize;
 

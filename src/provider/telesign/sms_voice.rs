@@ -1,6 +1,6 @@
 //! The forms of `POST /v1/messaging` and `POST /v1/voice`.
 //!
-//! Must not know how they are signed, sent or answered. Source: `telesign.md`, sections 4 and 5.
+//! Must not know how they are signed, sent or answered. Source: Telesign docs, SMS and Voice APIs.
 
 use form_urlencoded::Serializer;
 

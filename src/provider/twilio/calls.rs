@@ -1,6 +1,6 @@
 //! The form of `POST …/Calls.json`, and the TwiML in it.
 //!
-//! Must not know how it is sent or answered. Source: `twilio.md`, section 4.
+//! Must not know how it is sent or answered. Source: twilio-oai `api_v2010`, `CreateCall`; TwiML `<Say>`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

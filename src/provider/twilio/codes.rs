@@ -1,7 +1,7 @@
 //! Twilio's error codes, as data: what each means for the next step.
 //!
-//! Must not know HTTP. Source of every row: Twilio's error dictionary and error pages, gathered in the vendor contract
-//! (`twilio.md`, section 7); rows marked asynchronous also come in delivery reports and in a 201 that already failed.
+//! Must not know HTTP. Source of every row: Twilio's error dictionary and its error pages; rows marked asynchronous
+//! also come in delivery reports and in a 201 that already failed.
 
 use crate::otp::FailureKind::{self, Account, Blocked, Recipient, Rejected, Throttled, Unavailable, Unconfirmed};
 

@@ -1,6 +1,6 @@
 //! How an account authenticates: HTTP Basic from its SID and token, or from an API key and its secret.
 //!
-//! Must not know which product is called. Source: `twilio.md`, section 1.
+//! Must not know which product is called. Source: Twilio docs, API keys.
 
 use http::HeaderValue;
 

@@ -1,6 +1,6 @@
 //! The form of `POST …/Messages.json`.
 //!
-//! Must not know how it is sent or answered. Source: `twilio.md`, section 3.
+//! Must not know how it is sent or answered. Source: twilio-oai `api_v2010`, `CreateMessage`.
 
 use std::collections::BTreeMap;
 

@@ -18,6 +18,12 @@ pub fn voice(to: &str, code: &str) -> Value {
     request
 }
 
+/// The same request for a user nobody has heard of: neither a repeat nor a resend of anything.
+pub fn for_a_stranger(mut request: Value) -> Value {
+    request["data"]["userProfile"]["userId"] = format!("00u{}", Timestamp::now().as_nanosecond()).into();
+    request
+}
+
 fn request(channel: &str, to: &str, code: &str, text: &str) -> Value {
     let now = Timestamp::now();
     let expires = now + SignedDuration::from_secs(300);

@@ -92,7 +92,10 @@ impl Provider for Stub {
                 Err(SendError::new(kind, "scripted"))
             }
             Act::Hang => std::future::pending().await,
-            Act::Panic => panic!("scripted panic"),
+            Act::Panic => {
+                self.note("panics");
+                panic!("scripted panic")
+            }
         }
     }
 }

@@ -26,7 +26,8 @@ pub enum Answer {
 
 impl Answer {
     /// An answer with a JSON body.
-    pub fn json(status: u16, body: impl ToString) -> Self {
+    pub fn json(status: u16, body: impl Into<serde_json::Value>) -> Self {
+        let body: serde_json::Value = body.into();
         Self::Http(status, vec![("content-type".into(), "application/json".into())], body.to_string())
     }
 }
@@ -99,11 +100,6 @@ impl VendorServer {
         self.state.lock().expect("state").script.push_back(answer);
     }
 
-    /// What was asked so far.
-    pub fn calls(&self) -> Vec<Call> {
-        self.state.lock().expect("state").calls.clone()
-    }
-
     /// What was asked, with the script used up and nothing beyond it.
     #[track_caller]
     pub fn finish(&self) -> Vec<Call> {
@@ -124,7 +120,7 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
             state.unscripted += usize::from(answer.is_none());
             answer
         };
-        match answer.unwrap_or_else(|| Answer::json(599, "\"unscripted\"")) {
+        match answer.unwrap_or_else(|| Answer::json(599, "unscripted")) {
             Answer::Http(status, headers, body) => write(&mut stream, status, &headers, &body).await,
             Answer::Late(pause, status, body) => {
                 tokio::time::sleep(pause).await;

@@ -1,7 +1,7 @@
 //! Twilio Lookup: a look at the number before a text is paid for.
 //!
 //! Must not know what the text says. Fails open: only an answer that condemns the number stops a text; a slow, failing
-//! or unsure Lookup never does. Source: `twilio.md`, section 6.
+//! or unsure Lookup never does. Source: twilio-oai `lookups_v2`.
 
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@ const LOOKUP: &str = "GET /v2/PhoneNumbers/%2B15005550010?Fields=line_type_intel
 const TEXT: &str = "POST /2010-04-01/Accounts/AC00000000000000000000000000000001/Messages.json \
                     To=%2B15005550010&From=%2B15005550006&Body=Your+code+is+482913.";
 
+#[expect(clippy::needless_pass_by_value, reason = "json!(…) reads better as it stands")]
 fn config(base_url: &str, lookup: Value) -> Config {
     let settings: Settings = serde_json::from_value(json!({
         "account_sid": ACCOUNT, "auth_token": TOKEN, "base_url": base_url, "lookup": lookup,

@@ -1,6 +1,6 @@
 //! What Lookup's answer says about texts to a number.
 //!
-//! Must not know how it was asked. Source: `twilio.md`, section 6.
+//! Must not know how it was asked. Source: twilio-oai `lookups_v2`.
 
 use serde::Deserialize;
 

@@ -1,6 +1,6 @@
 //! The form of `POST …/Verifications`.
 //!
-//! Must not know how it is sent or answered. Source: `twilio.md`, section 5.1.
+//! Must not know how it is sent or answered. Source: twilio-oai `verify_v2`.
 
 use form_urlencoded::Serializer;
 

@@ -1,7 +1,7 @@
 //! Which of Verify's languages a person's locale becomes.
 //!
-//! Must not know settings or which languages an account's template lacks. Sources: Twilio docs "Verify supported
-//! languages"; `twilio.md`, section 10.
+//! Must not know settings or which languages an account's template lacks. Source: Twilio docs, "Verify supported
+//! languages".
 
 use crate::otp::Locale;
 

@@ -2,7 +2,7 @@
 //!
 //! Must not know what a failure leads to; never keeps a code or a number, and never logs. A create is one exchange,
 //! with two exceptions that Twilio's own documentation makes necessary: a locale it refuses, and an earlier
-//! verification that stands in the way. Source: `twilio.md`, section 5.
+//! verification that stands in the way. Source: twilio-oai `verify_v2`.
 
 mod form;
 mod locale;

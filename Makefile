@@ -1,0 +1,15 @@
+.PHONY: run test lint bench
+
+run:
+	cargo run --release -- serve --sandbox
+
+test:
+	cargo test --locked
+
+lint:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+
+bench:
+	cargo bench

@@ -1,0 +1,119 @@
+//! Our own load, as Okta feels it: every hook in flight holds one of the org's few concurrent transactions.
+//!
+//! Must not know what a hook does. When a slow provider would use up the org's sign-in capacity, hooks are given less
+//! time, by Little's law: arrivals per second × time in flight = hooks in flight.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Below this share of the org's limit nothing is shortened.
+const EASY_SHARE: f64 = 0.5;
+
+/// The share of the org's limit that hooks may hold.
+const FAIR_SHARE: f64 = 0.6;
+
+/// One org's hooks in flight, and how fast they arrive.
+#[derive(Debug)]
+pub(super) struct Load {
+    /// Concurrent transactions the org may have at Okta.
+    limit: u32,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    in_flight: u32,
+    /// Arrivals in the running second and in the one before.
+    since: Instant,
+    current: u32,
+    previous: u32,
+}
+
+/// A hook in flight; leaves when dropped.
+#[derive(Debug)]
+pub(super) struct Place<'a>(&'a Load);
+
+impl Load {
+    pub(super) fn new(limit: u32) -> Self {
+        Self { limit, state: Mutex::new(State { in_flight: 0, since: Instant::now(), current: 0, previous: 0 }) }
+    }
+
+    /// A hook arrives: its place, and how much of `budget` it may take.
+    pub(super) fn enter(&self, budget: Duration, least: Duration) -> (Place<'_>, Duration) {
+        let mut state = self.state();
+        let rate = state.arrive(Instant::now());
+        state.in_flight += 1;
+        let limit = f64::from(self.limit);
+        let allowed = if f64::from(state.in_flight) <= EASY_SHARE * limit || rate <= 0.0 {
+            budget
+        } else {
+            Duration::from_secs_f64(FAIR_SHARE * limit / rate).clamp(least.min(budget), budget)
+        };
+        (Place(self), allowed)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Counts an arrival; gives arrivals per second over a sliding second.
+    fn arrive(&mut self, now: Instant) -> f64 {
+        let elapsed = now.duration_since(self.since);
+        if elapsed >= Duration::from_secs(1) {
+            self.previous = if elapsed < Duration::from_secs(2) { self.current } else { 0 };
+            (self.current, self.since) = (0, now);
+        }
+        self.current += 1;
+        let into = now.duration_since(self.since).as_secs_f64();
+        f64::from(self.previous) * (1.0 - into) + f64::from(self.current)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.in_flight = state.in_flight.saturating_sub(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUDGET: Duration = Duration::from_millis(2600);
+    const LEAST: Duration = Duration::from_millis(500);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_calm_org_has_the_whole_budget() {
+        let load = Load::new(75);
+        for _ in 0..200 {
+            let (_place, allowed) = load.enter(BUDGET, LEAST);
+            assert_eq!(allowed, BUDGET);
+            tokio::time::advance(Duration::from_millis(50)).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_sixty_a_second_and_many_in_flight_three_quarters_of_a_second_are_left() {
+        let load = Load::new(75);
+        let mut places = Vec::new();
+        let mut allowed = BUDGET;
+        for _ in 0..120 {
+            let (place, given) = load.enter(BUDGET, LEAST);
+            (allowed, _) = (given, places.push(place));
+            tokio::time::advance(Duration::from_micros(16_667)).await;
+        }
+        assert!((700..=800).contains(&allowed.as_millis()), "{allowed:?}");
+        // Nobody gets less than an attempt needs.
+        for _ in 0..2000 {
+            places.push(load.enter(BUDGET, LEAST).0);
+        }
+        assert_eq!(load.enter(BUDGET, LEAST).1, LEAST);
+        places.clear();
+        assert_eq!(load.enter(BUDGET, LEAST).1, BUDGET);
+    }
+}

@@ -1,0 +1,88 @@
+//! Run-time switches over the admin listener.
+
+use serde_json::{Value, json};
+
+use crate::support::okta::{self, Understood, understand};
+use crate::support::server::{Answer, TestServer, exchange};
+
+const TWO: &str = "allow_sandbox = true\n[orgs.main]\n[providers.a]\nkind = 'sandbox'\ndelay = '1ms'\n[providers.b]\nkind = 'sandbox'\ndelay = '1ms'\n";
+
+async fn admin(server: &TestServer, method: &str, path: &str, body: &str, more: &str) -> Answer {
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n{more}content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    exchange(server.admin, request.as_bytes()).await
+}
+
+async fn provider_of(server: &TestServer, to: &str) -> Understood {
+    understand(&server.hook(&okta::for_a_stranger(okta::sms(to, "482913"))).await.body)
+}
+
+fn sent_by(provider: &str) -> impl Fn(&Understood) -> bool {
+    move |understood| matches!(understood, Understood::Command(status, Some(p), Some(_)) if status == "SUCCESSFUL" && p == provider)
+}
+
+#[tokio::test]
+async fn providers_can_be_drained_disabled_and_brought_back() {
+    let server = TestServer::start(TWO).await;
+    assert!(sent_by("a")(&provider_of(&server, "+15005550010").await));
+    let set = admin(&server, "PUT", "/switches/provider/a", r#"{"state":"drained"}"#, "").await;
+    assert_eq!(set.status, 200, "{set:?}");
+    assert!(sent_by("b")(&provider_of(&server, "+15005550010").await));
+    // Drained and the only one left: better it than nobody.
+    admin(&server, "PUT", "/switches/provider/b", r#"{"state":"disabled"}"#, "").await;
+    assert!(sent_by("a")(&provider_of(&server, "+15005550010").await));
+    admin(&server, "PUT", "/switches/provider/a", r#"{"state":"disabled"}"#, "").await;
+    assert!(matches!(provider_of(&server, "+15005550010").await, Understood::Error(_)));
+    let ready: Value = serde_json::from_slice(&server.admin_page("/readyz").await.body).expect("JSON");
+    let expected = json!([
+        { "scope": "provider", "name": "a", "state": "disabled" }, { "scope": "provider", "name": "b", "state": "disabled" }
+    ]);
+    assert_eq!((&ready["ready"], &ready["switches"]), (&json!(true), &expected));
+    admin(&server, "DELETE", "/switches/provider/a", "", "").await;
+    assert!(sent_by("a")(&provider_of(&server, "+15005550010").await));
+}
+
+#[tokio::test]
+async fn countries_channels_and_everything_can_be_stopped_without_okta_sending_instead() {
+    let server = TestServer::start(TWO).await;
+    let silent = |u: &Understood| matches!(u, Understood::Command(status, None, None) if status == "SUCCESSFUL");
+    for path in ["/switches/country/us", "/switches/channel/sms", "/switches/everything"] {
+        assert_eq!(admin(&server, "PUT", path, r#"{"state":"disabled"}"#, "").await.status, 200, "{path}");
+        assert!(silent(&provider_of(&server, "+15005550010").await), "{path}");
+        if path.ends_with("/us") {
+            assert!(sent_by("a")(&provider_of(&server, "+447400123456").await), "other countries go on");
+        }
+        assert_eq!(admin(&server, "DELETE", path, "", "").await.status, 200);
+    }
+    assert!(sent_by("a")(&provider_of(&server, "+15005550010").await));
+    let line = r#"okta_hook_requests_total{org="main",channel="sms",verdict="blocked"}"#;
+    assert_eq!(server.metric(line).await, 3.0, "loud accounting of silent drops");
+}
+
+#[tokio::test]
+async fn a_switch_is_refused_when_it_is_none_or_the_token_is_missing() {
+    let server = TestServer::start(TWO).await;
+    for (path, body) in [
+        ("/switches/provider/nobody", r#"{"state":"disabled"}"#),
+        ("/switches/country/XYZ", r#"{"state":"disabled"}"#),
+        ("/switches/channel/fax", r#"{"state":"disabled"}"#),
+        ("/switches/country/US", r#"{"state":"drained"}"#),
+        ("/switches/provider/a", r#"{"state":"off"}"#),
+        ("/switches/provider/a", "disabled"),
+        ("/switches/provider/a", r#"{"state":"disabled","for":"1h"}"#),
+    ] {
+        assert_eq!(admin(&server, "PUT", path, body, "").await.status, 400, "{path} {body}");
+    }
+    assert_eq!(server.admin_page("/switches").await.body, br#"{"switches":[]}"#);
+    assert_eq!(admin(&server, "POST", "/switches/everything", r#"{"state":"disabled"}"#, "").await.status, 405);
+
+    let server = TestServer::start(&format!("{TWO}[admin]\ntoken = 'a long enough token'")).await;
+    let bearer = "authorization: Bearer a long enough token\r\n";
+    for (more, status) in [("", 401), ("authorization: Bearer wrong\r\n", 401), (bearer, 200)] {
+        let set = admin(&server, "PUT", "/switches/provider/a", r#"{"state":"disabled"}"#, more).await;
+        assert_eq!(set.status, status, "{more}");
+    }
+    assert_eq!(server.admin_page("/switches").await.status, 401);
+}
