@@ -38,6 +38,9 @@ const MIN_CODE_LIFE: Duration = Duration::from_secs(15);
 /// Kept back from the budget for writing the answer out: what is measured at the caller must still lie inside it.
 const REPLY_RESERVE: Duration = Duration::from_millis(25);
 
+/// What is done before the first attempt, beside waiting for the store: reading the body above all.
+const INTAKE: Duration = Duration::from_millis(50);
+
 /// One org's hook.
 #[derive(Debug)]
 pub struct Hook {
@@ -163,7 +166,9 @@ impl Hook {
     fn enter(&self, deadline: &mut Deadline) -> Result<impl Sized + use<'_>, Rejection> {
         let permit = self.shared.places.try_acquire().map_err(|_| Rejection::Overloaded)?;
         let budget = self.config.budget - REPLY_RESERVE;
-        let (place, allowed) = self.load.enter(budget, self.config.policy.min_attempt);
+        // However short the time, an attempt must still fit in when it is its turn.
+        let least = self.config.policy.min_attempt + INTAKE + self.shared.dedupe.patience();
+        let (place, allowed) = self.load.enter(budget, least);
         if allowed < budget {
             deadline.shorten(allowed);
             self.shared.metrics.shortened.inc();

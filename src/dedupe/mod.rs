@@ -142,6 +142,11 @@ impl Dedupe {
         Self(Arc::new(Inner { pseudonyms, clock, metrics, faults: state.faults().clone(), local, shared }))
     }
 
+    /// How long a claim may wait for the store; nothing without a shared one.
+    pub fn patience(&self) -> Duration {
+        self.0.shared.as_ref().map_or(Duration::ZERO, |shared| shared.timeout())
+    }
+
     /// Claims the message of a call. A repeat of one that is being carried out waits for its answer, until its own
     /// deadline.
     pub async fn claim(&self, call: Call<'_>) -> Claim {

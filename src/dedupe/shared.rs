@@ -71,6 +71,10 @@ impl Shared {
         Self { store, timeout, faults, tasks, process, claims: AtomicU64::new(0) }
     }
 
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Claims event and fingerprint, both within one time-out.
     pub(super) async fn claim(&self, id: &Identity) -> (Found, Hold) {
         let mut hold = self.hold(id);

@@ -112,6 +112,16 @@ async fn a_store_that_hangs_or_dawdles_costs_its_timeout_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_leaves_an_attempt_its_time_even_when_load_leaves_little() {
+    let store = Moody::new(Mood::Slow(60_000)) as Arc<dyn Store>;
+    let stage = Stage::sharing(&store, "okta_concurrency = 1", &[("one", &[Act::Accept(400); 3])]);
+    let [a, b, c] = ["111111", "222222", "333333"].map(|code| okta::sms(NUMBER, code));
+    let replies = tokio::join!(stage.call(&a), stage.call(&b), stage.call(&c));
+    assert_eq!(stage.metric("okta_hook_shortened_total"), 3.0);
+    assert!(stage.unused().is_empty(), "{replies:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_is_down_costs_nothing_and_replicas_send_each_for_itself() {
     let store = Moody::new(Mood::Down);
     let request = okta::sms(NUMBER, "482913");
