@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use super::{Claim, Key, Store, StoreFault};
 use crate::secret::Secret;
 
-/// DNS, TCP, TLS and the greeting of a new connection.
+/// DNS, TCP, TLS and the greeting of a new connection; as long as an operation where that may take longer.
 const CONNECT: Duration = Duration::from_millis(300);
 
 /// How often opening the connection is tried again before those who wait for it are told. The next operation begins
@@ -109,7 +109,7 @@ impl Redis {
             }
         };
         let manager_config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(CONNECT))
+            .set_connection_timeout(Some(timeout.max(CONNECT)))
             .set_response_timeout(Some(timeout.max(CONNECT)))
             .set_number_of_retries(RETRIES)
             .set_min_delay(MIN_PAUSE)

@@ -30,7 +30,7 @@ pub struct Settings {
     pub prefix: String,
     /// Entries of each kind kept in memory.
     pub max_entries: usize,
-    /// PEM file with the certificate authorities of a shared store, in place of the system's.
+    /// PEM file with the certificate authorities of a shared store, in place of Mozilla's list.
     pub ca_file: Option<PathBuf>,
 }
 
@@ -75,7 +75,7 @@ pub enum Backend {
     Redis {
         /// Its address, which may hold a user and a password.
         url: Secret,
-        /// Its certificate authorities, if not the system's.
+        /// Its certificate authorities, if not those of Mozilla's list.
         ca_file: Option<PathBuf>,
     },
 }

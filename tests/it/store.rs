@@ -125,7 +125,7 @@ async fn memory_keeps_the_contract() {
 fn shared(url: &str, ca_file: Option<std::path::PathBuf>, metrics: &Arc<Metrics>) -> State {
     let backend = Backend::Redis { url: Secret::new(url).expect("not empty"), ca_file };
     let config =
-        Config { backend, timeout: Duration::from_secs(1), prefix: "okta-hook:".to_owned(), max_entries: 1000 };
+        Config { backend, timeout: Duration::from_secs(10), prefix: "okta-hook:".to_owned(), max_entries: 1000 };
     State::open(&config, Arc::clone(metrics)).expect("opens")
 }
 
