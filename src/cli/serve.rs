@@ -50,7 +50,7 @@ pub(super) fn run(mut sources: Sources, arguments: &ServeArguments) -> ExitCode 
 
 async fn serve(loaded: Loaded, sandbox: Option<Secret>) -> Result<(), ServeFault> {
     let Loaded { mut config, findings } = loaded;
-    telemetry::start(&config.log, io::IsTerminal::is_terminal(&io::stderr()));
+    let _flush = telemetry::start(&config.log, io::IsTerminal::is_terminal(&io::stderr()))?;
     for warning in &findings.warnings {
         tracing::warn!(key = warning.key, "{}", warning.rule);
     }

@@ -3,6 +3,11 @@
 //! Must not know what is logged. Only our own crate speaks below `warn`: hyper, h2, reqwest and rustls write URLs,
 //! headers and bodies into their debug lines, which is to say codes and credentials.
 
+mod json;
+mod lines;
+
+use std::io;
+
 use serde::Deserialize;
 use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -11,6 +16,9 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
 
 use crate::settings::word;
+use json::JsonLines;
+pub use lines::Flush;
+use lines::Lines;
 
 /// `[log]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -68,17 +76,27 @@ impl Verbosity {
     }
 }
 
-/// Starts logging to standard error, for the rest of the process. A second call changes nothing.
-pub fn start(settings: &Settings, colours: bool) {
+/// Starts logging to standard error, for the rest of the process; what is returned writes the last lines when dropped.
+/// A second call changes nothing.
+///
+/// # Errors
+/// When no thread can be started.
+pub fn start(settings: &Settings, colours: bool) -> io::Result<Flush> {
     let level = settings.level.level();
     let speakers = Targets::new()
         .with_default(LevelFilter::from_level(level.min(Level::WARN)))
         .with_target("okta_telephony_hook", level);
-    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
-    let lines = match settings.format {
-        Format::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
-        Format::Text => lines.with_ansi(colours).boxed(),
+    let (lines, flush) = match settings.format {
+        Format::Json => {
+            let lines = Lines::start()?;
+            (JsonLines(lines.clone()).boxed(), Flush::of(lines))
+        }
+        Format::Text => {
+            let lines = fmt::layer().with_writer(io::stderr).with_target(false).with_ansi(colours);
+            (lines.boxed(), Flush::nothing())
+        }
     };
     // Only tests start logging twice, and the first subscriber serves them.
     let _ = tracing_subscriber::registry().with(lines.with_filter(speakers)).try_init();
+    Ok(flush)
 }

@@ -1,0 +1,145 @@
+//! Where log lines go: into a buffer that a thread empties, so that no hook ever waits for whoever reads the log.
+//!
+//! Must not know what a line says. A reader that stands still costs lines, which are counted, never hooks.
+
+use std::io::{self, Write as _};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// Lines waiting to be written; a reader this far behind is not reading.
+const MAX_WAITING_BYTES: usize = 4 * 1024 * 1024;
+
+/// Between two writes: under load, lines are written by the dozen.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// How long the end of the process waits for the last lines.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// The buffer. Cheap to clone: clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Lines(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    bytes: Vec<u8>,
+    dropped: u64,
+    closing: bool,
+    closed: bool,
+}
+
+/// Writes the last lines when dropped: to be held until the process ends.
+#[derive(Debug)]
+#[must_use]
+pub struct Flush(Option<Lines>);
+
+impl Lines {
+    /// Starts the thread that writes to standard error.
+    pub(super) fn start() -> io::Result<Self> {
+        let lines = Self::default();
+        let shared = Arc::clone(&lines.0);
+        thread::Builder::new().name("log".to_owned()).spawn(move || shared.write_out())?;
+        Ok(lines)
+    }
+
+    /// Adds a line, or counts it as dropped.
+    pub(super) fn push(&self, line: &[u8]) {
+        let mut waiting = self.0.lock();
+        if waiting.bytes.len() + line.len() > MAX_WAITING_BYTES {
+            waiting.dropped += 1;
+            return;
+        }
+        let was_empty = waiting.bytes.is_empty();
+        waiting.bytes.extend_from_slice(line);
+        drop(waiting);
+        if was_empty {
+            self.0.changed.notify_all();
+        }
+    }
+}
+
+#[cfg(test)]
+impl Lines {
+    /// What was pushed, without a thread that writes it out.
+    pub(super) fn taken(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.lock().bytes)
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_out(&self) {
+        let mut batch = Vec::new();
+        loop {
+            let mut waiting = self.lock();
+            while waiting.bytes.is_empty() && !waiting.closing {
+                waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            }
+            std::mem::swap(&mut waiting.bytes, &mut batch);
+            let (dropped, closing) = (std::mem::take(&mut waiting.dropped), waiting.closing);
+            if batch.is_empty() && closing {
+                waiting.closed = true;
+                self.changed.notify_all();
+                return;
+            }
+            drop(waiting);
+            if dropped > 0 {
+                batch.extend(
+                    format!("{{\"level\":\"WARN\",\"message\":\"log lines dropped\",\"count\":{dropped}}}\n").bytes(),
+                );
+            }
+            // Nobody is left to tell of a log that cannot be written.
+            let _ = io::stderr().write_all(&batch);
+            batch.clear();
+            if !closing {
+                thread::sleep(PAUSE);
+            }
+        }
+    }
+}
+
+impl Flush {
+    /// Nothing to flush: the format writes for itself.
+    pub(super) fn nothing() -> Self {
+        Self(None)
+    }
+
+    pub(super) fn of(lines: Lines) -> Self {
+        Self(Some(lines))
+    }
+}
+
+impl Drop for Flush {
+    fn drop(&mut self) {
+        let Some(Lines(shared)) = self.0.take() else { return };
+        let mut waiting = shared.lock();
+        waiting.closing = true;
+        shared.changed.notify_all();
+        let _ = shared.changed.wait_timeout_while(waiting, LAST_WORDS, |waiting| !waiting.closed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_stands_still_costs_lines_and_not_the_writer() {
+        let lines = Lines::default();
+        let line = [b'x'; 1024];
+        for _ in 0..5000 {
+            lines.push(&line);
+        }
+        let waiting = lines.0.lock();
+        assert_eq!((waiting.bytes.len(), waiting.dropped), (4096 * 1024, 5000 - 4096));
+    }
+}
