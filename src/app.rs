@@ -15,18 +15,21 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::deadline::Clock;
+use crate::dedupe::Dedupe;
 use crate::dispatch::health::Health;
 use crate::dispatch::switches::Switches;
 use crate::dispatch::{Dispatch, Team};
 use crate::hook::{self, Hook, Shared};
 use crate::http::accept::{Listener, Patience};
 use crate::http::{self, BodyLimits, Ops, Readiness, ServerSettings};
+use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::okta::jwks::Keeper;
 use crate::otp::ProviderName;
 use crate::outbound::{Outbound, SetupFault};
 use crate::provider::{self, Provider};
 use crate::secret::{self, RandomFault};
+use crate::store::{self, State};
 
 /// Connections on the admin listener: a scraper, a probe and a few people.
 const MAX_ADMIN_CONNECTIONS: usize = 64;
@@ -37,6 +40,9 @@ pub enum StartFault {
     /// Providers cannot be called.
     #[error(transparent)]
     Outbound(#[from] SetupFault),
+    /// The state store cannot be used.
+    #[error(transparent)]
+    Store(#[from] store::SetupFault),
     /// No random bytes.
     #[error(transparent)]
     Random(#[from] RandomFault),
@@ -70,15 +76,16 @@ pub struct Hooks {
     pub providers: BTreeMap<ProviderName, Arc<dyn Provider>>,
     /// What the hooks share.
     pub shared: Shared,
+    state: State,
     outbound: Outbound,
     keepers: Vec<Keeper>,
 }
 
 impl Hooks {
-    /// Builds providers and hooks.
+    /// Builds providers and hooks. Needs a runtime, and calls nobody yet.
     ///
     /// # Errors
-    /// When the HTTPS client cannot be set up.
+    /// When the HTTPS client or the state store cannot be set up.
     pub fn build(config: &Config) -> Result<Self, StartFault> {
         let outbound = Outbound::new(&config.outbound)?;
         let build = |(name, provider): (&String, &provider::Config)| {
@@ -90,13 +97,17 @@ impl Hooks {
         let limits = providers.keys().map(|name| (name.clone(), config.limits_of(name)));
         let health = Arc::new(Health::new(limits, Switches::default(), Arc::clone(&metrics)));
         let (clock, tasks) = (Clock::SYSTEM, TaskTracker::new());
+        let state = State::open(&config.state, Arc::clone(&metrics))?;
+        let pseudonyms = &config.pseudonyms;
         let shared = Shared {
             metrics: Arc::clone(&metrics),
-            pseudonyms: config.pseudonyms.clone(),
+            pseudonyms: pseudonyms.clone(),
             clock,
             tasks: tasks.clone(),
             places: Arc::new(Semaphore::new(config.server.max_in_flight)),
             switches: health.switches().clone(),
+            dedupe: Dedupe::new(&state, pseudonyms.clone(), clock, Arc::clone(&metrics), &tasks),
+            journal: Journal::new(&state, &config.journal, pseudonyms.clone(), clock, tasks.clone()),
         };
         let team = Team { providers, health, metrics, clock, tasks };
         let mut orgs = config.orgs.clone();
@@ -106,7 +117,7 @@ impl Hooks {
             Arc::new(Hook::new(org, dispatch, shared.clone()))
         };
         let hooks = orgs.into_iter().map(hook).collect();
-        Ok(Self { hooks, providers: team.providers, shared, outbound, keepers })
+        Ok(Self { hooks, providers: team.providers, shared, state, outbound, keepers })
     }
 }
 
@@ -137,14 +148,14 @@ pub struct App {
 }
 
 impl App {
-    /// Builds everything, opens connections to the providers, then listens: the first hook pays for nothing of it.
+    /// Builds everything, opens connections to the providers and the state store, then listens: the first hook pays for nothing of it.
     ///
     /// # Errors
     /// When the HTTPS client cannot be set up or an address cannot be listened on.
     pub async fn start(config: Config) -> Result<Self, StartFault> {
         let hooks = Hooks::build(&config)?;
         secret::warm_random()?;
-        hooks.outbound.warm_up().await;
+        tokio::join!(hooks.outbound.warm_up(), hooks.state.warm_up());
         let server = config.server;
         let patience = Patience { head: server.header_timeout, idle: server.idle_timeout };
         let connections = hooks.shared.metrics.connections.clone();

@@ -15,9 +15,13 @@ use crate::http::{AdminSettings, ServerSettings};
 use crate::otp::{Channel, ProviderName};
 use crate::route::Capability;
 use crate::secret::{Environment, Pseudonyms, Secret, SecretRef};
-use crate::settings::{Findings, duration};
-use crate::{hook, outbound, provider, telemetry};
+use crate::settings::Findings;
+use crate::{hook, journal, outbound, provider, store, telemetry};
 pub use sources::{DEFAULT, Sources};
+
+/// What replicas recognise by hashes they must hash alike.
+const HASH_KEY_IS_SHARED: &str =
+    "is required with a shared state.url: with keys of their own, replicas would not know each other's repeats";
 
 /// The whole configuration, as typed.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -31,8 +35,10 @@ pub struct Settings {
     pub log: telemetry::Settings,
     /// How providers are called.
     pub outbound: outbound::Settings,
-    /// What repeats are recognised by.
-    pub state: StateSettings,
+    /// Where this server remembers.
+    pub state: store::Settings,
+    /// What it remembers of what was sent.
+    pub journal: journal::Settings,
     /// Keyed hashes.
     pub privacy: PrivacySettings,
     /// Whether a provider of kind `sandbox` may stand beside real ones.
@@ -47,28 +53,11 @@ pub struct Settings {
     pub limits: BTreeMap<String, Limits>,
 }
 
-/// `[state]`: where this server remembers.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct StateSettings {
-    /// `memory`.
-    pub url: String,
-    /// Longest wait for the store.
-    #[serde(deserialize_with = "duration")]
-    pub timeout: std::time::Duration,
-}
-
-impl Default for StateSettings {
-    fn default() -> Self {
-        Self { url: "memory".to_owned(), timeout: std::time::Duration::from_millis(50) }
-    }
-}
-
 /// `[privacy]`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PrivacySettings {
-    /// Key of the hashes that stand for numbers in logs. Without one they change with every start.
+    /// Key of the hashes that stand for numbers and events. Without one they change with every start.
     pub hash_key: Option<SecretRef>,
 }
 
@@ -85,6 +74,10 @@ pub struct Config {
     pub log: telemetry::Settings,
     /// How providers are called.
     pub outbound: outbound::Settings,
+    /// Where this server remembers.
+    pub state: store::Config,
+    /// What it remembers of what was sent.
+    pub journal: journal::Settings,
     /// Makes keyed hashes.
     pub pseudonyms: Pseudonyms,
     /// Okta orgs.
@@ -143,9 +136,11 @@ pub fn load_listeners(sources: &Sources) -> (ServerSettings, AdminSettings) {
 fn check(settings: &Settings, sandbox: bool, environment: &Environment, findings: &mut Findings) -> Option<Config> {
     settings.server.check("server", findings);
     settings.outbound.check("outbound", findings);
-    if settings.state.url != "memory" {
-        findings.fault("state.url", "must be memory: other stores are not supported yet");
+    let state = settings.state.check("state", environment, findings);
+    if state.is_shared() && settings.privacy.hash_key.is_none() {
+        findings.fault("privacy.hash_key", HASH_KEY_IS_SHARED);
     }
+    settings.journal.check("journal", findings);
     let admin_token = settings.admin.check("admin", environment, findings);
     let hash_key = settings.privacy.hash_key.as_ref();
     let hash_key =
@@ -153,12 +148,20 @@ fn check(settings: &Settings, sandbox: bool, environment: &Environment, findings
     let pseudonyms = Pseudonyms::new(hash_key.as_ref()).map_err(|e| findings.fault("privacy.hash_key", e.to_string()));
     let providers = check_providers(settings, sandbox, environment, findings);
     let orgs = check_orgs(settings, &providers, environment, findings);
+    if state.is_shared() && state.timeout <= store::MAX_TIMEOUT {
+        for org in orgs.iter().filter(|org| !org.leaves_room_after(state.timeout)) {
+            let rule = format!("must leave orgs.{} its min_attempt within its budget", org.name);
+            findings.fault("state.timeout", rule);
+        }
+    }
     Some(Config {
         server: settings.server.clone(),
         admin: settings.admin.clone(),
         admin_token,
         log: settings.log.clone(),
         outbound: settings.outbound.clone(),
+        state,
+        journal: settings.journal.clone(),
         pseudonyms: pseudonyms.ok()?,
         orgs,
         providers,

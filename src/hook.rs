@@ -18,8 +18,10 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::deadline::{Clock, Deadline};
+use crate::dedupe::{self, Claim, Dedupe};
 use crate::dispatch::switches::Switches;
 use crate::dispatch::{Dispatch, Job};
+use crate::journal::{Journal, Previous};
 use crate::metrics::Metrics;
 use crate::okta::authenticate::Denied;
 use crate::okta::oauth::Reason;
@@ -36,6 +38,9 @@ const MIN_CODE_LIFE: Duration = Duration::from_secs(15);
 
 /// Kept back from the budget for writing the answer out: what is measured at the caller must still lie inside it.
 const REPLY_RESERVE: Duration = Duration::from_millis(25);
+
+/// What is done before the first attempt, beside waiting for the store: reading the body above all.
+const INTAKE: Duration = Duration::from_millis(50);
 
 /// One org's hook.
 #[derive(Debug)]
@@ -61,6 +66,10 @@ pub struct Shared {
     pub places: Arc<Semaphore>,
     /// What an operator forbids at run time.
     pub switches: Switches,
+    /// Knows repeats.
+    pub dedupe: Dedupe,
+    /// Who was sent what by whom.
+    pub journal: Journal,
 }
 
 /// Why a request is turned away before anything is sent.
@@ -134,22 +143,33 @@ impl Hook {
         let message = decode(&body, self.config.default_country)?;
         let job = self.job(message, begun, record);
         if self.has_expired(&job.message) {
-            record.verdict = "expired";
-            return Ok(Replies::expired(job.message.locale.as_ref()));
+            return Ok(self.expired(&job.message, record).await);
         }
+        // Both at once: a store that is slow costs its time-out once.
+        let (claim, previous) = tokio::join!(self.claim(&job, deadline), self.shared.journal.previous(&job.message));
+        let ticket = match claim {
+            Claim::First(ticket) => ticket,
+            Claim::Repeat(repeat) => return Ok(record.repeat(repeat)),
+        };
+        record.previous(previous.as_ref());
         let outcome = match self.shared.switches.forbids(&job.message) {
             Some(_) => Outcome::blocked(job.message.channel, "switch"),
-            None => self.dispatch.run(&job, &self.plan(&job.message), deadline).await,
+            None => self.dispatch.run(&job, &self.plan(&job.message, previous.as_ref()), deadline).await,
         };
         record.outcome(&outcome);
-        Ok(self.reply(&job.message, &outcome, deadline))
+        let reply = self.reply(&job.message, &outcome, deadline);
+        ticket.answer(&reply);
+        self.shared.journal.note(&self.config.name, &job.message, &outcome).await;
+        Ok(reply)
     }
 
     /// Takes a place in flight, if there is one, and shortens the deadline when the org runs short of transactions.
     fn enter(&self, deadline: &mut Deadline) -> Result<impl Sized + use<'_>, Rejection> {
         let permit = self.shared.places.try_acquire().map_err(|_| Rejection::Overloaded)?;
         let budget = self.config.budget - REPLY_RESERVE;
-        let (place, allowed) = self.load.enter(budget, self.config.policy.min_attempt);
+        // However short the time, an attempt must still fit in when it is its turn.
+        let least = self.config.policy.min_attempt + INTAKE + self.shared.dedupe.patience();
+        let (place, allowed) = self.load.enter(budget, least);
         if allowed < budget {
             deadline.shorten(allowed);
             self.shared.metrics.shortened.inc();
@@ -167,14 +187,34 @@ impl Hook {
         message.life_left(self.shared.clock.now()).is_some_and(|left| left < MIN_CODE_LIFE)
     }
 
+    /// The answer to a code that has run out: that it has, or what its event was answered when it had not.
+    async fn expired(&self, message: &Message, record: &mut Record) -> Reply {
+        if let Some(repeat) = self.shared.dedupe.recall(&self.config.name, message).await {
+            return record.repeat(repeat);
+        }
+        record.verdict = "expired";
+        Replies::expired(message.locale.as_ref())
+    }
+
+    async fn claim(&self, job: &Job, deadline: &Deadline) -> Claim {
+        let (org, replies) = (&*self.config.name, &self.config.replies);
+        let call = dedupe::Call { org, message: &job.message, deadline, begun: &job.begun, replies };
+        self.shared.dedupe.claim(call).await
+    }
+
     /// What a message says, in the org's texts.
     pub fn content(&self, message: &Message) -> Content {
         self.config.texts.content(message, self.shared.clock.now())
     }
 
-    /// The plan for a message, by the org's routes.
-    pub fn plan(&self, message: &Message) -> Plan {
-        self.config.router.plan(message, crate::secret::random_below)
+    /// The plan for a message, by the org's routes. After a send a short while ago it begins with another provider: that
+    /// one's message has not served.
+    pub fn plan(&self, message: &Message, previous: Option<&Previous>) -> Plan {
+        let plan = self.config.router.plan(message, crate::secret::random_below);
+        match previous {
+            Some(previous) => plan.after(&previous.provider),
+            None => plan,
+        }
     }
 
     fn reply(&self, message: &Message, outcome: &Outcome, deadline: &Deadline) -> Reply {
@@ -185,7 +225,7 @@ impl Hook {
     fn broken(&self, begun: bool) -> Reply {
         self.shared.metrics.panics.inc();
         tracing::error!(org = %self.config.name, begun, "a hook panicked; please report this");
-        if begun { self.config.replies.doubtful() } else { Replies::broken() }
+        if begun { self.config.replies.doubtful(None) } else { Replies::broken() }
     }
 }
 

@@ -4,6 +4,7 @@
 //! for logs and faults. Exit codes: 0 done, 1 could not do it, 2 the configuration or the arguments are wrong.
 
 mod check_config;
+mod forget;
 mod healthcheck;
 mod local;
 mod paint;
@@ -43,6 +44,8 @@ enum Command {
     CheckConfig(check_config::CheckConfigArguments),
     /// Play one Okta request; by default nothing is sent
     Preview(Box<preview::PreviewArguments>),
+    /// Forget what is remembered of a number in the state store that replicas share
+    Forget(forget::ForgetArguments),
     /// Exit with 0 when the local server is ready, for HEALTHCHECK in a container
     Healthcheck,
 }
@@ -55,6 +58,7 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => serve::run(sources, &arguments),
         Command::CheckConfig(arguments) => check_config::run(&sources, &arguments),
         Command::Preview(arguments) => preview::run(&sources, &arguments),
+        Command::Forget(arguments) => forget::run(&sources, &arguments),
         Command::Healthcheck => healthcheck::run(&sources),
     }
 }

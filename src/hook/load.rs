@@ -14,9 +14,6 @@ const EASY_SHARE: f64 = 0.5;
 /// The share of the org's limit that hooks may hold.
 const FAIR_SHARE: f64 = 0.6;
 
-/// Left beside one attempt: taking the body in and writing the answer out need some of a short budget too.
-const OVERHEAD: Duration = Duration::from_millis(150);
-
 /// One org's hooks in flight, and how fast they arrive.
 #[derive(Debug)]
 pub(super) struct Load {
@@ -43,8 +40,8 @@ impl Load {
         Self { limit, state: Mutex::new(State { in_flight: 0, since: Instant::now(), current: 0, previous: 0 }) }
     }
 
-    /// A hook arrives: its place, and how much of `budget` it may take; always enough for one attempt of `min_attempt`.
-    pub(super) fn enter(&self, budget: Duration, min_attempt: Duration) -> (Place<'_>, Duration) {
+    /// A hook arrives: its place, and how much of `budget` it may take, never less than `least`.
+    pub(super) fn enter(&self, budget: Duration, least: Duration) -> (Place<'_>, Duration) {
         let mut state = self.state();
         let rate = state.arrive(Instant::now());
         state.in_flight += 1;
@@ -52,7 +49,7 @@ impl Load {
         let allowed = if f64::from(state.in_flight) <= EASY_SHARE * limit || rate <= 0.0 {
             budget
         } else {
-            Duration::from_secs_f64(FAIR_SHARE * limit / rate).clamp((min_attempt + OVERHEAD).min(budget), budget)
+            Duration::from_secs_f64(FAIR_SHARE * limit / rate).clamp(least.min(budget), budget)
         };
         (Place(self), allowed)
     }
@@ -115,7 +112,7 @@ mod tests {
         for _ in 0..2000 {
             places.push(load.enter(BUDGET, LEAST).0);
         }
-        assert_eq!(load.enter(BUDGET, LEAST).1, LEAST + OVERHEAD);
+        assert_eq!(load.enter(BUDGET, LEAST).1, LEAST);
         places.clear();
         assert_eq!(load.enter(BUDGET, LEAST).1, BUDGET);
     }

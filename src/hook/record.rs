@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use super::Rejection;
 use crate::deadline::Deadline;
+use crate::dedupe::Repeat;
+use crate::journal::Previous;
 use crate::metrics::Metrics;
 use crate::okta::Reply;
 use crate::otp::{Channel, Country, EventId, Message, Outcome, RequestType};
@@ -28,6 +30,8 @@ pub(super) struct Record {
     transaction_id: Option<String>,
     attempts: Vec<String>,
     skipped: Vec<String>,
+    repeat: Option<&'static str>,
+    resend: Option<String>,
     fault: Option<String>,
 }
 
@@ -49,6 +53,8 @@ impl Record {
             transaction_id: None,
             attempts: Vec::new(),
             skipped: Vec::new(),
+            repeat: None,
+            resend: None,
             fault: None,
         }
     }
@@ -78,6 +84,17 @@ impl Record {
             })
             .collect();
         self.skipped = outcome.skipped.iter().map(|(provider, why)| format!("{provider} {why}")).collect();
+    }
+
+    /// The answer to a repeat, which is no outcome of its own.
+    pub(super) fn repeat(&mut self, repeat: Repeat) -> Reply {
+        self.verdict = if repeat.heard { "repeat" } else { "repeat_unheard" };
+        self.repeat = Some(repeat.reason.as_str());
+        repeat.reply
+    }
+
+    pub(super) fn previous(&mut self, previous: Option<&Previous>) {
+        self.resend = previous.map(|p| format!("{} {}s ago", p.provider, p.seconds_ago));
     }
 
     pub(super) fn rejected(&mut self, rejection: &Rejection) -> Reply {
@@ -117,6 +134,8 @@ impl Record {
             request_type = self.request_type.as_ref().map(RequestType::as_str),
             route = self.route.as_deref(),
             preview = self.preview.then_some(true),
+            repeat = self.repeat,
+            resend = self.resend,
             fault = self.fault,
             "hook"
         );

@@ -117,6 +117,13 @@ pub struct Config {
     pub texts: Texts,
 }
 
+impl Config {
+    /// Whether an attempt can still be made after waiting so long for something else.
+    pub fn leaves_room_after(&self, wait: Duration) -> bool {
+        self.budget >= wait + self.policy.min_attempt + super::REPLY_RESERVE
+    }
+}
+
 impl Settings {
     /// Reads the secrets and checks the rules; `at` is the key path of this table.
     pub fn check(

@@ -164,8 +164,8 @@ impl Replies {
         error(200, wording(Notice::NotSent, None), &[], None)
     }
 
-    /// The reply when something of ours broke after a send was begun.
-    pub fn doubtful(&self) -> Reply {
+    /// The reply when a send may be under way and nothing is known of it.
+    pub fn doubtful(&self, locale: Option<&Locale>) -> Reply {
         let outcome = Outcome {
             channel: Channel::Sms,
             verdict: Verdict::Unconfirmed,
@@ -173,7 +173,7 @@ impl Replies {
             skipped: Vec::new(),
             route: "unknown".into(),
         };
-        self.reply(&outcome, None, Duration::ZERO)
+        self.reply(&outcome, locale, Duration::ZERO)
     }
 
     fn say(&self, verdict: Verdict) -> Say {

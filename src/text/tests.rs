@@ -20,6 +20,7 @@ fn texts(settings: serde_json::Value) -> Texts {
 
 fn message(channel: Channel, locale: &str, request_type: &str) -> Message {
     Message {
+        source: None,
         event_id: None,
         channel,
         recipient: Phone::parse("+15005550010", None).expect("a number"),

@@ -4,12 +4,15 @@ use serde_json::{Value, json};
 
 use crate::support::okta::{self, SECRET};
 use crate::support::process::Place;
+use crate::support::redis::RedisServer;
 use crate::support::server::exchange;
 use crate::support::vendor::{Answer, VendorServer};
 
 const CODE: &str = "739164";
 const NUMBER: &str = "5005557391";
 const TOKEN: &str = "twilio-token-canary";
+const STATE_PASSWORD: &str = "state-password-canary";
+const HASH_KEY: &str = "hash-key-canary-0123456789";
 
 /// What must not appear, in every form it could take.
 fn canaries() -> Vec<String> {
@@ -17,7 +20,8 @@ fn canaries() -> Vec<String> {
     let base64 = |text: &str| base64::engine::general_purpose::STANDARD_NO_PAD.encode(text);
     let hex = |text: &str| text.bytes().map(|b| format!("{b:02x}")).collect::<String>();
     let mut forms = Vec::new();
-    for plain in [CODE, NUMBER, TOKEN, SECRET, "Canaria", "Birdsong", "birdsong@example.com", "00uyxxSknGtK8022w0g3"] {
+    let secrets = [CODE, NUMBER, TOKEN, SECRET, STATE_PASSWORD, HASH_KEY];
+    for plain in secrets.into_iter().chain(["Canaria", "Birdsong", "birdsong@example.com", "00uyxxSknGtK8022w0g3"]) {
         forms.extend([plain.to_owned(), base64(plain), hex(plain), plain.chars().rev().collect()]);
     }
     forms.push("7, 3, 9, 1, 6, 4".to_owned());
@@ -27,13 +31,13 @@ fn canaries() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn nothing_personal_or_secret_is_ever_printed() {
+async fn nothing_personal_or_secret_is_ever_printed_or_stored() {
     let number = format!("+1{NUMBER}");
     let echo = |status: u16, code: i64| {
         let text = format!("The number {number} cannot get {CODE}");
         Answer::json(status, json!({ "code": code, "message": text, "body": text, "to": number }))
     };
-    let script = [
+    let mut script = vec![
         Answer::json(201, json!({ "sid": "SM1", "status": "queued", "to": number, "body": CODE })),
         Answer::json(201, json!({ "sid": "CA1", "status": "queued", "to": number })),
         echo(400, 21211),
@@ -51,11 +55,17 @@ async fn nothing_personal_or_secret_is_ever_printed() {
         Answer::Hang,
     ];
     let sends = script.len();
+    script.push(Answer::json(201, json!({ "sid": "CA2", "status": "queued", "to": number })));
+    script.push(Answer::json(201, json!({ "sid": "SM2", "status": "queued", "to": number })));
     let vendor = VendorServer::start(script).await;
+    let mut redis = RedisServer::with(&["--requirepass", STATE_PASSWORD]);
     let place = Place::new()
         .set("OKTA_HOOK__LOG__LEVEL", "trace")
         .set("RUST_LOG", "trace")
-        .set("OKTA_HOOK__ORGS__MAIN__BUDGET", "700ms")
+        .set("OKTA_HOOK__STATE__URL", &redis.url().replace("//", &format!("//:{STATE_PASSWORD}@")))
+        .set("OKTA_HOOK__STATE__TIMEOUT", "300ms")
+        .set("OKTA_HOOK__PRIVACY__HASH_KEY", HASH_KEY)
+        .set("OKTA_HOOK__ORGS__MAIN__BUDGET", "1200ms")
         .set("OKTA_HOOK__ORGS__MAIN__AUTH__HEADER__SECRET", SECRET)
         .set("OKTA_HOOK__PROVIDERS__TWILIO__KIND", "twilio")
         .set("OKTA_HOOK__PROVIDERS__TWILIO__ACCOUNT_SID", "AC00000000000000000000000000000001")
@@ -67,6 +77,14 @@ async fn nothing_personal_or_secret_is_ever_printed() {
     let mut answers = String::new();
     let mut requests: Vec<Value> = (0..sends).map(|_| okta::sms(&number, CODE)).collect();
     requests[1] = okta::voice(&number, CODE);
+    for (place, request) in requests.iter_mut().enumerate() {
+        // The same code to the same person for the same reason would be a repeat.
+        request["requestType"] = format!("com.okta.user.telephony.reason-{place}").into();
+    }
+    // A repeat, and an event that comes again with another content.
+    requests.push(requests[0].clone());
+    requests.push(requests[0].clone());
+    requests[sends + 1]["data"]["messageProfile"]["deliveryChannel"] = "CALL".into();
     let mut bad: Vec<Vec<u8>> = Vec::new();
     for (member, value) in [
         ("phoneNumber", json!(NUMBER)),
@@ -91,6 +109,23 @@ async fn nothing_personal_or_secret_is_ever_printed() {
             answers.push_str(&String::from_utf8_lossy(&answer.body));
         }
     }
+    let mut stored = redis.everything();
+    while !["event:", "fingerprint:", "journal-to:", "journal-user:", "journal-transaction:", "journal-number:"]
+        .iter()
+        .all(|kind| stored.contains(kind))
+    {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        stored = redis.everything();
+    }
+    redis.kill();
+    let mut last = okta::sms(&number, CODE);
+    last["requestType"] = "com.okta.user.telephony.last".into();
+    let body = last.to_string();
+    let request = format!(
+        "POST /okta/telephony HTTP/1.1\r\nhost: x\r\nauthorization: {SECRET}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    answers.push_str(&String::from_utf8_lossy(&exchange(server.public, request.as_bytes()).await.body));
     exchange(
         server.public,
         format!("GET /{NUMBER}/{CODE} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes(),
@@ -98,10 +133,11 @@ async fn nothing_personal_or_secret_is_ever_printed() {
     .await;
     let metrics = exchange(server.admin, b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
     let printed = server.stop().await;
-    assert_eq!(vendor.finish().len(), sends);
+    assert_eq!(vendor.finish().len(), sends + 2);
+    assert!(printed.stderr.contains("the state store failed") && printed.stderr.contains("came again with another"));
     assert!(printed.stderr.contains("\"verdict\":\"accepted\"") && printed.stderr.contains("phone_ref"));
-    let everything =
-        format!("{}\n{}\n{answers}\n{}", printed.stdout, printed.stderr, String::from_utf8_lossy(&metrics.body));
+    let (out, err, metrics) = (printed.stdout, printed.stderr, String::from_utf8_lossy(&metrics.body));
+    let everything = format!("{out}\n{err}\n{answers}\n{metrics}\n{stored}");
     for canary in canaries() {
         let lines: Vec<&str> =
             everything.lines().filter(|l| l.to_lowercase().contains(&canary.to_lowercase())).collect();

@@ -256,7 +256,7 @@ async fn row_9_a_connection_that_a_closed_at_rest_costs_nothing() {
     let b = VendorServer::start([]).await;
     let server = TestServer::start(&two(&a.url, &b.url)).await;
     for n in 0..20 {
-        let answer = server.hook(&okta::voice("+15005550010", &format!("4829{n:02}"))).await;
+        let answer = server.hook(&okta::for_a_stranger(okta::voice("+15005550010", &format!("4829{n:02}")))).await;
         assert!(
             matches!(understand(&answer.body), Understood::Command(s, Some(p), Some(_)) if s == "SUCCESSFUL" && p == "a")
         );

@@ -37,7 +37,7 @@ async fn until(condition: impl AsyncFn() -> bool) -> Duration {
 }
 
 async fn call(server: &TestServer, token: &str) -> Answer {
-    let body = okta::sms("+15005550010", "482913").to_string();
+    let body = okta::another_sms().to_string();
     server.post("/bare", &[("authorization", &format!("Bearer {token}"))], body.as_bytes()).await
 }
 
@@ -50,7 +50,7 @@ async fn any_configured_method_suffices() {
     let issuer = Issuer::start(Mode::Up, &[&FIRST]).await;
     let server = TestServer::start(&configuration(&issuer.name)).await;
     ready(&server).await;
-    let body = okta::sms("+15005550010", "482913").to_string();
+    let body = okta::another_sms().to_string();
     let bearer = format!("Bearer {}", good(&FIRST, &issuer.name));
     for (path, credential, status) in [
         ("/okta/telephony", SECRET, 200),
@@ -105,7 +105,7 @@ async fn without_keys_nobody_waits_and_nobody_is_sent_here() {
         assert!(started.elapsed() < Duration::from_secs(1), "{mode:?}: {:?}", started.elapsed());
         assert_eq!(rejected(&server, "unknown_key").await, 5.0);
         assert_eq!(server.admin_page("/readyz").await.status, 503, "{mode:?}");
-        assert_eq!(server.hook(&okta::sms("+15005550010", "482913")).await.status, 200, "the other org has a header");
+        assert_eq!(server.hook(&okta::another_sms()).await.status, 200, "the other org has a header");
         if !matches!(mode, Mode::Slow) {
             issuer.set(Mode::Up);
             let took = ready(&server).await;
@@ -232,7 +232,7 @@ async fn tokens_are_told_of_by_reason_and_never_printed() {
     let expired =
         FIRST.token(&FIRST.header(), &claims(&issuer.name, &json!({ "exp": 1_700_000_000, "sub": "canary" })));
     let fresh = good(&FIRST, &issuer.name);
-    let body = okta::sms("+15005550010", "482913").to_string();
+    let body = okta::another_sms().to_string();
     for (token, status) in [(&expired, 401), (&fresh, 200)] {
         let head = format!("authorization: Bearer {token}\r\nconnection: close\r\ncontent-length: {}", body.len());
         let request = format!("POST /okta/telephony HTTP/1.1\r\nhost: x\r\n{head}\r\n\r\n{body}");

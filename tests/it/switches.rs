@@ -16,7 +16,7 @@ async fn admin(server: &TestServer, method: &str, path: &str, body: &str, more: 
 }
 
 async fn provider_of(server: &TestServer, to: &str) -> Understood {
-    understand(&server.hook(&okta::sms(to, "482913")).await.body)
+    understand(&server.hook(&okta::for_a_stranger(okta::sms(to, "482913"))).await.body)
 }
 
 fn sent_by(provider: &str) -> impl Fn(&Understood) -> bool {

@@ -80,7 +80,7 @@ async fn each_person_gets_the_text_of_their_language_and_reason() {
     let server = TestServer::start(&config(TEXT, &vendor)).await;
     for ((locale, request_type), _, _) in cases {
         for message in [okta::sms("+15005550010", "482913"), okta::voice("+15005550010", "482913")] {
-            let answer = server.hook(&request(message, locale, request_type)).await;
+            let answer = server.hook(&okta::for_a_stranger(request(message, locale, request_type))).await;
             assert!(matches!(understand(&answer.body), Understood::Command(status, ..) if status == "SUCCESSFUL"));
         }
     }

@@ -56,7 +56,7 @@ impl Report {
         };
         let content = hook.content(&message);
         report.message(&message, &content);
-        let plan = hook.plan(&message);
+        let plan = hook.plan(&message, None);
         report.plan(&plan, hook.config().router.explain(&message));
         for name in &plan.providers {
             if let Some(provider) = providers.get(name) {

@@ -3,8 +3,10 @@
 
 pub mod issuer;
 pub mod jwt;
+pub mod moody;
 pub mod okta;
 pub mod process;
+pub mod redis;
 pub mod server;
 pub mod stub;
 pub mod vendor;

@@ -7,16 +7,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
+use okta_telephony_hook::config::Config;
 use okta_telephony_hook::deadline::Clock;
+use okta_telephony_hook::dedupe::Dedupe;
 use okta_telephony_hook::dispatch::health::Health;
 use okta_telephony_hook::dispatch::switches::Switches;
 use okta_telephony_hook::dispatch::{Dispatch, Team};
 use okta_telephony_hook::hook::{Hook, Shared};
+use okta_telephony_hook::journal::Journal;
 use okta_telephony_hook::metrics::Metrics;
 use okta_telephony_hook::okta::Reply;
 use okta_telephony_hook::otp::{Accepted, Channel, FailureKind, Message, ProviderName, SendError, TransactionId};
 use okta_telephony_hook::outbound::Request;
 use okta_telephony_hook::provider::{Provider, SendOptions};
+use okta_telephony_hook::store::{State, Store};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -109,9 +113,18 @@ pub struct Stage {
 impl Stage {
     /// Sets the stage: settings of `[orgs.main]`, and a script for each provider, named in order of preference.
     pub fn new(org: &str, scripts: &[(&str, &[Act])]) -> Self {
+        Self::with(org, scripts, |config, metrics| State::open(&config.state, metrics).expect("memory"))
+    }
+
+    /// Sets a stage that shares a store with others, as replicas do.
+    pub fn sharing(store: &Arc<dyn Store>, org: &str, scripts: &[(&str, &[Act])]) -> Self {
+        Self::with(org, scripts, |config, metrics| State::over(Arc::clone(store), config.state.timeout, metrics))
+    }
+
+    fn with(org: &str, scripts: &[(&str, &[Act])], open: impl FnOnce(&Config, Arc<Metrics>) -> State) -> Self {
         let providers: String =
             scripts.iter().map(|(name, _)| format!("[providers.{name}]\nkind = \"sandbox\"\n")).collect();
-        let toml = format!("allow_sandbox = true\n[orgs.main]\n{org}\n{providers}");
+        let toml = format!("allow_sandbox = true\nprivacy.hash_key = 'a test key'\n[orgs.main]\n{org}\n{providers}");
         let config = server::load(&toml).config;
         let (transcript, zero) = (Transcript::default(), Instant::now());
         let stubs: Vec<Arc<Stub>> = scripts
@@ -131,13 +144,16 @@ impl Stage {
         let limits = providers.keys().map(|name| (name.clone(), config.limits_of(name)));
         let health = Arc::new(Health::new(limits, Switches::default(), Arc::clone(&metrics)));
         let (clock, tasks) = (Clock::SYSTEM, TaskTracker::new());
+        let (state, pseudonyms) = (open(&config, Arc::clone(&metrics)), &config.pseudonyms);
         let shared = Shared {
             metrics: Arc::clone(&metrics),
-            pseudonyms: config.pseudonyms.clone(),
+            pseudonyms: pseudonyms.clone(),
             clock,
             tasks: tasks.clone(),
             places: Arc::new(Semaphore::new(config.server.max_in_flight)),
             switches: health.switches().clone(),
+            dedupe: Dedupe::new(&state, pseudonyms.clone(), clock, Arc::clone(&metrics), &tasks),
+            journal: Journal::new(&state, &config.journal, pseudonyms.clone(), clock, tasks.clone()),
         };
         let org = config.orgs.into_iter().next().expect("one org");
         let dispatch = Dispatch::new(Team { providers, health, metrics, clock, tasks }, org.policy.clone());

@@ -62,6 +62,7 @@ impl Call {
 struct State {
     script: VecDeque<Answer>,
     calls: Vec<Call>,
+    otherwise: Option<Answer>,
     unscripted: usize,
 }
 
@@ -87,6 +88,13 @@ impl VendorServer {
         Self { url, state }
     }
 
+    /// Listens and gives everybody the same answer.
+    pub async fn always(answer: Answer) -> Self {
+        let vendor = Self::start([]).await;
+        vendor.state.lock().expect("state").otherwise = Some(answer);
+        vendor
+    }
+
     /// Adds to the script.
     pub fn then(&self, answer: Answer) {
         self.state.lock().expect("state").script.push_back(answer);
@@ -108,7 +116,7 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
         let answer = {
             let mut state = state.lock().expect("state");
             state.calls.push(call);
-            let answer = state.script.pop_front();
+            let answer = state.script.pop_front().or_else(|| state.otherwise.clone());
             state.unscripted += usize::from(answer.is_none());
             answer
         };

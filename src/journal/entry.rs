@@ -1,0 +1,78 @@
+//! One entry of the journal, and how it is written.
+//!
+//! Must not hold a number, a user or a code, in whatever form.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::otp::{Channel, FailureKind, ProviderName, TransactionId};
+
+/// What became of one message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Key of the org in the configuration.
+    pub org: String,
+    /// Who was asked: whoever took it, else whoever explains why nobody did.
+    pub provider: ProviderName,
+    /// How it travelled.
+    pub channel: Channel,
+    /// The provider's id, when it took the message while we waited.
+    pub transaction_id: Option<TransactionId>,
+    /// Why not; `None` when the provider took it.
+    pub failure: Option<FailureKind>,
+    /// When Okta was answered.
+    pub sent_at: Timestamp,
+    /// The keyed hash of the event.
+    pub event: Option<String>,
+}
+
+/// The entry as it is stored: what a later version adds, an earlier one does not mind.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    org: String,
+    provider: String,
+    channel: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transaction_id: Option<String>,
+    kind: String,
+    sent_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<String>,
+}
+
+/// The word for what is no failure, as in metrics.
+const ACCEPTED: &str = "accepted";
+
+impl Entry {
+    pub(super) fn written(&self) -> Bytes {
+        let written = Written {
+            org: self.org.clone(),
+            provider: self.provider.to_string(),
+            channel: self.channel.to_string(),
+            transaction_id: self.transaction_id.as_ref().map(|id| id.as_str().to_owned()),
+            kind: self.failure.map_or(ACCEPTED, FailureKind::as_str).to_owned(),
+            sent_at: self.sent_at,
+            event: self.event.clone(),
+        };
+        // Texts and a date only: serde_json has nothing to refuse.
+        serde_json::to_vec(&written).unwrap_or_default().into()
+    }
+
+    /// Reads an entry; one that cannot be read is as none.
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let written: Written = serde_json::from_slice(bytes).ok()?;
+        Some(Self {
+            org: written.org,
+            provider: ProviderName::new(&written.provider),
+            channel: Channel::ALL.into_iter().find(|channel| channel.as_str() == written.channel)?,
+            transaction_id: written.transaction_id.as_deref().and_then(TransactionId::parse),
+            failure: match written.kind.as_str() {
+                ACCEPTED => None,
+                kind => Some(FailureKind::parse(kind)?),
+            },
+            sent_at: written.sent_at,
+            event: written.event,
+        })
+    }
+}

@@ -1,0 +1,196 @@
+//! The journal: who was sent what by whom, for a day.
+//!
+//! Must not know a number, a user or a code when it writes: its keys are keyed hashes, its entries hold none of them.
+//! A journal that cannot be read or written costs nobody a code.
+
+mod entry;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio_util::task::TaskTracker;
+
+use crate::deadline::Clock;
+use crate::otp::{Channel, Message, Outcome, Phone, ProviderName, UserId};
+use crate::secret::Pseudonyms;
+use crate::settings::{Findings, duration};
+use crate::store::{Key, State, Store, StoreFault};
+pub use entry::Entry;
+
+/// A new code for the same person within this is a resend: the last one did not arrive, or not soon enough.
+const RESEND_WINDOW: Duration = Duration::from_secs(5 * 60);
+
+/// What is known of a number outlives what is kept under it, so that nothing is left that could not be forgotten.
+const INDEX_MARGIN: Duration = Duration::from_secs(60);
+
+/// `[journal]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// How long an entry is kept.
+    #[serde(deserialize_with = "duration")]
+    pub ttl: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { ttl: Duration::from_secs(24 * 60 * 60) }
+    }
+}
+
+impl Settings {
+    /// Checks the rules; `at` is the key path of this table.
+    pub fn check(&self, at: &str, findings: &mut Findings) {
+        let day = Duration::from_secs(24 * 60 * 60);
+        findings.within(format!("{at}.ttl"), self.ttl, RESEND_WINDOW, 30 * day);
+    }
+}
+
+/// Who was sent what by whom. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Journal(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Arc<dyn Store>,
+    /// Whether writing has to be waited for.
+    is_remote: bool,
+    pseudonyms: Pseudonyms,
+    clock: Clock,
+    tasks: TaskTracker,
+    ttl: Duration,
+}
+
+/// The send before this one, to the same user and number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Previous {
+    /// Who was asked last.
+    pub provider: ProviderName,
+    /// How long ago.
+    pub seconds_ago: u64,
+}
+
+impl Journal {
+    /// A journal in this state's store. What need not be waited for is written on `tasks`.
+    pub fn new(state: &State, settings: &Settings, pseudonyms: Pseudonyms, clock: Clock, tasks: TaskTracker) -> Self {
+        let is_remote = state.shared().is_some();
+        Self(Arc::new(Inner { store: state.store(), is_remote, pseudonyms, clock, tasks, ttl: settings.ttl }))
+    }
+
+    /// The last send to this user at this number; to the number alone when there is no user.
+    pub async fn last(&self, user: Option<&UserId>, number: &Phone) -> Option<Entry> {
+        self.read(&self.0.recipient(user, number)).await
+    }
+
+    /// The send a provider gave this id.
+    pub async fn of_transaction(&self, provider: &ProviderName, id: &str) -> Option<Entry> {
+        self.read(&self.0.transaction(provider.as_str(), id)).await
+    }
+
+    /// The last send to this user over this channel.
+    pub async fn last_to_user(&self, user: &UserId, channel: Channel) -> Option<Entry> {
+        self.read(&self.0.user(user, channel)).await
+    }
+
+    /// The send that this message repeats with a new code, if there was one a short while ago. Never for a preview.
+    pub async fn previous(&self, message: &Message) -> Option<Previous> {
+        if message.preview {
+            return None;
+        }
+        let entry = self.last(message.user.as_ref(), &message.recipient).await?;
+        // Another replica's clock may be ahead of ours.
+        let ago = Duration::try_from(self.0.clock.now().duration_since(entry.sent_at)).unwrap_or_default();
+        (ago < RESEND_WINDOW).then_some(Previous { provider: entry.provider, seconds_ago: ago.as_secs() })
+    }
+
+    /// Notes what became of a message, without delaying whoever tells it. A preview, and what no provider was asked
+    /// for, is not noted.
+    pub async fn note(&self, org: &str, message: &Message, outcome: &Outcome) {
+        let Some(decisive) = outcome.decisive().filter(|_| !message.preview) else { return };
+        let inner = &self.0;
+        let entry = Entry {
+            org: org.to_owned(),
+            provider: decisive.provider.clone(),
+            channel: message.channel,
+            transaction_id: decisive.result.as_ref().ok().map(|a| a.transaction_id.clone()),
+            failure: decisive.result.as_ref().err().map(|e| e.kind),
+            sent_at: inner.clock.now(),
+            event: inner.pseudonyms.event(org, message).map(|event| event.to_string()),
+        };
+        let mut keys = vec![inner.recipient(message.user.as_ref(), &message.recipient)];
+        keys.extend(entry.transaction_id.as_ref().map(|id| inner.transaction(entry.provider.as_str(), id.as_str())));
+        keys.extend(message.user.as_ref().map(|user| inner.user(user, message.channel)));
+        let index = inner.number(&message.recipient);
+        let inner = Arc::clone(inner);
+        // A fault was counted and told where it came up.
+        let write = async move { drop(inner.write(&index, &keys, &entry).await) };
+        if self.0.is_remote {
+            self.0.tasks.spawn(write);
+        } else {
+            write.await;
+        }
+    }
+
+    /// Forgets all entries about a number, and those about a user's channels.
+    ///
+    /// # Errors
+    /// When the store fails; some of the entries may be gone then.
+    pub async fn forget(&self, number: &Phone, user: Option<&UserId>) -> Result<usize, StoreFault> {
+        let inner = &self.0;
+        let index = inner.number(number);
+        let members = inner.store.members(&index).await?;
+        let mut keys: BTreeSet<Key> =
+            members.iter().flat_map(|member| member.split(' ')).filter_map(Key::parse).collect();
+        keys.extend([inner.recipient(None, number), inner.recipient(user, number)]);
+        keys.extend(user.iter().flat_map(|user| Channel::ALL.map(|channel| inner.user(user, channel))));
+        let mut forgotten = 0;
+        for key in &keys {
+            forgotten += usize::from(inner.store.remove(key).await?);
+        }
+        inner.store.remove(&index).await?;
+        Ok(forgotten)
+    }
+
+    async fn read(&self, key: &Key) -> Option<Entry> {
+        Entry::read(&self.0.store.read(key).await.ok()??)
+    }
+}
+
+impl Inner {
+    /// The index comes first: what could not be found again is not written.
+    async fn write(&self, index: &Key, keys: &[Key], entry: &Entry) -> Result<(), StoreFault> {
+        let names: Vec<&str> = keys.iter().map(Key::as_str).collect();
+        self.store.distinct(index, &names.join(" "), self.ttl + INDEX_MARGIN).await?;
+        let entry = entry.written();
+        for key in keys {
+            self.store.write(key, entry.clone(), self.ttl).await?;
+        }
+        Ok(())
+    }
+
+    fn recipient(&self, user: Option<&UserId>, number: &Phone) -> Key {
+        let user = user.map_or("", UserId::expose);
+        let hash = self.pseudonyms.hash(&[b"journal-to", user.as_bytes(), number.expose().as_bytes()]);
+        Key::new("journal-to", hash)
+    }
+
+    fn transaction(&self, provider: &str, id: &str) -> Key {
+        let hash = self.pseudonyms.hash(&[b"journal-transaction", provider.as_bytes(), id.as_bytes()]);
+        Key::new("journal-transaction", hash)
+    }
+
+    fn user(&self, user: &UserId, channel: Channel) -> Key {
+        let hash = self.pseudonyms.hash(&[b"journal-user", user.expose().as_bytes(), channel.as_str().as_bytes()]);
+        Key::new("journal-user", hash)
+    }
+
+    /// Where the keys of all entries about a number stand.
+    fn number(&self, number: &Phone) -> Key {
+        Key::new("journal-number", self.pseudonyms.hash(&[b"journal-number", number.expose().as_bytes()]))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,209 @@
+//! The journal on memory and a paused clock.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::*;
+use crate::metrics::Metrics;
+use crate::otp::{Accepted, Attempt, EventId, FailureKind, OtpCode, RequestType, SendError, TransactionId};
+use crate::secret::Secret;
+use crate::store::{Claim, Memory};
+
+const NUMBER: &str = "+15005550006";
+const USER: &str = "00uyxxSknGtK8022w0g3";
+
+fn phone(number: &str) -> Phone {
+    Phone::parse(number, None).expect("a number")
+}
+
+fn message(user: &str, number: &str) -> Message {
+    Message {
+        event_id: EventId::parse("an event"),
+        source: None,
+        channel: Channel::Sms,
+        recipient: phone(number),
+        code: OtpCode::parse("482913").expect("digits"),
+        template: None,
+        locale: None,
+        request_type: RequestType::ABSENT,
+        expires: None,
+        user: UserId::parse(user),
+        client_ip: None,
+        preview: false,
+    }
+}
+
+fn accepted(provider: &str, id: &str) -> Outcome {
+    let attempt = Attempt {
+        provider: ProviderName::new(provider),
+        result: Ok(Accepted { transaction_id: TransactionId::parse(id).expect("an id") }),
+        elapsed: Duration::ZERO,
+    };
+    Outcome::of(Channel::Sms, "default".into(), vec![attempt])
+}
+
+fn failed(provider: &str, kind: FailureKind) -> Outcome {
+    let attempt = Attempt {
+        provider: ProviderName::new(provider),
+        result: Err(SendError::new(kind, "x")),
+        elapsed: Duration::ZERO,
+    };
+    Outcome::of(Channel::Sms, "default".into(), vec![attempt])
+}
+
+/// A wall clock that goes with the paused one.
+fn now() -> Timestamp {
+    thread_local! { static START: tokio::time::Instant = tokio::time::Instant::now(); }
+    let start: Timestamp = "2026-01-05T10:00:00Z".parse().expect("a date");
+    start + jiff::SignedDuration::try_from(START.with(tokio::time::Instant::elapsed)).expect("short")
+}
+
+fn journal(store: Arc<dyn Store>) -> Journal {
+    let state = State::over(store, Duration::from_millis(50), Arc::new(Metrics::new()));
+    let pseudonyms = Pseudonyms::new(Secret::new("a test key").as_ref()).expect("random");
+    Journal::new(&state, &Settings::default(), pseudonyms, Clock::new(now), TaskTracker::new())
+}
+
+async fn written(journal: &Journal) {
+    journal.0.tasks.close();
+    journal.0.tasks.wait().await;
+    journal.0.tasks.reopen();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_is_found_by_recipient_transaction_and_user() {
+    let journal = journal(Arc::new(Memory::new(100)));
+    let message = message(USER, NUMBER);
+    journal.note("main", &message, &accepted("one", "SM1")).await;
+    written(&journal).await;
+    let user = UserId::parse(USER).expect("an id");
+    let entry = journal.last(Some(&user), &phone(NUMBER)).await.expect("an entry");
+    assert_eq!((entry.org.as_str(), entry.provider.as_str(), entry.channel), ("main", "one", Channel::Sms));
+    assert_eq!((entry.transaction_id.as_ref().map(TransactionId::as_str), entry.failure), (Some("SM1"), None));
+    assert_eq!(entry.event.as_ref().map(String::len), Some(32));
+    let one = ProviderName::new("one");
+    assert_eq!(journal.of_transaction(&one, "SM1").await.as_ref(), Some(&entry));
+    assert_eq!(journal.last_to_user(&user, Channel::Sms).await, Some(entry));
+    for nothing in [
+        journal.of_transaction(&ProviderName::new("two"), "SM1").await,
+        journal.of_transaction(&one, "SM2").await,
+        journal.last_to_user(&user, Channel::Voice).await,
+        journal.last(None, &phone(NUMBER)).await,
+        journal.last(Some(&user), &phone("+15005550007")).await,
+    ] {
+        assert_eq!(nothing, None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resend_is_known_for_five_minutes_and_an_entry_for_a_day() {
+    let journal = journal(Arc::new(Memory::new(100)));
+    for message in [message(USER, NUMBER), message("", NUMBER)] {
+        assert_eq!(journal.previous(&message).await, None);
+        journal.note("main", &message, &failed("one", FailureKind::Unconfirmed)).await;
+        written(&journal).await;
+        tokio::time::advance(Duration::from_secs(45)).await;
+        let previous = Previous { provider: ProviderName::new("one"), seconds_ago: 45 };
+        assert_eq!(journal.previous(&message).await, Some(previous));
+        tokio::time::advance(Duration::from_secs(4 * 60 + 14)).await;
+        assert!(journal.previous(&message).await.is_some());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(journal.previous(&message).await, None);
+        let entry = journal.last(message.user.as_ref(), &message.recipient).await.expect("kept for the day");
+        assert_eq!((entry.transaction_id, entry.failure), (None, Some(FailureKind::Unconfirmed)));
+    }
+    tokio::time::advance(Duration::from_secs(24 * 60 * 60)).await;
+    assert_eq!(journal.last(None, &phone(NUMBER)).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_preview_is_neither_read_nor_written_and_what_nobody_was_asked_for_is_not_noted() {
+    let store = Arc::new(Memory::new(100));
+    let journal = journal(Arc::clone(&store) as Arc<dyn Store>);
+    let preview = Message { preview: true, ..message(USER, NUMBER) };
+    journal.note("main", &preview, &accepted("one", "SM1")).await;
+    journal.note("main", &message(USER, NUMBER), &Outcome::blocked(Channel::Sms, "switch")).await;
+    written(&journal).await;
+    assert_eq!(format!("{store:?}"), "Memory(0 of 100 entries)");
+    journal.note("main", &message(USER, NUMBER), &accepted("one", "SM1")).await;
+    written(&journal).await;
+    assert_eq!(journal.previous(&preview).await, None);
+    assert!(journal.previous(&message(USER, NUMBER)).await.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_number_is_forgotten_with_all_that_was_sent_to_it_and_nobody_elses() {
+    let store = Arc::new(Memory::new(100));
+    let journal = journal(Arc::clone(&store) as Arc<dyn Store>);
+    for (user, number, id) in
+        [(USER, NUMBER, "SM1"), (USER, NUMBER, "SM2"), ("", NUMBER, "SM3"), ("00uother", NUMBER, "SM4")]
+    {
+        journal.note("main", &message(user, number), &accepted("one", id)).await;
+    }
+    journal.note("main", &message("00ufriend", "+15005550007"), &accepted("one", "SM5")).await;
+    written(&journal).await;
+    // Three recipients, four transactions, two users.
+    assert_eq!(journal.forget(&phone(NUMBER), None).await, Ok(9));
+    assert_eq!(journal.forget(&phone(NUMBER), UserId::parse(USER).as_ref()).await, Ok(0));
+    assert!(journal.last(UserId::parse("00ufriend").as_ref(), &phone("+15005550007")).await.is_some());
+    assert_eq!(journal.forget(&phone("+15005550007"), None).await, Ok(3));
+    assert_eq!(format!("{store:?}"), "Memory(0 of 100 entries)");
+}
+
+/// A store that refuses one operation, and shows what was written nevertheless.
+#[derive(Debug)]
+struct WithoutSets(Memory);
+
+#[async_trait]
+impl Store for WithoutSets {
+    async fn claim(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<Claim, StoreFault> {
+        self.0.claim(key, value, ttl).await
+    }
+    async fn read(&self, key: &Key) -> Result<Option<Bytes>, StoreFault> {
+        self.0.read(key).await
+    }
+    async fn write(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<(), StoreFault> {
+        self.0.write(key, value, ttl).await
+    }
+    async fn remove(&self, key: &Key) -> Result<bool, StoreFault> {
+        self.0.remove(key).await
+    }
+    async fn count(&self, key: &Key, by: u64, ttl: Duration) -> Result<u64, StoreFault> {
+        self.0.count(key, by, ttl).await
+    }
+    async fn distinct(&self, _: &Key, _: &str, _: Duration) -> Result<u64, StoreFault> {
+        Err(StoreFault::Timeout)
+    }
+    async fn members(&self, key: &Key) -> Result<Vec<String>, StoreFault> {
+        self.0.members(key).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_forgotten_is_not_written() {
+    let store = Arc::new(WithoutSets(Memory::new(100)));
+    let journal = journal(Arc::clone(&store) as Arc<dyn Store>);
+    journal.note("main", &message(USER, NUMBER), &accepted("one", "SM1")).await;
+    written(&journal).await;
+    assert_eq!(format!("{:?}", store.0), "Memory(0 of 100 entries)");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_of_a_later_version_is_read_and_garbage_is_none() {
+    let entry = br#"{"org":"main","provider":"one","channel":"voice","kind":"throttled","sent_at":"2026-01-05T10:00:00Z","new":[1]}"#;
+    let entry = Entry::read(entry).expect("an entry");
+    assert_eq!(
+        (entry.channel, entry.failure, entry.event.as_ref()),
+        (Channel::Voice, Some(FailureKind::Throttled), None)
+    );
+    assert_eq!(Entry::read(&entry.written()), Some(entry));
+    for garbage in [
+        "",
+        "{}",
+        "null",
+        r#"{"org":"main","provider":"one","channel":"fax","kind":"accepted","sent_at":"2026-01-05T10:00:00Z"}"#,
+    ] {
+        assert_eq!(Entry::read(garbage.as_bytes()), None, "{garbage:?}");
+    }
+}

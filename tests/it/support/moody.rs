@@ -1,0 +1,75 @@
+//! A store with moods, for a paused clock: as slow as told, or as broken.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use okta_telephony_hook::store::{Claim, Key, Memory, Store, StoreFault};
+
+/// How it is.
+#[derive(Debug, Clone, Copy)]
+pub enum Mood {
+    /// Answers at once.
+    Well,
+    /// Does what it is asked, then takes so many milliseconds to say so.
+    Slow(u64),
+    /// Refuses everything at once.
+    Down,
+}
+
+/// Memory with a mood.
+#[derive(Debug)]
+pub struct Moody {
+    memory: Memory,
+    mood: Mutex<Mood>,
+}
+
+impl Moody {
+    pub fn new(mood: Mood) -> Arc<Self> {
+        Arc::new(Self { memory: Memory::new(1000), mood: Mutex::new(mood) })
+    }
+
+    /// Changes the mood for what is asked from now on.
+    pub fn be(&self, mood: Mood) {
+        *self.mood.lock().expect("mood") = mood;
+    }
+
+    async fn answer<T>(&self, work: impl Future<Output = Result<T, StoreFault>>) -> Result<T, StoreFault> {
+        let mood = *self.mood.lock().expect("mood");
+        match mood {
+            Mood::Well => work.await,
+            Mood::Slow(ms) => {
+                let answer = work.await;
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                answer
+            }
+            Mood::Down => Err(StoreFault::Broken("down".to_owned())),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Moody {
+    async fn claim(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<Claim, StoreFault> {
+        self.answer(self.memory.claim(key, value, ttl)).await
+    }
+    async fn read(&self, key: &Key) -> Result<Option<Bytes>, StoreFault> {
+        self.answer(self.memory.read(key)).await
+    }
+    async fn write(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<(), StoreFault> {
+        self.answer(self.memory.write(key, value, ttl)).await
+    }
+    async fn remove(&self, key: &Key) -> Result<bool, StoreFault> {
+        self.answer(self.memory.remove(key)).await
+    }
+    async fn count(&self, key: &Key, by: u64, ttl: Duration) -> Result<u64, StoreFault> {
+        self.answer(self.memory.count(key, by, ttl)).await
+    }
+    async fn distinct(&self, key: &Key, member: &str, ttl: Duration) -> Result<u64, StoreFault> {
+        self.answer(self.memory.distinct(key, member, ttl)).await
+    }
+    async fn members(&self, key: &Key) -> Result<Vec<String>, StoreFault> {
+        self.answer(self.memory.members(key)).await
+    }
+}
