@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::response::Response;
+use http::header::{CONNECTION, HeaderValue};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -66,7 +68,7 @@ impl Listener {
     pub async fn serve(self, router: Router, stop: CancellationToken) {
         let tasks = TaskTracker::new();
         while let Some((stream, place)) = stop.run_until_cancelled(self.accept()).await {
-            let connection = Connection { watch: Watch::new(self.patience), router: router.clone() };
+            let connection = Connection { patience: self.patience, router: router.clone() };
             let (gauge, stop) = (self.connections.clone(), stop.clone());
             tasks.spawn(async move {
                 gauge.inc();
@@ -100,27 +102,18 @@ impl Listener {
 
 #[derive(Debug)]
 struct Connection {
-    watch: Watch,
+    patience: Patience,
     router: Router,
 }
 
 impl Connection {
     /// HTTP/1.1 only: a hook is a single POST, HTTP/2 would add nothing but its floods.
     async fn serve(self, stream: TcpStream, stop: CancellationToken) {
-        let watch = self.watch.clone();
-        let service = service_fn(|request: hyper::Request<Incoming>| {
-            let (router, watch) = (self.router.clone(), self.watch.clone());
-            async move {
-                let mut request = request.map(Body::new);
-                request.extensions_mut().insert(watch.begin());
-                let response = router.oneshot(request).await;
-                watch.end();
-                response
-            }
-        });
+        let watch = Watch::new(self.patience);
+        let service = service_fn(|request: hyper::Request<Incoming>| self.answer(request, watch.clone()));
         let mut builder = http1::Builder::new();
         builder.max_buf_size(MAX_HEAD_BYTES).header_read_timeout(None).half_close(true);
-        let connection = builder.serve_connection(TokioIo::new(Patient::new(stream, watch)), service);
+        let connection = builder.serve_connection(TokioIo::new(Patient::new(stream, watch.clone())), service);
         let mut connection = std::pin::pin!(connection);
         // What a peer does wrong on the wire is its own affair: hyper has answered it where an answer was possible.
         tokio::select! {
@@ -128,5 +121,25 @@ impl Connection {
             () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
         }
         let _ = connection.await;
+    }
+    async fn answer(
+        &self,
+        request: hyper::Request<Incoming>,
+        watch: Watch,
+    ) -> Result<Response, std::convert::Infallible> {
+        let begun = watch.begin();
+        tracing::debug!(malformed = begun.sound.err().map(|m| m.0), "request");
+        let mut response = match begun.sound {
+            Ok(()) => {
+                let mut request = request.map(Body::new);
+                request.extensions_mut().insert(begun.received);
+                self.router.clone().oneshot(request).await?
+            }
+            Err(_) => super::malformed(),
+        };
+        if !watch.end() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response)
     }
 }

@@ -5,6 +5,7 @@
 pub mod accept;
 mod body;
 mod connection;
+mod framing;
 mod ops;
 pub mod settings;
 mod switches;
@@ -75,6 +76,11 @@ async fn answer(State((hook, limits)): State<(Arc<Hook>, BodyLimits)>, request: 
     let body = body::read(body, &head.headers, limits);
     let reply = hook.call(received, head.headers, body).await;
     respond(reply)
+}
+
+/// A head that not everybody reads alike.
+fn malformed() -> Response {
+    respond(Reply::bad_request(&[]))
 }
 
 /// Writes a reply out. Whoever was turned away with a body still unread gets the connection closed.

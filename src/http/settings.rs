@@ -25,7 +25,8 @@ pub struct ServerSettings {
     pub max_connections: usize,
     /// Bytes of a request body.
     pub max_body: usize,
-    /// From the first byte of a request to the end of its head; also from connecting to the first byte.
+    /// From the first byte of a request to the end of its head; also from connecting to the first byte, and for a
+    /// caller to take our answer.
     #[serde(deserialize_with = "duration")]
     pub header_timeout: Duration,
     /// From the head of a request to the end of its body.
