@@ -9,6 +9,7 @@ mod edge;
 mod end_to_end;
 mod failover;
 mod hook;
+mod hostile;
 mod leak;
 mod matrix;
 mod oauth;
