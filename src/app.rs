@@ -8,7 +8,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,9 +18,9 @@ use crate::dispatch::health::Health;
 use crate::dispatch::switches::Switches;
 use crate::dispatch::{Dispatch, Team};
 use crate::hook::{self, Hook, Shared};
-use crate::http::accept::{Listener, Patience};
-use crate::http::{self, BodyLimits, Ops, Readiness, ServerSettings};
-use crate::metrics::Metrics;
+use crate::http::accept::{Listener, Patience, Terms};
+use crate::http::{self, BodyLimits, Ops, Proxies, Readiness, ServerSettings};
+use crate::metrics::{ConnectionMetrics, Metrics};
 use crate::okta::jwks::Keeper;
 use crate::otp::ProviderName;
 use crate::outbound::{Outbound, SetupFault};
@@ -146,17 +145,25 @@ impl App {
         secret::warm_random()?;
         hooks.outbound.warm_up().await;
         let server = config.server;
-        let patience = Patience { head: server.header_timeout, idle: server.idle_timeout };
-        let connections = hooks.shared.metrics.connections.clone();
-        let bind = |key, address, max, gauge| async move {
-            Listener::bind(address, patience, max, gauge).await.map_err(|error| StartFault::Bind {
-                key,
-                address,
-                error,
-            })
+        let terms = Terms {
+            patience: Patience { head: server.header_timeout, idle: server.idle_timeout },
+            max_connections: server.max_connections,
+            max_per_address: server.max_connections_per_address,
+            proxies: server.trusted_proxies.clone(),
+            metrics: hooks.shared.metrics.connections.clone(),
         };
-        let public = bind("server.listen", server.listen, server.max_connections, connections).await?;
-        let admin = bind("admin.listen", config.admin.listen, MAX_ADMIN_CONNECTIONS, Gauge::default()).await?;
+        let admin_terms = Terms {
+            max_connections: MAX_ADMIN_CONNECTIONS,
+            max_per_address: 0,
+            proxies: Proxies::default(),
+            metrics: ConnectionMetrics::default(),
+            ..terms
+        };
+        let bind = |key, address, terms| async move {
+            Listener::bind(address, terms).await.map_err(|error| StartFault::Bind { key, address, error })
+        };
+        let public = bind("server.listen", server.listen, terms).await?;
+        let admin = bind("admin.listen", config.admin.listen, admin_terms).await?;
         Ok(Self { hooks, server, admin_token: config.admin_token, public, admin })
     }
 
@@ -178,10 +185,11 @@ impl App {
         let ops = Ops::new(Arc::clone(&hooks.shared.metrics), readiness.clone(), switches, names);
         let ops = ops.guarded_by(admin_token.as_ref());
         let limits = BodyLimits { size: server.max_body, timeout: server.body_timeout };
-        let (front, back, warmth) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
-        tokio::spawn(hooks.outbound.clone().stay_warm(warmth.clone()));
+        // What ends with the public listener, with the admin listener, with the last attempt.
+        let (front, back, upkeep) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
+        tokio::spawn(hooks.outbound.clone().stay_warm(upkeep.clone()));
         for keeper in hooks.keepers {
-            tokio::spawn(keeper.run(hooks.outbound.clone(), warmth.clone()));
+            tokio::spawn(keeper.run(hooks.outbound.clone(), upkeep.clone()));
         }
         let public = tokio::spawn(public.serve(http::public(hooks.hooks, limits), front.clone()));
         let admin = tokio::spawn(admin.serve(http::admin(ops), back.clone()));
@@ -200,7 +208,7 @@ impl App {
             tasks.wait().await;
         };
         let in_time = tokio::time::timeout(server.shutdown_grace, drained).await.is_ok();
-        warmth.cancel();
+        upkeep.cancel();
         back.cancel();
         if in_time {
             // Nobody waits for an operator's keep-alive connection: it is told to close and given a moment.

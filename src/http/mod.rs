@@ -5,8 +5,10 @@
 pub mod accept;
 mod body;
 mod connection;
+mod crowd;
 mod framing;
 mod ops;
+mod proxies;
 pub mod settings;
 mod switches;
 
@@ -27,6 +29,7 @@ use crate::hook::Hook;
 use crate::okta::Reply;
 pub use connection::Received;
 pub use ops::{Ops, Readiness};
+pub use proxies::{ClientAddress, Proxies};
 pub use settings::{AdminSettings, ServerSettings};
 
 /// How much of a body is taken, and how long it may take to come.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use url::Url;
 
+use super::proxies::Proxies;
 use crate::secret::{Environment, SecretRef};
 use crate::settings::{Findings, duration};
 
@@ -19,10 +20,15 @@ pub struct ServerSettings {
     pub listen: SocketAddr,
     /// The address Okta knows us by.
     pub public_url: Option<Url>,
+    /// The proxies in front, whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Proxies,
     /// Hooks in flight; one more is answered with 429.
     pub max_in_flight: usize,
     /// Open connections; one more waits in the kernel's queue.
     pub max_connections: usize,
+    /// Open connections of one address, or of one /64 of version 6; one more is closed at once. Zero: no limit.
+    /// Trusted proxies and this machine have none.
+    pub max_connections_per_address: usize,
     /// Bytes of a request body.
     pub max_body: usize,
     /// From the first byte of a request to the end of its head; also from connecting to the first byte, and for a
@@ -48,8 +54,10 @@ impl Default for ServerSettings {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: None,
+            trusted_proxies: Proxies::default(),
             max_in_flight: 1000,
             max_connections: 4096,
+            max_connections_per_address: 256,
             max_body: 64 * 1024,
             header_timeout: Duration::from_secs(5),
             body_timeout: Duration::from_secs(2),

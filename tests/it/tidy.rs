@@ -27,7 +27,7 @@ const HOMES: [(&str, &[&str]); 7] = [
     ("reqwest::", &["outbound", "cli/preview/call"]),
     ("std::env::", &["config/sources", "cli/paint"]),
     ("SUCCESSFUL", &["okta/reply"]),
-    ("prometheus_client", &["metrics", "http/accept", "app"]),
+    ("prometheus_client", &["metrics"]),
     ("std::time::Instant", &[]),
     ("process::exit", &["cli/serve"]),
 ];
