@@ -19,7 +19,7 @@ use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
 use crate::otp::{Channel, FailureKind, ProviderName};
-pub use door::{ConnectionMetrics, RefusedLabels};
+pub use door::{CertificateMetrics, ConnectionMetrics, RefusedLabels, ResultLabels};
 
 /// Seconds. Dense below Okta's three seconds, where every bucket decides something.
 const BUCKETS: [f64; 14] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.6, 3.0];
@@ -106,6 +106,8 @@ pub struct Metrics {
     pub shortened: Counter,
     /// The public listener.
     pub connections: ConnectionMetrics,
+    /// Our certificate.
+    pub certificate: CertificateMetrics,
     /// Panics caught at the edge of a request.
     pub panics: Counter,
     /// Access tokens refused, by reason.
@@ -130,6 +132,7 @@ impl Metrics {
             shed: Counter::default(),
             shortened: Counter::default(),
             connections: ConnectionMetrics::default(),
+            certificate: CertificateMetrics::default(),
             panics: Counter::default(),
             tokens_rejected: Family::default(),
             jwks_age: Family::default(),
@@ -147,6 +150,7 @@ impl Metrics {
         registry.register("shed", "Hooks turned away with 429", metrics.shed.clone());
         registry.register("shortened", "Hooks given less than their budget", metrics.shortened.clone());
         metrics.connections.register(&mut registry);
+        metrics.certificate.register(&mut registry);
         registry.register("panics", "Panics caught at the edge of a request", metrics.panics.clone());
         registry.register("tokens_rejected", "Access tokens refused, by reason", metrics.tokens_rejected.clone());
         registry.register("jwks_age_seconds", "Since the signing keys were last fetched", metrics.jwks_age.clone());

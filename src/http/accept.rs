@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -27,6 +28,7 @@ pub use super::connection::Patience;
 use super::connection::{Patient, Watch};
 use super::crowd::{Crowd, Guest};
 use super::proxies::Proxies;
+use super::tls::Tls;
 use crate::metrics::{ConnectionMetrics, RefusedLabels};
 
 /// The head of a request; Okta's is below 1 KiB. hyper answers 431 beyond it.
@@ -51,6 +53,8 @@ pub struct Terms {
     pub max_per_address: usize,
     /// Whose word is taken on where a request comes from.
     pub proxies: Proxies,
+    /// Whether they are encrypted.
+    pub tls: Option<Tls>,
     /// Where they are counted.
     pub metrics: ConnectionMetrics,
 }
@@ -118,7 +122,7 @@ impl Listener {
                 let Admitted { stream, _place, _guest, .. } = admitted;
                 let open = connection.terms.metrics.open.clone();
                 open.inc();
-                connection.talk(stream, stop).await;
+                connection.serve(stream, stop).await;
                 open.dec();
             });
         }
@@ -176,8 +180,16 @@ struct Connection {
 }
 
 impl Connection {
+    async fn serve(self, stream: TcpStream, stop: CancellationToken) {
+        let Some(tls) = &self.terms.tls else { return self.talk(stream, stop).await };
+        let handshake = stop.run_until_cancelled(tls.handshake(stream, &self.terms.metrics)).await;
+        if let Some(stream) = handshake.flatten() {
+            self.talk(stream, stop).await;
+        }
+    }
+
     /// HTTP/1.1 only: a hook is a single POST, HTTP/2 would add nothing but its floods.
-    async fn talk(self, stream: TcpStream, stop: CancellationToken) {
+    async fn talk(&self, stream: impl AsyncRead + AsyncWrite + Unpin, stop: CancellationToken) {
         let watch = Watch::new(self.terms.patience);
         let service = service_fn(|request: hyper::Request<Incoming>| self.answer(request, watch.clone()));
         let mut builder = http1::Builder::new();
@@ -227,6 +239,7 @@ mod tests {
             max_connections: 10,
             max_per_address: 2,
             proxies: Proxies::default(),
+            tls: None,
             metrics: ConnectionMetrics::default(),
         };
         let refused = terms.metrics.refused.get_or_create(&RefusedLabels { reason: "address" }).clone();

@@ -11,6 +11,7 @@ mod ops;
 mod proxies;
 pub mod settings;
 mod switches;
+pub mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;

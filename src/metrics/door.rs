@@ -1,4 +1,4 @@
-//! What happens at the door, before there is a request: connections.
+//! What happens at the door, before there is a request: connections, handshakes, the certificate.
 //!
 //! Must not know addresses: none of them becomes a label.
 
@@ -15,6 +15,13 @@ pub struct RefusedLabels {
     pub reason: &'static str,
 }
 
+/// Label of `okta_hook_tls_handshakes_total` and `okta_hook_certificate_reloads_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ResultLabels {
+    /// How it ended, in one word.
+    pub result: &'static str,
+}
+
 /// Metrics of one listener. Those of the admin listener are counted and never shown.
 #[derive(Debug, Clone, Default)]
 pub struct ConnectionMetrics {
@@ -24,6 +31,8 @@ pub struct ConnectionMetrics {
     pub refused: Family<RefusedLabels, Counter>,
     /// Times the system gave no connection, nearly always for want of file descriptors.
     pub accept_failures: Counter,
+    /// TLS handshakes: `completed`, `failed`, `timeout`.
+    pub handshakes: Family<ResultLabels, Counter>,
 }
 
 impl ConnectionMetrics {
@@ -35,5 +44,35 @@ impl ConnectionMetrics {
             "Connections the system failed to hand over",
             self.accept_failures.clone(),
         );
+        registry.register("tls_handshakes", "TLS handshakes, by result", self.handshakes.clone());
+    }
+}
+
+/// Metrics of our certificate. `expires` has no line without one: a zero would look like long ago.
+#[derive(Debug, Clone, Default)]
+pub struct CertificateMetrics {
+    reloads: Family<ResultLabels, Counter>,
+    expires: Family<NoLabels, Gauge>,
+}
+
+/// A family of one, which a page shows only once it has a value.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NoLabels {}
+
+impl CertificateMetrics {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register("certificate_reloads", "Certificates read again, by result", self.reloads.clone());
+        let help = "When our certificate expires, in seconds since 1970";
+        registry.register("certificate_expires_timestamp_seconds", help, self.expires.clone());
+    }
+
+    /// A certificate is in use, until then.
+    pub fn in_use(&self, expires: jiff::Timestamp) {
+        self.expires.get_or_create(&NoLabels {}).set(expires.as_second());
+    }
+
+    /// The files were read again.
+    pub fn reloaded(&self, taken: bool) {
+        self.reloads.get_or_create(&ResultLabels { result: if taken { "taken" } else { "refused" } }).inc();
     }
 }

@@ -22,12 +22,14 @@ const FLOORS: [&[&str]; 11] = [
 const NEIGHBOURS: [(&str, &str); 1] = [("config", "telemetry")];
 
 /// A word, and the only places in which it may stand.
-const HOMES: [(&str, &[&str]); 7] = [
+const HOMES: [(&str, &[&str]); 9] = [
     ("axum::", &["http"]),
     ("reqwest::", &["outbound", "cli/preview/call"]),
     ("std::env::", &["config/sources", "cli/paint"]),
     ("SUCCESSFUL", &["okta/reply"]),
     ("prometheus_client", &["metrics"]),
+    ("tokio_rustls", &["http/tls"]),
+    ("x509_cert", &["http/tls/certificate"]),
     ("std::time::Instant", &[]),
     ("process::exit", &["cli/serve"]),
 ];

@@ -7,6 +7,7 @@ pub mod okta;
 pub mod process;
 pub mod server;
 pub mod stub;
+pub mod tls;
 pub mod vendor;
 
 use std::path::PathBuf;
