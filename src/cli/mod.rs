@@ -4,6 +4,7 @@
 //! for logs and faults. Exit codes: 0 done, 1 could not do it, 2 the configuration or the arguments are wrong.
 
 mod check_config;
+mod harden;
 mod healthcheck;
 mod local;
 mod paint;

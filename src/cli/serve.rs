@@ -56,6 +56,8 @@ async fn serve(loaded: Loaded, sandbox: Option<Secret>) -> Result<(), ServeFault
     for warning in &findings.warnings {
         tracing::warn!(key = warning.key, "{}", warning.rule);
     }
+    super::harden::no_core_dumps();
+    config.server.max_connections = super::harden::connections(config.server.max_connections);
     if sandbox.is_some() {
         // Whoever knows the printed secret may call; nobody beyond this machine shall even try.
         config.server.listen = loopback(config.server.listen);

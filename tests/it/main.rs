@@ -4,6 +4,7 @@ mod certificate;
 mod cli;
 mod config;
 mod contract;
+mod descriptors;
 mod edge;
 mod end_to_end;
 mod failover;

@@ -22,7 +22,7 @@ const FLOORS: [&[&str]; 11] = [
 const NEIGHBOURS: [(&str, &str); 1] = [("config", "telemetry")];
 
 /// A word, and the only places in which it may stand.
-const HOMES: [(&str, &[&str]); 9] = [
+const HOMES: [(&str, &[&str]); 10] = [
     ("axum::", &["http"]),
     ("reqwest::", &["outbound", "cli/preview/call"]),
     ("std::env::", &["config/sources", "cli/paint"]),
@@ -30,6 +30,7 @@ const HOMES: [(&str, &[&str]); 9] = [
     ("prometheus_client", &["metrics"]),
     ("tokio_rustls", &["http/tls"]),
     ("x509_cert", &["http/tls/certificate"]),
+    ("rustix", &["cli/harden"]),
     ("std::time::Instant", &[]),
     ("process::exit", &["cli/serve"]),
 ];
