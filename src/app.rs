@@ -8,7 +8,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,10 +19,11 @@ use crate::dispatch::health::Health;
 use crate::dispatch::switches::Switches;
 use crate::dispatch::{Dispatch, Team};
 use crate::hook::{self, Hook, Shared};
-use crate::http::accept::{Listener, Patience};
-use crate::http::{self, BodyLimits, Ops, Readiness, ServerSettings};
+use crate::http::accept::{Listener, Patience, Terms};
+use crate::http::tls::{CertificateFault, Certificates, Tls};
+use crate::http::{self, BodyLimits, Ops, Proxies, Readiness, ServerSettings};
 use crate::journal::Journal;
-use crate::metrics::Metrics;
+use crate::metrics::{ConnectionMetrics, Metrics};
 use crate::okta::jwks::Keeper;
 use crate::otp::ProviderName;
 use crate::outbound::{Outbound, SetupFault};
@@ -46,6 +46,9 @@ pub enum StartFault {
     /// No random bytes.
     #[error(transparent)]
     Random(#[from] RandomFault),
+    /// No certificate to be shown.
+    #[error(transparent)]
+    Certificate(#[from] CertificateFault),
     /// An address cannot be listened on.
     #[error("cannot listen on {address} ({key}): {error}")]
     Bind {
@@ -143,6 +146,7 @@ pub struct App {
     hooks: Hooks,
     server: ServerSettings,
     admin_token: Option<secret::Secret>,
+    certificates: Option<Arc<Certificates>>,
     public: Listener,
     admin: Listener,
 }
@@ -157,18 +161,35 @@ impl App {
         secret::warm_random()?;
         tokio::join!(hooks.outbound.warm_up(), hooks.state.warm_up());
         let server = config.server;
-        let patience = Patience { head: server.header_timeout, idle: server.idle_timeout };
-        let connections = hooks.shared.metrics.connections.clone();
-        let bind = |key, address, max, gauge| async move {
-            Listener::bind(address, patience, max, gauge).await.map_err(|error| StartFault::Bind {
-                key,
-                address,
-                error,
-            })
+        let certificates = certificates(&server, &hooks.shared)?;
+        let tls = certificates.as_deref().map(|c| Tls::new(c, server.handshake_timeout)).transpose();
+        let terms = Terms {
+            patience: Patience { head: server.header_timeout, idle: server.idle_timeout },
+            max_connections: server.max_connections,
+            max_per_address: server.max_connections_per_address,
+            proxies: server.trusted_proxies.clone(),
+            tls: tls.map_err(|_| RandomFault)?,
+            metrics: hooks.shared.metrics.connections.clone(),
         };
-        let public = bind("server.listen", server.listen, server.max_connections, connections).await?;
-        let admin = bind("admin.listen", config.admin.listen, MAX_ADMIN_CONNECTIONS, Gauge::default()).await?;
-        Ok(Self { hooks, server, admin_token: config.admin_token, public, admin })
+        let admin_terms = Terms {
+            max_connections: MAX_ADMIN_CONNECTIONS,
+            max_per_address: 0,
+            proxies: Proxies::default(),
+            tls: None,
+            metrics: ConnectionMetrics::default(),
+            ..terms
+        };
+        let bind = |key, address, terms| async move {
+            Listener::bind(address, terms).await.map_err(|error| StartFault::Bind { key, address, error })
+        };
+        let public = bind("server.listen", server.listen, terms).await?;
+        let admin = bind("admin.listen", config.admin.listen, admin_terms).await?;
+        Ok(Self { hooks, server, admin_token: config.admin_token, certificates, public, admin })
+    }
+
+    /// The certificate in use, to have it read again.
+    pub fn certificates(&self) -> Option<Arc<Certificates>> {
+        self.certificates.clone()
     }
 
     /// Addresses of the public and the admin listener, with the ports the system chose.
@@ -181,18 +202,23 @@ impl App {
 
     /// Serves until `stop`, then drains: not ready, no new connections, requests in flight, detached attempts.
     pub async fn run(self, stop: impl Future<Output = Stop>) {
-        let Self { hooks, server, admin_token, public, admin } = self;
+        let Self { hooks, server, admin_token, certificates, public, admin } = self;
         let readiness = Readiness::awaiting(hooks.keepers.iter().map(|keeper| Arc::clone(keeper.issuer())));
         let tasks = hooks.shared.tasks.clone();
         let switches = hooks.shared.switches.clone();
         let names = hooks.providers.keys().cloned().collect();
         let ops = Ops::new(Arc::clone(&hooks.shared.metrics), readiness.clone(), switches, names);
         let ops = ops.guarded_by(admin_token.as_ref());
+        let ops = ops.with_certificates(certificates.clone());
         let limits = BodyLimits { size: server.max_body, timeout: server.body_timeout };
-        let (front, back, warmth) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
-        tokio::spawn(hooks.outbound.clone().stay_warm(warmth.clone()));
+        // What ends with the public listener, with the admin listener, with the last attempt.
+        let (front, back, upkeep) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
+        tokio::spawn(hooks.outbound.clone().stay_warm(upkeep.clone()));
         for keeper in hooks.keepers {
-            tokio::spawn(keeper.run(hooks.outbound.clone(), warmth.clone()));
+            tokio::spawn(keeper.run(hooks.outbound.clone(), upkeep.clone()));
+        }
+        if let Some(certificates) = certificates {
+            tokio::spawn(certificates.watch(upkeep.clone()));
         }
         let public = tokio::spawn(public.serve(http::public(hooks.hooks, limits), front.clone()));
         let admin = tokio::spawn(admin.serve(http::admin(ops), back.clone()));
@@ -211,7 +237,7 @@ impl App {
             tasks.wait().await;
         };
         let in_time = tokio::time::timeout(server.shutdown_grace, drained).await.is_ok();
-        warmth.cancel();
+        upkeep.cancel();
         back.cancel();
         if in_time {
             // Nobody waits for an operator's keep-alive connection: it is told to close and given a moment.
@@ -221,4 +247,9 @@ impl App {
             tracing::warn!(left = tasks.len(), "stopped before everything in flight had ended");
         }
     }
+}
+
+fn certificates(server: &ServerSettings, shared: &Shared) -> Result<Option<Arc<Certificates>>, CertificateFault> {
+    let Some(tls) = server.tls.clone() else { return Ok(None) };
+    Certificates::load(tls, shared.clock, shared.metrics.certificate.clone()).map(Arc::new).map(Some)
 }

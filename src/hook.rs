@@ -85,8 +85,10 @@ enum Rejection {
 /// Why a body could not be taken in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unread {
-    /// It did not come in time, or the caller went away.
+    /// It did not come in time.
     Slow,
+    /// It ended early, or its chunks make no sense.
+    Broken,
     /// Over the limit.
     TooLarge,
 }
@@ -262,6 +264,7 @@ impl From<Unread> for Rejection {
     fn from(unread: Unread) -> Self {
         match unread {
             Unread::Slow => Self::SlowBody,
+            Unread::Broken => Self::Unreadable(Vec::new()),
             Unread::TooLarge => Self::TooLarge,
         }
     }

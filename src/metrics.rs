@@ -3,6 +3,8 @@
 //! Must not know who counts what. Labels are names from the configuration and words from fixed sets: no number, code,
 //! user or event can become one.
 
+mod door;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,6 +19,7 @@ use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
 use crate::otp::{Channel, FailureKind, ProviderName};
+pub use door::{CertificateMetrics, ConnectionMetrics, RefusedLabels, ResultLabels};
 
 /// Seconds. Dense below Okta's three seconds, where every bucket decides something.
 const BUCKETS: [f64; 14] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.6, 3.0];
@@ -121,8 +124,10 @@ pub struct Metrics {
     pub shed: Counter,
     /// Hooks given less than their budget, so that the org keeps transactions for signing in.
     pub shortened: Counter,
-    /// Open connections on the public listener.
-    pub connections: Gauge,
+    /// The public listener.
+    pub connections: ConnectionMetrics,
+    /// Our certificate.
+    pub certificate: CertificateMetrics,
     /// Panics caught at the edge of a request.
     pub panics: Counter,
     /// Access tokens refused, by reason.
@@ -149,7 +154,8 @@ impl Metrics {
             in_flight: Gauge::default(),
             shed: Counter::default(),
             shortened: Counter::default(),
-            connections: Gauge::default(),
+            connections: ConnectionMetrics::default(),
+            certificate: CertificateMetrics::default(),
             panics: Counter::default(),
             tokens_rejected: Family::default(),
             jwks_age: Family::default(),
@@ -171,7 +177,8 @@ impl Metrics {
         registry.register("in_flight", "Hooks being worked on", metrics.in_flight.clone());
         registry.register("shed", "Hooks turned away with 429", metrics.shed.clone());
         registry.register("shortened", "Hooks given less than their budget", metrics.shortened.clone());
-        registry.register("connections", "Open connections on the public listener", metrics.connections.clone());
+        metrics.connections.register(&mut registry);
+        metrics.certificate.register(&mut registry);
         registry.register("panics", "Panics caught at the edge of a request", metrics.panics.clone());
         registry.register("tokens_rejected", "Access tokens refused, by reason", metrics.tokens_rejected.clone());
         registry.register("jwks_age_seconds", "Since the signing keys were last fetched", metrics.jwks_age.clone());

@@ -5,6 +5,7 @@
 
 mod check_config;
 mod forget;
+mod harden;
 mod healthcheck;
 mod local;
 mod paint;

@@ -5,12 +5,14 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{App, StartFault, Stop};
 use crate::config::{self, Loaded, Sources};
+use crate::http::tls::Certificates;
 use crate::okta::preview::Preview;
 use crate::otp::Channel;
 use crate::provider::sandbox::Script;
@@ -54,18 +56,26 @@ async fn serve(loaded: Loaded, sandbox: Option<Secret>) -> Result<(), ServeFault
     for warning in &findings.warnings {
         tracing::warn!(key = warning.key, "{}", warning.rule);
     }
+    super::harden::no_core_dumps();
+    config.server.max_connections = super::harden::connections(config.server.max_connections);
     if sandbox.is_some() {
         // Whoever knows the printed secret may call; nobody beyond this machine shall even try.
         config.server.listen = loopback(config.server.listen);
         config.admin.listen = loopback(config.admin.listen);
     }
     let signals = Signals::new()?;
+    // A sandbox belongs to a terminal and goes with it, as SIGHUP would have it.
+    let hangup = if sandbox.is_none() { Some(signal(SignalKind::hangup())?) } else { None };
     let path = config.orgs.first().map(|org| org.path.clone()).unwrap_or_default();
+    let scheme = config.server.scheme();
     let app = App::start(config).await?;
     let (public, admin) = app.addresses()?;
-    tracing::info!(%public, %admin, version = env!("CARGO_PKG_VERSION"), "listening");
+    tracing::info!(%public, %admin, scheme, version = env!("CARGO_PKG_VERSION"), "listening");
+    if let Some(hangup) = hangup {
+        tokio::spawn(reload_on(hangup, app.certificates()));
+    }
     if let Some(secret) = sandbox {
-        introduce(&mut io::stdout(), public, admin, &path, &secret)?;
+        introduce(&mut io::stdout(), &format!("{scheme}://{public}{path}"), admin, &secret)?;
     }
     app.run(signals.stop()).await;
     Ok(())
@@ -109,18 +119,22 @@ impl Signals {
     }
 }
 
+/// Reads the certificate again whenever SIGHUP asks for it.
+async fn reload_on(mut hangup: Signal, certificates: Option<Arc<Certificates>>) {
+    while hangup.recv().await.is_some() {
+        match &certificates {
+            Some(certificates) => drop(certificates.reload().await),
+            None => tracing::info!("SIGHUP: there is no certificate to read again"),
+        }
+    }
+}
+
 fn loopback(address: SocketAddr) -> SocketAddr {
     if address.ip().is_loopback() { address } else { SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port()) }
 }
 
 /// Tells a newcomer what runs, and how to call it.
-fn introduce(
-    out: &mut impl io::Write,
-    public: SocketAddr,
-    admin: SocketAddr,
-    path: &str,
-    secret: &Secret,
-) -> io::Result<()> {
+fn introduce(out: &mut impl io::Write, url: &str, admin: SocketAddr, secret: &Secret) -> io::Result<()> {
     let preview = Preview {
         to: "+15005550006".to_owned(),
         channel: Channel::Sms,
@@ -129,9 +143,11 @@ fn introduce(
         otp: "123456".to_owned(),
         event_id: "sandbox-1".to_owned(),
     };
-    writeln!(out, "The sandbox listens on http://{public}{path} (metrics: http://{admin}/metrics).")?;
+    writeln!(out, "The sandbox listens on {url} (metrics: http://{admin}/metrics).")?;
     writeln!(out, "It sends nothing. Play Okta's part:\n")?;
-    writeln!(out, "curl -sS http://{public}{path} \\")?;
+    // Whatever name a certificate is for, it is not for this address.
+    let curl = if url.starts_with("https:") { "curl -sSk" } else { "curl -sS" };
+    writeln!(out, "{curl} {url} \\")?;
     writeln!(out, "  -H 'authorization: {}' \\", secret.expose())?;
     writeln!(out, "  -H 'content-type: application/json' \\")?;
     writeln!(out, "  -d '{}'\n", preview.body())?;

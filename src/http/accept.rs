@@ -4,54 +4,104 @@
 //! connection and no cap on connections (hyper installs no timer there).
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::response::Response;
+use http::header::{CONNECTION, HeaderValue};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use prometheus_client::metrics::gauge::Gauge;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 pub use super::connection::Patience;
 use super::connection::{Patient, Watch};
+use super::crowd::{Crowd, Guest};
+use super::proxies::Proxies;
+use super::tls::Tls;
+use crate::metrics::{ConnectionMetrics, RefusedLabels};
 
 /// The head of a request; Okta's is below 1 KiB. hyper answers 431 beyond it.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 
-/// After an accept failed for want of file descriptors: time for some connection to close.
+/// After an accept failed for want of file descriptors: time for some connection to close. Callers wait in the
+/// kernel's queue meanwhile, which is better than the door shut in their face: Okta has seconds, a descriptor is
+/// mostly free again within one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often the same trouble is told of; the metrics count every case.
+const REMIND: Duration = Duration::from_secs(60);
+
+/// What a listener holds its connections to.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// How long one may keep us waiting.
+    pub patience: Patience,
+    /// How many there may be; one more waits in the kernel's queue.
+    pub max_connections: usize,
+    /// How many of one address; one more is closed at once. Zero: no limit.
+    pub max_per_address: usize,
+    /// Whose word is taken on where a request comes from.
+    pub proxies: Proxies,
+    /// Whether they are encrypted.
+    pub tls: Option<Tls>,
+    /// Where they are counted.
+    pub metrics: ConnectionMetrics,
+}
 
 /// A bound listener and what its connections are held to.
 #[derive(Debug)]
 pub struct Listener {
     listener: TcpListener,
-    patience: Patience,
+    terms: Terms,
     places: Arc<Semaphore>,
-    connections: Gauge,
+    crowd: Crowd,
+    failed: Reminder,
+    refused: Reminder,
+}
+
+/// When something was told last.
+#[derive(Debug, Default)]
+struct Reminder(Option<Instant>);
+
+impl Reminder {
+    fn is_due(&mut self) -> bool {
+        let due = self.0.is_none_or(|last| last.elapsed() > REMIND);
+        if due {
+            self.0 = Some(Instant::now());
+        }
+        due
+    }
+}
+
+/// A connection that was let in, and what it takes up while it lives.
+struct Admitted {
+    stream: TcpStream,
+    peer: IpAddr,
+    _place: OwnedSemaphorePermit,
+    _guest: Guest,
 }
 
 impl Listener {
-    /// Binds an address. `connections` counts the open ones, of which there are never more than `max_connections`.
+    /// Binds an address.
     ///
     /// # Errors
     /// When the address cannot be bound.
-    pub async fn bind(
-        address: SocketAddr,
-        patience: Patience,
-        max_connections: usize,
-        connections: Gauge,
-    ) -> io::Result<Self> {
+    pub async fn bind(address: SocketAddr, terms: Terms) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        Ok(Self { listener, patience, places: Arc::new(Semaphore::new(max_connections)), connections })
+        let places = Arc::new(Semaphore::new(terms.max_connections));
+        let crowd = Crowd::new(terms.max_per_address, terms.proxies.clone());
+        Ok(Self { listener, terms, places, crowd, failed: Reminder::default(), refused: Reminder::default() })
     }
 
     /// The address, with the port the system chose.
@@ -63,16 +113,17 @@ impl Listener {
     }
 
     /// Serves until `stop`, then lets every connection finish the request it is at.
-    pub async fn serve(self, router: Router, stop: CancellationToken) {
+    pub async fn serve(mut self, router: Router, stop: CancellationToken) {
         let tasks = TaskTracker::new();
-        while let Some((stream, place)) = stop.run_until_cancelled(self.accept()).await {
-            let connection = Connection { watch: Watch::new(self.patience), router: router.clone() };
-            let (gauge, stop) = (self.connections.clone(), stop.clone());
+        while let Some(admitted) = stop.run_until_cancelled(self.accept()).await {
+            let connection = Connection { terms: self.terms.clone(), router: router.clone(), peer: admitted.peer };
+            let stop = stop.clone();
             tasks.spawn(async move {
-                gauge.inc();
+                let Admitted { stream, _place, _guest, .. } = admitted;
+                let open = connection.terms.metrics.open.clone();
+                open.inc();
                 connection.serve(stream, stop).await;
-                gauge.dec();
-                drop(place);
+                open.dec();
             });
         }
         drop(self.listener);
@@ -80,47 +131,70 @@ impl Listener {
         tasks.wait().await;
     }
 
-    async fn accept(&self) -> (TcpStream, tokio::sync::OwnedSemaphorePermit) {
+    async fn accept(&mut self) -> Admitted {
         loop {
             let place = Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed");
-            match self.listener.accept().await {
-                Ok((stream, _)) => {
-                    // Answers are one small write: waiting for more to send only delays them.
-                    let _ = stream.set_nodelay(true);
-                    return (stream, place);
-                }
+            let (stream, peer) = match self.listener.accept().await {
+                Ok((stream, peer)) => (stream, peer.ip()),
                 Err(e) => {
-                    tracing::warn!(error = %e.kind(), "accept failed");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    self.failed(&e).await;
+                    continue;
                 }
+            };
+            let Some(guest) = self.guest(peer) else { continue };
+            // Answers are one small write: waiting for more to send only delays them.
+            let _ = stream.set_nodelay(true);
+            return Admitted { stream, peer, _place: place, _guest: guest };
+        }
+    }
+
+    fn guest(&mut self, peer: IpAddr) -> Option<Guest> {
+        let guest = self.crowd.admit(peer);
+        if guest.is_none() {
+            tracing::debug!(%peer, "too many connections of one address");
+            self.terms.metrics.refused.get_or_create(&RefusedLabels { reason: "address" }).inc();
+            if self.refused.is_due() {
+                tracing::warn!(
+                    "one address has server.max_connections_per_address connections and gets no more; \
+                     if it is a proxy, name it in server.trusted_proxies"
+                );
             }
         }
+        guest
+    }
+
+    async fn failed(&mut self, error: &io::Error) {
+        self.terms.metrics.accept_failures.inc();
+        if self.failed.is_due() {
+            tracing::warn!(%error, "connections cannot be accepted; more file descriptors may be needed");
+        }
+        tokio::time::sleep(ACCEPT_PAUSE).await;
     }
 }
 
 #[derive(Debug)]
 struct Connection {
-    watch: Watch,
+    terms: Terms,
     router: Router,
+    peer: IpAddr,
 }
 
 impl Connection {
-    /// HTTP/1.1 only: a hook is a single POST, HTTP/2 would add nothing but its floods.
     async fn serve(self, stream: TcpStream, stop: CancellationToken) {
-        let watch = self.watch.clone();
-        let service = service_fn(|request: hyper::Request<Incoming>| {
-            let (router, watch) = (self.router.clone(), self.watch.clone());
-            async move {
-                let mut request = request.map(Body::new);
-                request.extensions_mut().insert(watch.begin());
-                let response = router.oneshot(request).await;
-                watch.end();
-                response
-            }
-        });
+        let Some(tls) = &self.terms.tls else { return self.talk(stream, stop).await };
+        let handshake = stop.run_until_cancelled(tls.handshake(stream, &self.terms.metrics)).await;
+        if let Some(stream) = handshake.flatten() {
+            self.talk(stream, stop).await;
+        }
+    }
+
+    /// HTTP/1.1 only: a hook is a single POST, HTTP/2 would add nothing but its floods.
+    async fn talk(&self, stream: impl AsyncRead + AsyncWrite + Unpin, stop: CancellationToken) {
+        let watch = Watch::new(self.terms.patience);
+        let service = service_fn(|request: hyper::Request<Incoming>| self.answer(request, watch.clone()));
         let mut builder = http1::Builder::new();
         builder.max_buf_size(MAX_HEAD_BYTES).header_read_timeout(None).half_close(true);
-        let connection = builder.serve_connection(TokioIo::new(Patient::new(stream, watch)), service);
+        let connection = builder.serve_connection(TokioIo::new(Patient::new(stream, watch.clone())), service);
         let mut connection = std::pin::pin!(connection);
         // What a peer does wrong on the wire is its own affair: hyper has answered it where an answer was possible.
         tokio::select! {
@@ -128,5 +202,54 @@ impl Connection {
             () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
         }
         let _ = connection.await;
+    }
+
+    async fn answer(
+        &self,
+        request: hyper::Request<Incoming>,
+        watch: Watch,
+    ) -> Result<Response, std::convert::Infallible> {
+        let begun = watch.begin();
+        let client = self.terms.proxies.client(self.peer, request.headers());
+        tracing::debug!(client = %client.0, malformed = begun.sound.err().map(|m| m.0), "request");
+        let mut response = match begun.sound {
+            Ok(()) => {
+                let mut request = request.map(Body::new);
+                request.extensions_mut().insert(begun.received);
+                request.extensions_mut().insert(client);
+                self.router.clone().oneshot(request).await?
+            }
+            Err(_) => super::malformed(),
+        };
+        if !watch.end() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_address_over_its_cap_is_counted_and_the_others_get_in() {
+        let terms = Terms {
+            patience: Patience { head: Duration::from_secs(5), idle: Duration::from_secs(5) },
+            max_connections: 10,
+            max_per_address: 2,
+            proxies: Proxies::default(),
+            tls: None,
+            metrics: ConnectionMetrics::default(),
+        };
+        let refused = terms.metrics.refused.get_or_create(&RefusedLabels { reason: "address" }).clone();
+        let mut listener = Listener::bind(([127, 0, 0, 1], 0).into(), terms).await.expect("binds");
+        let mut guest = |peer: &str| listener.guest(peer.parse().expect("address"));
+        let guests = [guest("203.0.113.9"), guest("203.0.113.9")];
+        assert!(guests.iter().all(Option::is_some) && guest("203.0.113.9").is_none());
+        assert!(guest("203.0.113.10").is_some() && guest("127.0.0.1").is_some());
+        assert_eq!(refused.get(), 1);
+        drop(guests);
+        assert!(guest("203.0.113.9").is_some());
     }
 }

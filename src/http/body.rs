@@ -28,7 +28,8 @@ pub(super) fn read(
         match whole.await {
             Ok(Ok(whole)) => Ok(whole.to_bytes()),
             Ok(Err(e)) if e.is::<LengthLimitError>() => Err(Unread::TooLarge),
-            Ok(Err(_)) | Err(_) => Err(Unread::Slow),
+            Ok(Err(_)) => Err(Unread::Broken),
+            Err(_) => Err(Unread::Slow),
         }
     }
 }

@@ -5,9 +5,13 @@
 pub mod accept;
 mod body;
 mod connection;
+mod crowd;
+mod framing;
 mod ops;
+mod proxies;
 pub mod settings;
 mod switches;
+pub mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +30,7 @@ use crate::hook::Hook;
 use crate::okta::Reply;
 pub use connection::Received;
 pub use ops::{Ops, Readiness};
+pub use proxies::{ClientAddress, Proxies};
 pub use settings::{AdminSettings, ServerSettings};
 
 /// How much of a body is taken, and how long it may take to come.
@@ -75,6 +80,11 @@ async fn answer(State((hook, limits)): State<(Arc<Hook>, BodyLimits)>, request: 
     let body = body::read(body, &head.headers, limits);
     let reply = hook.call(received, head.headers, body).await;
     respond(reply)
+}
+
+/// A head that not everybody reads alike.
+fn malformed() -> Response {
+    respond(Reply::bad_request(&[]))
 }
 
 /// Writes a reply out. Whoever was turned away with a body still unread gets the connection closed.

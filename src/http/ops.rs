@@ -13,6 +13,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
 use super::respond;
+use super::tls::Certificates;
 use crate::dispatch::switches::Switches;
 use crate::metrics::Metrics;
 use crate::okta::Reply;
@@ -28,6 +29,7 @@ pub struct Ops {
     pub(super) switches: Switches,
     pub(super) providers: Arc<[ProviderName]>,
     token: Option<CredentialDigest>,
+    certificates: Option<Arc<Certificates>>,
 }
 
 impl Ops {
@@ -38,7 +40,13 @@ impl Ops {
         switches: Switches,
         providers: Arc<[ProviderName]>,
     ) -> Self {
-        Self { metrics, readiness, switches, providers, token: None }
+        Self { metrics, readiness, switches, providers, token: None, certificates: None }
+    }
+
+    /// Shows when our certificate expires. Once it has, no caller that checks it comes through: not ready.
+    #[must_use]
+    pub fn with_certificates(self, certificates: Option<Arc<Certificates>>) -> Self {
+        Self { certificates, ..self }
     }
 
     /// With a token, only `/livez` and `/readyz` are open to everybody.
@@ -83,9 +91,14 @@ pub(super) async fn livez() -> Response {
 }
 
 pub(super) async fn readyz(State(ops): State<Ops>) -> Response {
-    let ready = ops.readiness.is_ready();
+    let certificates = ops.certificates.as_deref();
+    let ready = ops.readiness.is_ready() && !certificates.is_some_and(Certificates::has_expired);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({ "ready": ready, "switches": super::switches::list(&ops.switches) }))).into_response()
+    let mut page = json!({ "ready": ready, "switches": super::switches::list(&ops.switches) });
+    if let Some(certificates) = certificates {
+        page["certificate"] = json!({ "expires": certificates.expires().to_string() });
+    }
+    (status, Json(page)).into_response()
 }
 
 pub(super) async fn metrics(State(ops): State<Ops>, headers: HeaderMap) -> Response {

@@ -8,6 +8,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use url::Url;
 
+use super::proxies::Proxies;
+use super::tls::TlsSettings;
 use crate::secret::{Environment, SecretRef};
 use crate::settings::{Findings, duration};
 
@@ -19,13 +21,24 @@ pub struct ServerSettings {
     pub listen: SocketAddr,
     /// The address Okta knows us by.
     pub public_url: Option<Url>,
+    /// Our certificate; without one, HTTP for a proxy that does TLS.
+    pub tls: Option<TlsSettings>,
+    /// The proxies in front, whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Proxies,
     /// Hooks in flight; one more is answered with 429.
     pub max_in_flight: usize,
     /// Open connections; one more waits in the kernel's queue.
     pub max_connections: usize,
+    /// Open connections of one address, or of one /64 of version 6; one more is closed at once. Zero: no limit.
+    /// Trusted proxies and this machine have none.
+    pub max_connections_per_address: usize,
     /// Bytes of a request body.
     pub max_body: usize,
-    /// From the first byte of a request to the end of its head; also from connecting to the first byte.
+    /// For a TLS handshake, from connecting on.
+    #[serde(deserialize_with = "duration")]
+    pub handshake_timeout: Duration,
+    /// From the first byte of a request to the end of its head; also from connecting to the first byte, and for a
+    /// caller to take our answer.
     #[serde(deserialize_with = "duration")]
     pub header_timeout: Duration,
     /// From the head of a request to the end of its body.
@@ -47,9 +60,13 @@ impl Default for ServerSettings {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: None,
+            tls: None,
+            trusted_proxies: Proxies::default(),
             max_in_flight: 1000,
             max_connections: 4096,
+            max_connections_per_address: 256,
             max_body: 64 * 1024,
+            handshake_timeout: Duration::from_secs(5),
             header_timeout: Duration::from_secs(5),
             body_timeout: Duration::from_secs(2),
             idle_timeout: Duration::from_secs(75),
@@ -73,6 +90,7 @@ impl ServerSettings {
         }
         let seconds = Duration::from_secs;
         let millis = Duration::from_millis;
+        findings.within(format!("{at}.handshake_timeout"), self.handshake_timeout, millis(100), seconds(60));
         findings.within(format!("{at}.header_timeout"), self.header_timeout, millis(100), seconds(60));
         findings.within(format!("{at}.body_timeout"), self.body_timeout, millis(100), seconds(60));
         findings.within(format!("{at}.idle_timeout"), self.idle_timeout, millis(100), seconds(3600));
@@ -83,6 +101,14 @@ impl ServerSettings {
         {
             findings.fault(format!("{at}.public_url"), "must be an https address without query: Okta calls no other");
         }
+        if let Some(tls) = &self.tls {
+            tls.check(&format!("{at}.tls"), self.public_url.as_ref(), findings);
+        }
+    }
+
+    /// What stands before the address of the public listener.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
     }
 }
 

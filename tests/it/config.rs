@@ -144,7 +144,7 @@ fn every_fault_is_told_at_once_under_its_key() {
             providers.twilio.base_url: must be an http or https address without query
             providers.twilio.voice.from: must be an E.164 number: calls have no other sender
             providers.twilio.voice.repeat: must be between 1 and 5
-            server.colour: is no known key; known are listen, public_url, max_in_flight, max_connections, max_body, header_timeout, body_timeout, idle_timeout, shutdown_delay, shutdown_grace
+            server.colour: is no known key; known are listen, public_url, tls, trusted_proxies, max_in_flight, max_connections, max_connections_per_address, max_body, handshake_timeout, header_timeout, body_timeout, idle_timeout, shutdown_delay, shutdown_grace
             server.listen: invalid socket address syntax
             server.max_body: must be between 1024 and 1048576 bytes
             server.max_in_flight: must be at least 1

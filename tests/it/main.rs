@@ -2,15 +2,18 @@
 
 #![expect(unreachable_pub, reason = "the support modules are shared within one crate")]
 
+mod certificate;
 mod cli;
 mod config;
 mod contract;
 mod dedupe;
+mod descriptors;
 mod edge;
 mod end_to_end;
 mod failover;
 mod harsh;
 mod hook;
+mod hostile;
 mod leak;
 mod matrix;
 mod oauth;
@@ -24,4 +27,5 @@ mod support;
 mod switches;
 mod text;
 mod tidy;
+mod tls;
 mod tokens;

@@ -22,12 +22,15 @@ const FLOORS: [&[&str]; 11] = [
 const NEIGHBOURS: [(&str, &str); 1] = [("config", "telemetry")];
 
 /// A word, and the only places in which it may stand.
-const HOMES: [(&str, &[&str]); 8] = [
+const HOMES: [(&str, &[&str]); 11] = [
     ("axum::", &["http"]),
     ("reqwest::", &["outbound", "cli/preview/call"]),
     ("std::env::", &["config/sources", "cli/paint"]),
     ("SUCCESSFUL", &["okta/reply"]),
-    ("prometheus_client", &["metrics", "http/accept", "app"]),
+    ("prometheus_client", &["metrics"]),
+    ("tokio_rustls", &["http/tls"]),
+    ("x509_cert", &["http/tls/certificate"]),
+    ("rustix", &["cli/harden"]),
     ("std::time::Instant", &[]),
     ("process::exit", &["cli/serve"]),
     ("::redis::", &["store/redis"]),

@@ -51,7 +51,7 @@ pub(super) fn curl(hook: &Hook, server: &ServerSettings, preview: &Preview) -> S
     let path = &hook.config().path;
     let url = match &server.public_url {
         Some(url) => format!("{}{path}", url.as_str().trim_end_matches('/')),
-        None => format!("http://{}{path}", server.listen),
+        None => format!("{}://{}{path}", server.scheme(), server.listen),
     };
     let name = hook.config().authenticate.current().map_or("authorization", |(name, _)| name.as_str());
     let meant = match token_needed(hook) {

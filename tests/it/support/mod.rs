@@ -9,6 +9,7 @@ pub mod process;
 pub mod redis;
 pub mod server;
 pub mod stub;
+pub mod tls;
 pub mod vendor;
 
 use std::path::PathBuf;

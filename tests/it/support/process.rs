@@ -90,10 +90,15 @@ pub struct Running {
 }
 
 impl Running {
+    /// The number of the process.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("running")
+    }
+
     /// Sends a signal.
     pub fn signal(&self, name: &str) {
-        let pid = self.child.id().expect("running").to_string();
-        let done = std::process::Command::new("kill").args(["-s", name, &pid]).status().expect("kill");
+        let done =
+            std::process::Command::new("kill").args(["-s", name, &self.pid().to_string()]).status().expect("kill");
         assert!(done.success());
     }
 

@@ -1,9 +1,11 @@
 //! Our server in this process, on ports the system chose, and a client that plays Okta.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use okta_telephony_hook::app::{App, Stop};
 use okta_telephony_hook::config::{self, Loaded, Sources};
+use okta_telephony_hook::http::tls::Certificates;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -16,6 +18,7 @@ use super::okta::SECRET;
 pub struct TestServer {
     pub public: SocketAddr,
     pub admin: SocketAddr,
+    pub certificates: Option<Arc<Certificates>>,
     stop: Option<oneshot::Sender<Stop>>,
     run: JoinHandle<()>,
 }
@@ -57,9 +60,10 @@ impl TestServer {
     pub async fn run(loaded: Loaded) -> Self {
         let app = App::start(loaded.config).await.expect("starts");
         let (public, admin) = app.addresses().expect("addresses");
+        let certificates = app.certificates();
         let (stop, stopped) = oneshot::channel();
         let run = tokio::spawn(app.run(async { stopped.await.unwrap_or(Stop::Immediate) }));
-        Self { public, admin, stop: Some(stop), run }
+        Self { public, admin, certificates, stop: Some(stop), run }
     }
 
     /// Calls the hook of the org `main` with the right credential.
