@@ -1,5 +1,6 @@
 //! What the tests stand on: an Okta that calls, vendors that answer by script, servers in this process and beside it.
 
+pub mod desk;
 pub mod moody;
 pub mod okta;
 pub mod process;
