@@ -119,7 +119,7 @@ impl Shared {
             }
         }
         hold.keys.push(Held::unsure(&fingerprint, id.fingerprint_window));
-        match self.store.claim(&fingerprint, hold.in_flight(), id.fingerprint_window).await? {
+        match self.store.claim(&fingerprint, hold.in_flight(), IN_FLIGHT.min(id.fingerprint_window)).await? {
             Claim::Claimed => {
                 if let Some(held) = hold.keys.last_mut() {
                     held.sure = true;

@@ -141,8 +141,7 @@ impl Journal {
         let inner = &self.0;
         let index = inner.number(number);
         let members = inner.store.members(&index).await?;
-        let mut keys: BTreeSet<Key> =
-            members.iter().flat_map(|member| member.split(' ')).filter_map(Key::parse).collect();
+        let mut keys: BTreeSet<Key> = members.iter().filter_map(|member| Key::parse(member)).collect();
         keys.extend([inner.recipient(None, number), inner.recipient(user, number)]);
         keys.extend(user.iter().flat_map(|user| Channel::ALL.map(|channel| inner.user(user, channel))));
         let mut forgotten = 0;
@@ -161,10 +160,9 @@ impl Journal {
 impl Inner {
     /// The index comes first: what could not be found again is not written.
     async fn write(&self, index: &Key, keys: &[Key], entry: &Entry) -> Result<(), StoreFault> {
-        let names: Vec<&str> = keys.iter().map(Key::as_str).collect();
-        self.store.distinct(index, &names.join(" "), self.ttl + INDEX_MARGIN).await?;
         let entry = entry.written();
         for key in keys {
+            self.store.distinct(index, key.as_str(), self.ttl + INDEX_MARGIN).await?;
             self.store.write(key, entry.clone(), self.ttl).await?;
         }
         Ok(())

@@ -6,17 +6,13 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use jiff::{SignedDuration, Timestamp};
-use okta_telephony_hook::deadline::{Clock, Deadline};
-use okta_telephony_hook::dedupe::{Call, Claim, Dedupe, Ticket};
-use okta_telephony_hook::metrics::Metrics;
-use okta_telephony_hook::okta::{Replies, Reply, ReplySettings, decode};
+use okta_telephony_hook::dedupe::Claim;
+use okta_telephony_hook::okta::Reply;
 use okta_telephony_hook::otp::FailureKind::{Recipient, Unavailable};
-use okta_telephony_hook::secret::Pseudonyms;
-use okta_telephony_hook::store::{Backend, Config, State};
 use serde_json::Value;
 use tokio::time::{Instant, advance, sleep};
-use tokio_util::task::TaskTracker;
 
+use crate::support::desk::Desk;
 use crate::support::okta::{self, SECRET, Understood, understand};
 use crate::support::stub::{Act, Stage};
 
@@ -239,44 +235,6 @@ async fn a_table_full_of_messages_in_flight_stops_nobody() {
     assert_eq!(stage.metric(r#"okta_hook_store_faults_total{operation="claim"}"#), 1.0);
     stage.call(a).await;
     assert_eq!(averted(&stage, "event"), 1.0);
-}
-
-/// A dedupe of one's own, and what a call needs.
-struct Desk {
-    dedupe: Dedupe,
-    replies: Replies,
-    metrics: Arc<Metrics>,
-}
-
-impl Desk {
-    fn new() -> Self {
-        let config = Config {
-            backend: Backend::Memory,
-            timeout: Duration::from_millis(50),
-            prefix: "x:".to_owned(),
-            max_entries: 100,
-        };
-        let metrics = Arc::new(Metrics::new());
-        let state = State::open(&config, Arc::clone(&metrics)).expect("memory");
-        let pseudonyms = Pseudonyms::new(None).expect("random");
-        let dedupe = Dedupe::new(&state, pseudonyms, Clock::SYSTEM, Arc::clone(&metrics), &TaskTracker::new());
-        Self { dedupe, replies: Replies::new(ReplySettings::default()), metrics }
-    }
-
-    async fn claim(&self, org: &str, request: &Value, begun: &Arc<AtomicBool>) -> Claim {
-        let message = decode(request.to_string().as_bytes(), None).expect("readable");
-        let deadline = Deadline::new(Instant::now(), Duration::from_millis(2575));
-        let call = Call { org, message: &message, deadline: &deadline, begun, replies: &self.replies };
-        self.dedupe.claim(call).await
-    }
-
-    #[track_caller]
-    fn first(claim: Claim) -> Ticket {
-        match claim {
-            Claim::First(ticket) => ticket,
-            Claim::Repeat(repeat) => panic!("{repeat:?}"),
-        }
-    }
 }
 
 #[tokio::test(start_paused = true)]

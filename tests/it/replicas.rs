@@ -4,16 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use okta_telephony_hook::deadline::{Clock, Deadline};
-use okta_telephony_hook::dedupe::{Call, Claim, Dedupe};
-use okta_telephony_hook::metrics::Metrics;
-use okta_telephony_hook::okta::{Replies, ReplySettings, decode};
-use okta_telephony_hook::secret::{Pseudonyms, Secret};
-use okta_telephony_hook::store::{State, Store};
+use okta_telephony_hook::store::Store;
 use serde_json::Value;
-use tokio::time::{Instant, advance, sleep};
-use tokio_util::task::TaskTracker;
+use tokio::time::{advance, sleep};
 
+use crate::support::desk::Desk;
 use crate::support::moody::{Mood, Moody};
 use crate::support::okta::{self, Understood, understand};
 use crate::support::stub::{Act, Stage};
@@ -177,16 +172,9 @@ async fn a_store_that_recovers_a_moment_after_the_answer_is_told_it_too() {
 async fn a_claim_whose_process_died_is_waited_for_and_free_again_after_15_seconds() {
     let store = Moody::new(Mood::Well);
     let request = okta::sms(NUMBER, "482913");
-    let metrics = Arc::new(Metrics::new());
-    let shared = State::over(Arc::clone(&store) as Arc<dyn Store>, Duration::from_millis(50), Arc::clone(&metrics));
-    let pseudonyms = Pseudonyms::new(Secret::new("a test key").as_ref()).expect("random");
-    let dead = Dedupe::new(&shared, pseudonyms, Clock::SYSTEM, metrics, &TaskTracker::new());
-    let message = decode(request.to_string().as_bytes(), None).expect("readable");
-    let (deadline, begun) = (Deadline::new(Instant::now(), Duration::from_secs(2)), Arc::new(AtomicBool::new(true)));
-    let replies = Replies::new(ReplySettings::default());
-    let call = Call { org: "main", message: &message, deadline: &deadline, begun: &begun, replies: &replies };
-    let Claim::First(ticket) = dead.claim(call).await else { panic!("the first") };
-    drop(ticket);
+    let dead = Desk::sharing(Arc::clone(&store) as Arc<dyn Store>);
+    // Dropped with a send begun, a ticket leaves what a dead process does.
+    drop(Desk::first(dead.claim("main", &request, &Arc::new(AtomicBool::new(true))).await));
 
     let alive = stage(&store, &[Act::Accept(5)]);
     let reply = alive.call(&request).await;
@@ -195,8 +183,6 @@ async fn a_claim_whose_process_died_is_waited_for_and_free_again_after_15_second
     advance(Duration::from_millis(12_000)).await;
     alive.call(&request).await;
     assert_eq!(alive.transcript().len(), 2, "14.6 s: still in doubt");
-    // The fingerprint has 20 s of its own.
-    advance(Duration::from_millis(3_000)).await;
     let reply = alive.call(&request).await;
     assert!(matches!(understand(&reply.body), Understood::Command(_, Some(_), Some(_))), "{:?}", alive.transcript());
 }
