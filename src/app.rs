@@ -24,6 +24,7 @@ use crate::http::accept::{Listener, Patience};
 use crate::http::{self, BodyLimits, Ops, Readiness, ServerSettings};
 use crate::journal::Journal;
 use crate::metrics::Metrics;
+use crate::okta::jwks::Keeper;
 use crate::otp::ProviderName;
 use crate::outbound::{Outbound, SetupFault};
 use crate::provider::{self, Provider};
@@ -77,6 +78,7 @@ pub struct Hooks {
     pub shared: Shared,
     state: State,
     outbound: Outbound,
+    keepers: Vec<Keeper>,
 }
 
 impl Hooks {
@@ -108,13 +110,31 @@ impl Hooks {
             journal: Journal::new(&state, &config.journal, pseudonyms.clone(), clock, tasks.clone()),
         };
         let team = Team { providers, health, metrics, clock, tasks };
-        let hook = |org: &hook::Config| {
+        let mut orgs = config.orgs.clone();
+        let keepers = keepers(&mut orgs, &shared.metrics);
+        let hook = |org: hook::Config| {
             let dispatch = Dispatch::new(team.clone(), org.policy.clone());
-            Arc::new(Hook::new(org.clone(), dispatch, shared.clone()))
+            Arc::new(Hook::new(org, dispatch, shared.clone()))
         };
-        let hooks = config.orgs.iter().map(hook).collect();
-        Ok(Self { hooks, providers: team.providers, shared, state, outbound })
+        let hooks = orgs.into_iter().map(hook).collect();
+        Ok(Self { hooks, providers: team.providers, shared, state, outbound, keepers })
     }
+}
+
+/// Who looks after the keys of the issuers. Orgs that trust the same one share them.
+fn keepers(orgs: &mut [hook::Config], metrics: &Arc<Metrics>) -> Vec<Keeper> {
+    let mut keepers: Vec<Keeper> = Vec::new();
+    for org in orgs {
+        let Some(issuer) = org.authenticate.issuer_mut() else { continue };
+        match keepers.iter_mut().find(|keeper| keeper.issuer().source() == issuer.source()) {
+            Some(keeper) => {
+                *issuer = Arc::clone(keeper.issuer());
+                keeper.serve(&org.name);
+            }
+            None => keepers.push(Keeper::new(issuer, &org.name, metrics)),
+        }
+    }
+    keepers
 }
 
 /// A server that listens and has not served yet.
@@ -162,7 +182,7 @@ impl App {
     /// Serves until `stop`, then drains: not ready, no new connections, requests in flight, detached attempts.
     pub async fn run(self, stop: impl Future<Output = Stop>) {
         let Self { hooks, server, admin_token, public, admin } = self;
-        let readiness = Readiness::default();
+        let readiness = Readiness::awaiting(hooks.keepers.iter().map(|keeper| Arc::clone(keeper.issuer())));
         let tasks = hooks.shared.tasks.clone();
         let switches = hooks.shared.switches.clone();
         let names = hooks.providers.keys().cloned().collect();
@@ -171,6 +191,9 @@ impl App {
         let limits = BodyLimits { size: server.max_body, timeout: server.body_timeout };
         let (front, back, warmth) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
         tokio::spawn(hooks.outbound.clone().stay_warm(warmth.clone()));
+        for keeper in hooks.keepers {
+            tokio::spawn(keeper.run(hooks.outbound.clone(), warmth.clone()));
+        }
         let public = tokio::spawn(public.serve(http::public(hooks.hooks, limits), front.clone()));
         let admin = tokio::spawn(admin.serve(http::admin(ops), back.clone()));
         readiness.set(true);

@@ -24,6 +24,7 @@ use crate::dispatch::{Dispatch, Job};
 use crate::journal::{Journal, Previous};
 use crate::metrics::Metrics;
 use crate::okta::authenticate::Denied;
+use crate::okta::oauth::Reason;
 use crate::okta::{Fault, Replies, Reply, decode};
 use crate::otp::{Content, Message, Outcome};
 use crate::route::Plan;
@@ -74,7 +75,7 @@ pub struct Shared {
 /// Why a request is turned away before anything is sent.
 #[derive(Debug)]
 enum Rejection {
-    Denied,
+    Denied(Option<Reason>),
     Overloaded,
     SlowBody,
     TooLarge,
@@ -136,7 +137,7 @@ impl Hook {
     where
         B: Future<Output = Result<Bytes, Unread>>,
     {
-        self.config.authenticate.check(headers)?;
+        self.config.authenticate.check(headers, self.shared.clock.now())?;
         let _place = self.enter(deadline)?;
         let body = deadline.bound(body).await.unwrap_or(Err(Unread::Slow))?;
         let message = decode(&body, self.config.default_country)?;
@@ -232,7 +233,7 @@ impl Rejection {
     /// The word in logs and metrics.
     fn verdict(&self) -> &'static str {
         match self {
-            Self::Denied => "unauthorized",
+            Self::Denied(_) => "unauthorized",
             Self::Overloaded => "overloaded",
             Self::SlowBody => "slow_body",
             Self::TooLarge => "too_large",
@@ -242,7 +243,7 @@ impl Rejection {
 
     fn reply(&self) -> Reply {
         match self {
-            Self::Denied => Reply::unauthorized(),
+            Self::Denied(_) => Reply::unauthorized(),
             Self::Overloaded => Reply::overloaded(),
             Self::SlowBody => Reply::timeout(),
             Self::TooLarge => Reply::too_large(),
@@ -252,8 +253,8 @@ impl Rejection {
 }
 
 impl From<Denied> for Rejection {
-    fn from(Denied: Denied) -> Self {
-        Self::Denied
+    fn from(Denied(reason): Denied) -> Self {
+        Self::Denied(reason)
     }
 }
 

@@ -3,7 +3,8 @@
 //! Must not know who counts what. Labels are names from the configuration and words from fixed sets: no number, code,
 //! user or event can become one.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -13,6 +14,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use tokio::time::Instant;
 
 use crate::otp::{Channel, FailureKind, ProviderName};
 
@@ -50,6 +52,22 @@ impl AttemptLabels {
             kind: failure.map_or("accepted", FailureKind::as_str),
         }
     }
+}
+
+/// Labels of `okta_hook_tokens_rejected_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct TokenLabels {
+    /// Key of the org in the configuration.
+    pub org: Arc<str>,
+    /// Why the token was refused.
+    pub reason: &'static str,
+}
+
+/// Labels of `okta_hook_jwks_age_seconds`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OrgLabels {
+    /// Key of the org in the configuration.
+    pub org: Arc<str>,
 }
 
 /// Labels of `okta_hook_breaker_state`.
@@ -107,6 +125,11 @@ pub struct Metrics {
     pub connections: Gauge,
     /// Panics caught at the edge of a request.
     pub panics: Counter,
+    /// Access tokens refused, by reason.
+    tokens_rejected: Family<TokenLabels, Counter>,
+    /// Seconds since an issuer's keys were last fetched; set when the metrics are written out.
+    jwks_age: Family<OrgLabels, Gauge>,
+    keys_fetched: Mutex<BTreeMap<Arc<str>, Instant>>,
 }
 
 impl Metrics {
@@ -128,6 +151,9 @@ impl Metrics {
             shortened: Counter::default(),
             connections: Gauge::default(),
             panics: Counter::default(),
+            tokens_rejected: Family::default(),
+            jwks_age: Family::default(),
+            keys_fetched: Mutex::default(),
             registry: Registry::default(),
         };
         registry.register("requests", "Hooks answered, by verdict", metrics.requests.clone());
@@ -147,7 +173,20 @@ impl Metrics {
         registry.register("shortened", "Hooks given less than their budget", metrics.shortened.clone());
         registry.register("connections", "Open connections on the public listener", metrics.connections.clone());
         registry.register("panics", "Panics caught at the edge of a request", metrics.panics.clone());
+        registry.register("tokens_rejected", "Access tokens refused, by reason", metrics.tokens_rejected.clone());
+        registry.register("jwks_age_seconds", "Since the signing keys were last fetched", metrics.jwks_age.clone());
         Self { registry, ..metrics }
+    }
+
+    /// Counts one access token that was refused.
+    pub fn token_rejected(&self, org: &Arc<str>, reason: &'static str) {
+        self.tokens_rejected.get_or_create(&TokenLabels { org: Arc::clone(org), reason }).inc();
+    }
+
+    /// Notes that the keys an org's tokens are verified with have just been fetched.
+    pub fn keys_fetched(&self, org: &Arc<str>) {
+        let mut fetched = self.keys_fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        fetched.insert(Arc::clone(org), Instant::now());
     }
 
     /// Counts one answered hook and its time.
@@ -158,10 +197,18 @@ impl Metrics {
 
     /// Everything in the OpenMetrics text format.
     pub fn render(&self) -> String {
+        self.tell_ages();
         let mut text = String::with_capacity(4096);
         // Writing into a String cannot fail; a metric that could not be encoded would end the text early.
         let _ = encode(&mut text, &self.registry);
         text
+    }
+
+    fn tell_ages(&self) {
+        for (org, at) in self.keys_fetched.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let age = i64::try_from(at.elapsed().as_secs()).unwrap_or(i64::MAX);
+            self.jwks_age.get_or_create(&OrgLabels { org: Arc::clone(org) }).set(age);
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use http_body::{Body, Frame, SizeHint};
 use serde::Deserialize;
 use tokio::time::{MissedTickBehavior, interval};
@@ -105,16 +105,18 @@ pub struct Request {
 impl Request {
     /// A `POST` with an `Authorization` that `Debug` does not show. `authorization` is cloned, not rebuilt, for every call.
     pub fn post(url: Url, authorization: &HeaderValue, content_type: &'static str, body: impl Into<Bytes>) -> Self {
-        let mut headers = headers(authorization);
+        let mut headers = headers(Some(authorization));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         Self { url, headers, body: body.into() }
     }
 }
 
 /// The headers of every call.
-fn headers(authorization: &HeaderValue) -> HeaderMap {
+fn headers(authorization: Option<&HeaderValue>) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(3);
-    headers.insert(http::header::AUTHORIZATION, authorization.clone());
+    if let Some(authorization) = authorization {
+        headers.insert(http::header::AUTHORIZATION, authorization.clone());
+    }
     headers.insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
     headers
 }
@@ -135,6 +137,8 @@ pub struct Answer {
     pub body: Bytes,
     /// `Retry-After` in seconds form.
     pub retry_after: Option<Duration>,
+    /// `max-age` of `Cache-Control`.
+    pub max_age: Option<Duration>,
 }
 
 impl fmt::Debug for Answer {
@@ -198,11 +202,11 @@ impl Outbound {
         })?
     }
 
-    /// Asks a vendor for something (`GET`), which changes nothing there. No time-out of its own beyond connecting.
+    /// Asks for something (`GET`), which changes nothing there. No time-out of its own beyond connecting.
     ///
     /// # Errors
     /// When no readable answer came. Its kind tells nothing: whatever is lost here, no message is.
-    pub async fn read(&self, url: Url, authorization: &HeaderValue) -> Result<Answer, SendError> {
+    pub async fn read(&self, url: Url, authorization: Option<&HeaderValue>) -> Result<Answer, SendError> {
         let mut call = reqwest::Request::new(reqwest::Method::GET, url);
         *call.headers_mut() = headers(authorization);
         self.exchange(call).await.map_err(|e| SendError::new(FailureKind::Unavailable, connect_fault(&e)))?
@@ -260,6 +264,7 @@ async fn touch(client: reqwest::Client, origin: Url) {
 async fn read(mut response: reqwest::Response) -> Result<Result<Answer, SendError>, reqwest::Error> {
     let status = response.status().as_u16();
     let retry_after = response.headers().get(RETRY_AFTER).and_then(retry_after);
+    let max_age = response.headers().get_all(CACHE_CONTROL).iter().find_map(max_age);
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > MAX_ANSWER_BYTES {
@@ -267,12 +272,20 @@ async fn read(mut response: reqwest::Response) -> Result<Result<Answer, SendErro
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Ok(Answer { status, body: body.freeze(), retry_after }))
+    Ok(Ok(Answer { status, body: body.freeze(), retry_after, max_age }))
 }
 
 fn retry_after(value: &HeaderValue) -> Option<Duration> {
     let seconds: u64 = value.to_str().ok()?.trim().parse().ok()?;
     (seconds <= MAX_RETRY_AFTER_SECS).then(|| Duration::from_secs(seconds))
+}
+
+fn max_age(value: &HeaderValue) -> Option<Duration> {
+    value.to_str().ok()?.split(',').find_map(|directive| {
+        let (name, seconds) = directive.split_once('=')?;
+        let seconds = name.trim().eq_ignore_ascii_case("max-age").then(|| seconds.trim().trim_matches('"'))?;
+        seconds.parse().ok().map(Duration::from_secs)
+    })
 }
 
 /// Why no connection came about, in one word. TLS is told apart: a certificate that does not fit is a security matter.

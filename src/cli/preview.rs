@@ -98,6 +98,9 @@ pub(super) fn run(sources: &Sources, arguments: &PreviewArguments) -> ExitCode {
             super::say(&(call::curl(&hook, &loaded.config.server, &preview) + "\n"));
             return ExitCode::SUCCESS;
         }
+        if let Some(issuer) = call::token_needed(&hook).filter(|_| arguments.send || arguments.url.is_some()) {
+            return super::fail(format!("cannot send: the hook admits only access tokens of {issuer}; try --curl"));
+        }
         let report = match (&arguments.url, arguments.send) {
             (Some(url), _) => call::over_http(&hook, url, &preview).await,
             (None, true) => Ok(call::send(&hook, &preview).await),

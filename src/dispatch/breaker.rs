@@ -76,21 +76,23 @@ impl Breaker {
         }
     }
 
-    /// An attempt begins; when one is due, it is the probe.
-    pub(super) fn begin(&mut self, now: Instant) {
-        if self.standing(now) == Standing::Due {
+    /// An attempt begins; unless traffic flows, it is the probe.
+    pub(super) fn begin(&mut self) {
+        if self.phase != Phase::Closed {
             self.phase = Phase::Probing;
         }
     }
 
     /// The provider answered as a provider that is well does.
     pub(super) fn succeed(&mut self, now: Instant) {
-        self.bucket(now).good += 1;
-        self.consecutive = 0;
-        if self.phase != Phase::Closed {
-            self.phase = Phase::Closed;
-            self.trips = 0;
-            self.forget(now);
+        match self.phase {
+            // Begun before it opened: says nothing about now.
+            Phase::Open { .. } => {}
+            Phase::Closed => {
+                self.bucket(now).good += 1;
+                self.consecutive = 0;
+            }
+            Phase::Probing => *self = Self::new(now),
         }
     }
 
@@ -138,10 +140,6 @@ impl Breaker {
         self.window[oldest] = Bucket { since: now, good: 0, bad: 0 };
         &mut self.window[oldest]
     }
-
-    fn forget(&mut self, now: Instant) {
-        self.window = [Bucket { since: now, good: 0, bad: 0 }; BUCKETS];
-    }
 }
 
 #[cfg(test)]
@@ -169,7 +167,7 @@ mod tests {
         assert_eq!(open_for(&breaker, start), 1000);
         let later = start + Duration::from_secs(1);
         assert_eq!(breaker.standing(later), Standing::Due);
-        breaker.begin(later);
+        breaker.begin();
         assert_eq!(breaker.standing(later), Standing::Probing);
         breaker.succeed(later);
         assert_eq!(breaker.standing(later), Standing::Closed);
@@ -183,7 +181,7 @@ mod tests {
         for expected in [1, 2, 4, 8, 16, 32, 60, 60] {
             assert_eq!(open_for(&breaker, now), expected * 1000);
             now += Duration::from_secs(61);
-            breaker.begin(now);
+            breaker.begin();
             assert!(breaker.fail(now, 0.0));
         }
     }
@@ -224,6 +222,19 @@ mod tests {
                 breaker.succeed(now);
             }
         }
+    }
+
+    #[test]
+    fn what_was_begun_before_it_opened_does_not_close_it() {
+        let now = Instant::now();
+        let mut breaker = Breaker::new(now);
+        breaker.refuse(now, 0.0);
+        breaker.succeed(now);
+        assert_eq!(open_for(&breaker, now), 16_000);
+        // Asked all the same, as nobody else was left: that counts as the probe.
+        breaker.begin();
+        breaker.succeed(now);
+        assert_eq!(breaker.standing(now), Standing::Closed);
     }
 
     #[test]

@@ -42,10 +42,26 @@ pub struct Health {
     metrics: Arc<Metrics>,
 }
 
+/// One provider on one channel: a vendor's texts may fail while its calls get through.
 #[derive(Debug)]
 struct Entry {
-    limits: Limits,
     state: Mutex<State>,
+    /// Shared by both channels of the provider.
+    lane: Arc<Lane>,
+}
+
+/// What one provider is asked at most, and how much of that is taken.
+#[derive(Debug)]
+struct Lane {
+    limits: Limits,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Debug)]
+struct Taken {
+    in_flight: u32,
+    /// When the next attempt fits into `max_per_second` (generic cell rate algorithm).
+    next_free: Instant,
 }
 
 #[derive(Debug)]
@@ -55,9 +71,6 @@ struct State {
     shown: Standing,
     /// The provider asked for a pause until then.
     paced: Option<Instant>,
-    in_flight: u32,
-    /// When the next attempt fits into `max_per_second` (generic cell rate algorithm).
-    next_free: Instant,
 }
 
 /// Why a provider is not asked now.
@@ -109,13 +122,12 @@ impl Health {
         metrics: Arc<Metrics>,
     ) -> Self {
         let now = Instant::now();
-        let state =
-            || State { breaker: Breaker::new(now), shown: Standing::Closed, paced: None, in_flight: 0, next_free: now };
-        let entry = |limits| Entry { limits, state: Mutex::new(state()) };
         let mut entries = BTreeMap::new();
         for (name, limits) in providers {
+            let lane = Arc::new(Lane { limits, taken: Mutex::new(Taken { in_flight: 0, next_free: now }) });
             for channel in Channel::ALL {
-                entries.insert((name.clone(), channel), entry(limits));
+                let state = Mutex::new(State { breaker: Breaker::new(now), shown: Standing::Closed, paced: None });
+                entries.insert((name.clone(), channel), Entry { state, lane: Arc::clone(&lane) });
             }
         }
         Self { entries, budget: Mutex::new(Budget::new(now)), switches, metrics }
@@ -148,14 +160,16 @@ impl Health {
             return Availability::Never(Skip::Disabled);
         }
         let Some(entry) = self.entries.get(&(name.clone(), channel)) else { return Availability::Ready };
-        let state = lock(&entry.state);
+        let mut state = lock(&entry.state);
         if let Some(until) = state.paced.filter(|until| *until > now) {
             return Availability::Later(Skip::Paced, until);
         }
-        if entry.at_limit(&state, now) {
+        if entry.lane.is_full(now) {
             return Availability::Never(Skip::Limit);
         }
-        match state.breaker.standing(now) {
+        let standing = state.breaker.standing(now);
+        self.show(name, channel, &mut state, standing);
+        match standing {
             Standing::Open(until) => Availability::Later(Skip::BreakerOpen, until),
             Standing::Probing => Availability::Later(Skip::BreakerOpen, now),
             _ if switch == Some(Setting::Drained) => Availability::Later(Skip::Drained, now),
@@ -167,13 +181,8 @@ impl Health {
     /// Notes that an attempt begins.
     pub(super) fn begin(self: &Arc<Self>, name: &ProviderName, channel: Channel) -> Ticket {
         if let Some(entry) = self.entries.get(&(name.clone(), channel)) {
-            let now = Instant::now();
-            let mut state = lock(&entry.state);
-            state.breaker.begin(now);
-            state.in_flight += 1;
-            if let Some(rate) = entry.limits.max_per_second {
-                state.next_free = state.next_free.max(now) + Duration::from_secs(1) / rate.max(1);
-            }
+            lock(&entry.state).breaker.begin();
+            entry.lane.take(Instant::now());
         }
         Ticket { health: Arc::clone(self), name: name.clone(), channel, settled: AtomicBool::new(false) }
     }
@@ -204,11 +213,8 @@ impl Health {
             Err(FailureKind::Unavailable | FailureKind::Unconfirmed) => state.breaker.fail(now, jitter()),
         };
         let standing = state.breaker.standing(now);
-        let moved = std::mem::replace(&mut state.shown, standing) != standing;
+        self.show(name, channel, &mut state, standing);
         drop(state);
-        if moved {
-            self.show(name, channel, standing);
-        }
         if opened {
             let kind = result.err().map(|e| e.kind.as_str());
             tracing::warn!(provider = %name, channel = channel.as_str(), kind, "breaker opened");
@@ -221,7 +227,11 @@ impl Health {
         }
     }
 
-    fn show(&self, name: &ProviderName, channel: Channel, standing: Standing) {
+    /// Brings the metric up to date when the breaker has moved.
+    fn show(&self, name: &ProviderName, channel: Channel, state: &mut State, standing: Standing) {
+        if std::mem::replace(&mut state.shown, standing) == standing {
+            return;
+        }
         let labels = BreakerLabels { provider: name.shared(), channel: channel.as_str() };
         let value = match standing {
             Standing::Closed => 0,
@@ -232,12 +242,26 @@ impl Health {
     }
 }
 
-impl Entry {
-    fn at_limit(&self, state: &State, now: Instant) -> bool {
-        let crowded = self.limits.max_in_flight.is_some_and(|max| state.in_flight >= max);
+impl Lane {
+    fn is_full(&self, now: Instant) -> bool {
+        let taken = lock(&self.taken);
+        let crowded = self.limits.max_in_flight.is_some_and(|max| taken.in_flight >= max);
         // One second's worth may come at once.
-        let fast = self.limits.max_per_second.is_some() && state.next_free >= now + Duration::from_secs(1);
+        let fast = self.limits.max_per_second.is_some() && taken.next_free >= now + Duration::from_secs(1);
         crowded || fast
+    }
+
+    fn take(&self, now: Instant) {
+        let mut taken = lock(&self.taken);
+        taken.in_flight += 1;
+        if let Some(rate) = self.limits.max_per_second {
+            taken.next_free = taken.next_free.max(now) + Duration::from_secs(1) / rate.max(1);
+        }
+    }
+
+    fn release(&self) {
+        let mut taken = lock(&self.taken);
+        taken.in_flight = taken.in_flight.saturating_sub(1);
     }
 }
 
@@ -265,8 +289,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if let Some(entry) = self.health.entries.get(&(self.name.clone(), self.channel)) {
-            let mut state = lock(&entry.state);
-            state.in_flight = state.in_flight.saturating_sub(1);
+            entry.lane.release();
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::metrics::{AttemptLabels, Metrics};
 use crate::otp::{Channel, Content, FailureKind, Message, Next, Outcome, ProviderName, SendError};
 use crate::provider::{Provider, SendOptions};
 use crate::route::Plan;
-use health::{Availability, Health};
+use health::{Availability, Health, Skip};
 use race::Race;
 
 /// An attempt that has not ended after this is given up: no vendor answers a create call later than that.
@@ -120,7 +120,7 @@ impl Dispatch {
     pub async fn run(&self, job: &Arc<Job>, plan: &Plan, deadline: &Deadline) -> Outcome {
         let channel = job.message.channel;
         self.team.health.message();
-        let candidates = self.candidates(plan, channel);
+        let candidates = self.candidates(plan, channel, deadline);
         let mut race = Race::new(job, &self.team.metrics, &self.team.tasks);
         for (place, provider) in candidates.asked.iter().enumerate() {
             let room = deadline.remaining() >= self.policy.min_attempt && race.may_begin();
@@ -143,11 +143,17 @@ impl Dispatch {
     }
 
     /// The plan without those that should not be asked now; when nobody is left, the one that is best off.
-    fn candidates(&self, plan: &Plan, channel: Channel) -> Candidates<'_> {
+    fn candidates(&self, plan: &Plan, channel: Channel, deadline: &Deadline) -> Candidates<'_> {
+        // A probe is likely to fail: it needs time for another attempt after it.
+        let may_probe = deadline.remaining() >= self.policy.min_attempt * 2;
         let mut candidates = Candidates::default();
         let mut spare: Option<(Instant, &Arc<dyn Provider>)> = None;
         for provider in plan.providers.iter().filter_map(|name| self.team.providers.get(name)) {
             let skip = match self.team.health.availability(provider.name(), channel) {
+                Availability::Probe if !may_probe => {
+                    spare = spare.or(Some((Instant::now(), provider)));
+                    Skip::BreakerOpen
+                }
                 Availability::Ready | Availability::Probe => {
                     candidates.asked.push(provider);
                     continue;

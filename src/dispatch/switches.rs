@@ -39,6 +39,16 @@ pub enum Setting {
     Disabled,
 }
 
+impl Setting {
+    /// The word in requests, pages and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Drained => "drained",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
 /// All switches. Cheap to clone: clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Switches {

@@ -40,7 +40,7 @@ impl Load {
         Self { limit, state: Mutex::new(State { in_flight: 0, since: Instant::now(), current: 0, previous: 0 }) }
     }
 
-    /// A hook arrives: its place, and how much of `budget` it may take.
+    /// A hook arrives: its place, and how much of `budget` it may take, never less than `least`.
     pub(super) fn enter(&self, budget: Duration, least: Duration) -> (Place<'_>, Duration) {
         let mut state = self.state();
         let rate = state.arrive(Instant::now());

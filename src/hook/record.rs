@@ -103,8 +103,12 @@ impl Record {
             Rejection::Unreadable(faults) => {
                 self.fault = faults.first().map(|f| format!("{} {}", f.member, f.rule));
             }
+            Rejection::Denied(Some(reason)) => {
+                self.metrics.token_rejected(&self.org, reason.as_str());
+                self.fault = Some(format!("access token: {}", reason.as_str()));
+            }
             Rejection::Overloaded => drop(self.metrics.shed.inc()),
-            Rejection::Denied | Rejection::SlowBody | Rejection::TooLarge => {}
+            Rejection::Denied(None) | Rejection::SlowBody | Rejection::TooLarge => {}
         }
         rejection.reply()
     }

@@ -16,6 +16,7 @@ use super::respond;
 use crate::dispatch::switches::Switches;
 use crate::metrics::Metrics;
 use crate::okta::Reply;
+use crate::okta::jwks::Issuer;
 use crate::otp::ProviderName;
 use crate::secret::{CredentialDigest, Secret};
 
@@ -53,19 +54,27 @@ impl Ops {
     }
 }
 
-/// Whether traffic should come here: from the moment we listen until a shutdown begins.
+/// Whether traffic should come here: from the moment we listen, and can recognise Okta, until a shutdown begins.
 #[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<AtomicBool>);
+pub struct Readiness {
+    open: Arc<AtomicBool>,
+    issuers: Arc<[Arc<Issuer>]>,
+}
 
 impl Readiness {
-    /// Says whether traffic should come.
-    pub fn set(&self, ready: bool) {
-        self.0.store(ready, Ordering::Release);
+    /// Not before there are keys of each of these issuers.
+    pub fn awaiting(issuers: impl IntoIterator<Item = Arc<Issuer>>) -> Self {
+        Self { open: Arc::default(), issuers: issuers.into_iter().collect() }
+    }
+
+    /// Says whether we listen and are not about to stop.
+    pub fn set(&self, open: bool) {
+        self.open.store(open, Ordering::Release);
     }
 
     /// Whether traffic should come.
     pub fn is_ready(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.open.load(Ordering::Acquire) && self.issuers.iter().all(|issuer| issuer.has_keys())
     }
 }
 

@@ -91,7 +91,7 @@ fn change(ops: &Ops, headers: &HeaderMap, scope: &str, name: &str, change: Chang
             return refuse("state: only a provider can be drained");
         }
         Change::Set(state) => {
-            tracing::warn!(scope, name, ?state, "switch set");
+            tracing::warn!(scope, name, state = state.as_str(), "switch set");
             ops.switches.set(target, state);
         }
         Change::Clear => {

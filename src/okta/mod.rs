@@ -4,10 +4,14 @@
 
 pub mod authenticate;
 mod decode;
+pub mod jwks;
+pub mod oauth;
 pub mod preview;
 mod reply;
 mod wire;
 mod wording;
 
 pub use decode::{Fault, decode};
-pub use reply::{Accepted, Blocked, Exhausted, Refused, Replies, Reply, Settings as ReplySettings, Unconfirmed};
+pub use reply::{
+    Accepted, Blocked, Exhausted, Refused, Replies, Reply, Settings as ReplySettings, Unconfirmed, is_success,
+};

@@ -247,6 +247,13 @@ impl Reply {
     }
 }
 
+/// Whether an answer tells Okta that a provider took the message. `PENDING` with an id is an acceptance that
+/// `reply.accepted` words so; without one, nobody confirmed anything.
+pub fn is_success(body: &serde_json::Value) -> bool {
+    let value = &body["commands"][0]["value"][0];
+    value["status"] == "SUCCESSFUL" || (value["status"] == "PENDING" && value["transactionId"].is_string())
+}
+
 // === the wire form ===
 
 #[derive(Debug, Clone, Copy, Serialize)]

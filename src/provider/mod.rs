@@ -46,7 +46,10 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
     fn supports(&self, channel: Channel) -> bool;
 
     /// The exact request `send` would make; `None` when it makes none. For `preview`.
-    fn request(&self, message: &Message, options: SendOptions<'_>) -> Option<Request>;
+    ///
+    /// # Errors
+    /// When `send` would fail without asking anybody.
+    fn request(&self, message: &Message, options: SendOptions<'_>) -> Result<Option<Request>, SendError>;
 
     /// Hands the message over, once.
     ///

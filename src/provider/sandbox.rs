@@ -137,8 +137,8 @@ impl Provider for Sandbox {
         true
     }
 
-    fn request(&self, _: &Message, _: SendOptions<'_>) -> Option<Request> {
-        None
+    fn request(&self, _: &Message, _: SendOptions<'_>) -> Result<Option<Request>, SendError> {
+        Ok(None)
     }
 
     async fn send(&self, message: &Message, _: SendOptions<'_>) -> Result<Accepted, SendError> {

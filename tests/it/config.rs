@@ -4,7 +4,7 @@ use expect_test::{Expect, expect};
 use okta_telephony_hook::config::{self, DEFAULT, Sources};
 
 /// Loads a TOML text with further environment variables; gives faults and warnings as a person reads them.
-fn findings(toml: &str, variables: &[(&str, &str)]) -> (String, String) {
+pub fn findings(toml: &str, variables: &[(&str, &str)]) -> (String, String) {
     let directory = tempfile::tempdir().expect("directory");
     let path = directory.path().join("test.toml");
     std::fs::write(&path, toml).expect("written");
@@ -29,7 +29,7 @@ fn check(toml: &str, variables: &[(&str, &str)], expected: Expect) {
     expected.assert_eq(&findings(toml, variables).0);
 }
 
-const GOOD: &str = "
+pub const GOOD: &str = "
 [orgs.main.auth.header]
 secret = { env = 'HOOK_SECRET' }
 [providers.twilio]
@@ -39,7 +39,7 @@ auth_token = { env = 'TWILIO_TOKEN' }
 sms = { from = '+15005550006' }
 voice = { from = '+15005550006' }
 ";
-const SECRETS: [(&str, &str); 2] = [("HOOK_SECRET", "0123456789abcdef0123456789abcdef"), ("TWILIO_TOKEN", "x")];
+pub const SECRETS: [(&str, &str); 2] = [("HOOK_SECRET", "0123456789abcdef0123456789abcdef"), ("TWILIO_TOKEN", "x")];
 
 #[test]
 fn a_complete_configuration_has_neither_faults_nor_warnings() {
@@ -130,7 +130,7 @@ fn every_fault_is_told_at_once_under_its_key() {
             orgs.main.routes[0].when.channel: must hold sms or voice
             orgs.main.routes[0].when.country: must hold two-letter country codes such as GB
             orgs.main.routes[0].when.hour: is no known key; known are country, channel, request_type, locale
-            orgs.second.auth: configure header or basic: without one, anybody could send messages at your cost
+            orgs.second.auth: configure header, basic or oauth: without one, anybody could send messages at your cost
             orgs.second.path: is the same as that of orgs.main: each org needs its own
             orgs.second.path: must start with / and hold only letters, digits and -._~/
             privacy.hash_key: is required with a shared state.url: with keys of their own, replicas would not know each other's repeats
@@ -441,4 +441,17 @@ fn what_makes_a_text_dear_is_warned_of() {
         orgs.main.text.by_request_type.pasword-reset: is none of the request types known of Okta: pre-enrollment, mfa-verification, account-unlock, password-reset
         orgs.main.text.by_request_type.pasword-reset.sms.es: holds 'ó', which GSM-7 lacks: a segment takes 70 characters, not 160
     "#]].assert_eq(&warnings);
+}
+
+#[test]
+fn the_example_is_a_configuration_that_starts() {
+    let example = include_str!("../../config/example.toml");
+    let variables: Vec<(String, String)> = example
+        .split("env = \"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .map(|name| (name.to_owned(), "0123456789abcdef0123456789abcdef".to_owned()))
+        .collect();
+    let variables: Vec<(&str, &str)> = variables.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    assert_eq!(findings(example, &variables), (String::new(), String::new()));
 }

@@ -54,11 +54,22 @@ pub(super) fn curl(hook: &Hook, server: &ServerSettings, preview: &Preview) -> S
         None => format!("http://{}{path}", server.listen),
     };
     let name = hook.config().authenticate.current().map_or("authorization", |(name, _)| name.as_str());
+    let meant = match token_needed(hook) {
+        Some(issuer) => format!("Bearer and an access token of {issuer}"),
+        None => format!("the whole value of the {name} header"),
+    };
     let body = preview.body().to_string().replace('\'', "'\\''");
     format!(
-        "# OKTA_HOOK_SECRET: the whole value of the {name} header\n\
+        "# OKTA_HOOK_SECRET: {meant}\n\
          curl -sS '{url}' \\\n  -H \"{name}: $OKTA_HOOK_SECRET\" \\\n  -H 'content-type: application/json' \\\n  -d '{body}'"
     )
+}
+
+/// The issuer of the access tokens that alone admit, when nothing else is configured: none can be made here.
+pub(super) fn token_needed(hook: &Hook) -> Option<&str> {
+    let authenticate = &hook.config().authenticate;
+    let issuer = authenticate.issuer().filter(|_| authenticate.current().is_none())?;
+    Some(&issuer.source().issuer)
 }
 
 /// The headers of a caller who knows the current credential.

@@ -7,13 +7,14 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::cli::paint::Paint;
 use crate::hook::Hook;
-use crate::okta::decode;
 use crate::okta::preview::Preview;
-use crate::otp::{Accepted, Attempt, Content, Message, Outcome, ProviderName, TransactionId};
+use crate::okta::{decode, is_success};
+use crate::otp::{Accepted, Attempt, Content, Message, Outcome, ProviderName, SendError, TransactionId};
 use crate::outbound::Request;
 use crate::provider::{Provider, SendOptions};
 use crate::route::Plan;
@@ -27,7 +28,8 @@ pub(super) struct Report {
 
 struct Step {
     name: String,
-    good: bool,
+    /// `None`: not played.
+    good: Option<bool>,
     headline: String,
     lines: Vec<String>,
     data: Value,
@@ -58,8 +60,8 @@ impl Report {
         report.plan(&plan, hook.config().router.explain(&message));
         for name in &plan.providers {
             if let Some(provider) = providers.get(name) {
-                let options = SendOptions { content: &content, now: jiff::Timestamp::now() };
-                report.request(provider.as_ref(), provider.request(&message, options).as_ref());
+                let options = SendOptions { content: &content, now: Timestamp::now() };
+                report.request(provider.as_ref(), provider.request(&message, options));
             }
         }
         let reply = hook.config().replies.reply(&accepted(&message, &plan), message.locale.as_ref(), Duration::ZERO);
@@ -68,7 +70,13 @@ impl Report {
     }
 
     fn auth(&mut self, hook: &Hook) {
-        let admitted = hook.config().authenticate.check(&super::call::credential(hook)).is_ok();
+        if let Some(issuer) = super::call::token_needed(hook) {
+            let headline = format!("not played: needs an access token of {issuer}, which cannot be made here");
+            let data = json!({ "admitted": null, "issuer": issuer });
+            let name = "auth".to_owned();
+            return self.steps.push(Step { name, good: None, headline, lines: Vec::new(), data });
+        }
+        let admitted = hook.config().authenticate.check(&super::call::credential(hook), Timestamp::now()).is_ok();
         let name = hook.config().authenticate.current().map_or("no header", |(name, _)| name.as_str());
         let headline = format!("{} by {name}: ***", if admitted { "admitted" } else { "refused" });
         self.step("auth", admitted, &headline, Vec::new(), json!({ "admitted": admitted, "header": name }));
@@ -103,11 +111,19 @@ impl Report {
         self.step("route", !names.is_empty(), &format!("{}: {order}", plan.route), why, data);
     }
 
-    fn request(&mut self, provider: &dyn Provider, request: Option<&Request>) {
-        let name = format!("{}", provider.name());
-        let Some(request) = request else {
-            let headline = format!("{} ({}) makes no request", name, provider.kind());
-            return self.step("request", true, &headline, Vec::new(), json!({ "provider": name }));
+    fn request(&mut self, provider: &dyn Provider, request: Result<Option<Request>, SendError>) {
+        let name = provider.name().to_string();
+        let request = match request {
+            Ok(Some(request)) => request,
+            Ok(None) => {
+                let headline = format!("{name} ({}) makes no request", provider.kind());
+                return self.step("request", true, &headline, Vec::new(), json!({ "provider": name }));
+            }
+            Err(e) => {
+                let headline = format!("{name} ({}) would fail: {e}", provider.kind());
+                let data = json!({ "provider": name, "error": e.to_string() });
+                return self.step("request", false, &headline, Vec::new(), data);
+            }
         };
         let headers: Vec<(String, String)> = request
             .headers
@@ -132,7 +148,7 @@ impl Report {
     pub(super) fn reply(&mut self, status: u16, body: &[u8], elapsed: Option<Duration>) {
         let body: Value = serde_json::from_slice(body).unwrap_or_else(|_| String::from_utf8_lossy(body).into());
         let pretty = serde_json::to_string_pretty(&body).unwrap_or_default();
-        let good = status == 200 && body.get("commands").is_some();
+        let good = is_success(&body);
         let took = match elapsed {
             Some(elapsed) => format!(" after {} ms", elapsed.as_millis()),
             None if good => " if the first provider accepts".to_owned(),
@@ -145,19 +161,23 @@ impl Report {
     }
 
     fn step(&mut self, name: &str, good: bool, headline: &str, lines: Vec<String>, data: Value) {
-        self.steps.push(Step { name: name.to_owned(), good, headline: headline.to_owned(), lines, data });
+        self.steps.push(Step { name: name.to_owned(), good: Some(good), headline: headline.to_owned(), lines, data });
     }
 
-    /// Whether every step went well.
+    /// Whether every step that was played went well.
     pub(super) fn is_good(&self) -> bool {
-        self.steps.iter().all(|step| step.good)
+        self.steps.iter().all(|step| step.good != Some(false))
     }
 
     /// For people.
     pub(super) fn text(&self, paint: Paint) -> String {
         let mut text = format!("{}\n\n", paint.strong(&self.title));
         for step in &self.steps {
-            let mark = if step.good { paint.good("ok  ") } else { paint.bad("FAIL") };
+            let mark = match step.good {
+                Some(true) => paint.good("ok  "),
+                Some(false) => paint.bad("FAIL"),
+                None => paint.faint("-   "),
+            };
             // Writing into a String cannot fail.
             let _ = writeln!(text, "{mark} {:<8} {}", step.name, step.headline);
             for line in &step.lines {

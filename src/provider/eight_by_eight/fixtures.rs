@@ -58,6 +58,7 @@ impl Fixture {
             status: self.response["status"].as_u64().and_then(|s| s.try_into().ok()).expect("a status"),
             body: Bytes::from(body),
             retry_after: retry_after.map(|s| Duration::from_secs(s.parse().expect("seconds"))),
+            max_age: None,
         }
     }
 

@@ -204,8 +204,8 @@ impl Provider for EightByEight {
         self.config.supports(channel)
     }
 
-    fn request(&self, message: &Message, options: SendOptions<'_>) -> Option<Request> {
-        self.config.call(message, options).ok()
+    fn request(&self, message: &Message, options: SendOptions<'_>) -> Result<Option<Request>, SendError> {
+        self.config.call(message, options).map(Some)
     }
 
     async fn send(&self, message: &Message, options: SendOptions<'_>) -> Result<Accepted, SendError> {

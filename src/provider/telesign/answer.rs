@@ -126,7 +126,7 @@ mod tests {
     ];
 
     fn answer(status: u16, body: &str) -> Answer {
-        Answer { status, body: body.to_owned().into(), retry_after: Some(Duration::from_secs(7)) }
+        Answer { status, body: body.to_owned().into(), retry_after: Some(Duration::from_secs(7)), max_age: None }
     }
 
     fn with_code(status: u16, code: i64) -> Answer {

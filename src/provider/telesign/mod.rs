@@ -165,8 +165,8 @@ impl Provider for Telesign {
         self.config.supports(channel)
     }
 
-    fn request(&self, message: &Message, options: SendOptions<'_>) -> Option<Request> {
-        self.call(message, options).ok().map(|(_, request)| request)
+    fn request(&self, message: &Message, options: SendOptions<'_>) -> Result<Option<Request>, SendError> {
+        self.call(message, options).map(|(_, request)| Some(request))
     }
 
     async fn send(&self, message: &Message, options: SendOptions<'_>) -> Result<Accepted, SendError> {

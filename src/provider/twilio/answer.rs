@@ -3,6 +3,8 @@
 //! Must not know which resource was created: messages, calls and verifications answer in one shape, and the words that
 //! one of them alone uses mean nothing else in the others.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -74,7 +76,9 @@ fn failure(answer: &Answer) -> SendError {
     } else {
         codes::find(code).unwrap_or_else(|| by_status(answer).kind)
     };
-    SendError { retry_after: answer.retry_after, ..SendError::new(kind, code.to_string()) }
+    // Limits of one number say nothing about the next one: no pause for the whole account.
+    let retry_after = if codes::PER_NUMBER.contains(&code) { Some(Duration::ZERO) } else { answer.retry_after };
+    SendError { retry_after, ..SendError::new(kind, code.to_string()) }
 }
 
 /// A 201 whose body already reports a final failure: nothing will arrive, so the next provider may try.

@@ -160,8 +160,8 @@ impl Provider for Twilio {
         self.config.supports(channel)
     }
 
-    fn request(&self, message: &Message, options: SendOptions<'_>) -> Option<Request> {
-        self.call(message, options).ok()
+    fn request(&self, message: &Message, options: SendOptions<'_>) -> Result<Option<Request>, SendError> {
+        self.call(message, options).map(Some)
     }
 
     async fn send(&self, message: &Message, options: SendOptions<'_>) -> Result<Accepted, SendError> {

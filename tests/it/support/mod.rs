@@ -1,6 +1,9 @@
-//! What the tests stand on: an Okta that calls, vendors that answer by script, servers in this process and beside it.
+//! What the tests stand on: an Okta that calls, an issuer of tokens, vendors that answer by script, servers in this
+//! process and beside it.
 
 pub mod desk;
+pub mod issuer;
+pub mod jwt;
 pub mod moody;
 pub mod okta;
 pub mod process;

@@ -73,8 +73,8 @@ impl Provider for Stub {
         true
     }
 
-    fn request(&self, _: &Message, _: SendOptions<'_>) -> Option<Request> {
-        None
+    fn request(&self, _: &Message, _: SendOptions<'_>) -> Result<Option<Request>, SendError> {
+        Ok(None)
     }
 
     async fn send(&self, _: &Message, _: SendOptions<'_>) -> Result<Accepted, SendError> {

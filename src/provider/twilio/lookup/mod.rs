@@ -132,7 +132,7 @@ impl Gate {
     }
 
     async fn ask(&self, recipient: &Phone, key: &str) -> Verdict {
-        let answer = self.outbound.read(self.url(recipient), &self.authorization);
+        let answer = self.outbound.read(self.url(recipient), Some(&self.authorization));
         let verdict = match timeout(self.config.timeout, answer).await {
             Ok(Ok(answer)) => judge(&self.config, &answer),
             Ok(Err(_)) | Err(_) => None,

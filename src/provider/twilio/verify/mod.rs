@@ -202,9 +202,9 @@ impl Provider for Verify {
         self.config.supports(channel)
     }
 
-    fn request(&self, message: &Message, options: SendOptions<'_>) -> Option<Request> {
+    fn request(&self, message: &Message, options: SendOptions<'_>) -> Result<Option<Request>, SendError> {
         let channel = channel(options.content);
-        self.create(message, channel, self.locale(message, channel)).ok()
+        self.create(message, channel, self.locale(message, channel)).map(Some)
     }
 
     async fn send(&self, message: &Message, options: SendOptions<'_>) -> Result<Accepted, SendError> {

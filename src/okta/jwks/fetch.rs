@@ -1,0 +1,139 @@
+//! Where an issuer's keys are, and how they are got there.
+//!
+//! Must not ask any host but the issuer's own, or the one the configuration names: metadata decides nothing else
+//! (no server-side request forgery). Must not know when.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::time::timeout;
+use url::Url;
+
+use super::{KeySet, Source};
+use crate::outbound::{Answer, Outbound};
+use crate::settings::is_loopback;
+
+/// For metadata and keys together. Nobody waits for them, so a slow issuer may take its time.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Below the issuer's address, as Okta serves them: RFC 8414 (which would put it in front of the path), then `OpenID`
+/// Connect Discovery. Then Okta's own place for keys.
+const METADATA: [&str; 2] = ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];
+const KEYS: &str = "/v1/keys";
+
+/// For answers that do not say how long they are good.
+const DEFAULT_LIFE: Duration = Duration::from_secs(3600);
+
+/// However short an issuer says: its key servers have a rate limit too.
+const MIN_LIFE: Duration = Duration::from_secs(5 * 60);
+
+/// However long it says: a key that was withdrawn is gone a day later.
+const MAX_LIFE: Duration = Duration::from_secs(24 * 3600);
+
+/// Keys, and how long they are good.
+#[derive(Debug)]
+pub struct Fetched {
+    /// The keys.
+    pub keys: KeySet,
+    /// From `Cache-Control`, between five minutes and a day.
+    pub life: Duration,
+}
+
+/// Why there are no new keys. Its text is for our log: words of ours, and never an address that someone else wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing came, for the cause in one word.
+    NoAnswer(String),
+    /// An answer with this status.
+    Status(u16),
+    /// The metadata speak for somebody else.
+    OtherIssuer,
+    /// The metadata send us to another host, or to plain HTTP.
+    Elsewhere,
+    /// No JWK set.
+    NoKeySet,
+    /// More keys than an authorization server has.
+    TooManyKeys,
+    /// A set without a single key of ours.
+    NoFitKey,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAnswer(cause) => write!(f, "no answer ({cause})"),
+            Self::Status(status) => write!(f, "HTTP {status} instead of keys"),
+            Self::OtherIssuer => f.write_str("the metadata name another issuer than the configured one"),
+            Self::Elsewhere => f.write_str("the metadata's jwks_uri is not https on the issuer's host; set jwks_url"),
+            Self::NoKeySet => f.write_str("the answer is no JWK set"),
+            Self::TooManyKeys => f.write_str("the JWK set holds more than 32 keys"),
+            Self::NoFitKey => f.write_str("the JWK set holds no RSA key of 2048 bits or more for RS256"),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    issuer: String,
+    jwks_uri: Url,
+}
+
+/// Fetches the keys.
+///
+/// # Errors
+/// When they cannot be had, or what was had is not to be trusted.
+pub(super) async fn keys(source: &Source, outbound: &Outbound) -> Result<Fetched, Fault> {
+    let fetched = timeout(TIMEOUT, async {
+        let url = match &source.jwks_url {
+            Some(url) => url.clone(),
+            None => discover(source, outbound).await?,
+        };
+        let answer = read(outbound, url).await?;
+        if answer.status != 200 {
+            return Err(Fault::Status(answer.status));
+        }
+        let life = answer.max_age.unwrap_or(DEFAULT_LIFE).clamp(MIN_LIFE, MAX_LIFE);
+        Ok(Fetched { keys: KeySet::parse(&answer.body)?, life })
+    });
+    fetched.await.unwrap_or_else(|_| Err(Fault::NoAnswer("timeout".to_owned())))
+}
+
+/// Asks the issuer where its keys are. What is no metadata counts as none; metadata that lie end the search.
+async fn discover(source: &Source, outbound: &Outbound) -> Result<Url, Fault> {
+    for place in METADATA {
+        let answer = read(outbound, below(&source.address, place)).await?;
+        let metadata = (answer.status == 200).then(|| serde_json::from_slice::<Metadata>(&answer.body).ok()).flatten();
+        if let Some(metadata) = metadata {
+            return trusted(source, metadata);
+        }
+    }
+    Ok(below(&source.address, KEYS))
+}
+
+fn trusted(source: &Source, Metadata { issuer, jwks_uri }: Metadata) -> Result<Url, Fault> {
+    if issuer != source.issuer {
+        return Err(Fault::OtherIssuer);
+    }
+    let at_home = jwks_uri.host() == source.address.host();
+    let bare = jwks_uri.username().is_empty() && jwks_uri.password().is_none();
+    if at_home && bare && is_private(&jwks_uri) { Ok(jwks_uri) } else { Err(Fault::Elsewhere) }
+}
+
+/// Whether nobody on the way can change what is fetched.
+pub(in crate::okta) fn is_private(url: &Url) -> bool {
+    url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url))
+}
+
+async fn read(outbound: &Outbound, url: Url) -> Result<Answer, Fault> {
+    outbound.read(url, None).await.map_err(|e| Fault::NoAnswer(e.code))
+}
+
+fn below(address: &Url, place: &str) -> Url {
+    let mut url = address.clone();
+    url.set_path(&format!("{}{place}", address.path().trim_end_matches('/')));
+    url
+}
+
+#[cfg(test)]
+mod tests;
