@@ -15,9 +15,13 @@ use crate::http::{AdminSettings, ServerSettings};
 use crate::otp::{Channel, ProviderName};
 use crate::route::Capability;
 use crate::secret::{Environment, Pseudonyms, Secret, SecretRef};
-use crate::settings::{Findings, duration};
-use crate::{hook, outbound, provider, telemetry};
+use crate::settings::Findings;
+use crate::{hook, outbound, provider, store, telemetry};
 pub use sources::{DEFAULT, Sources};
+
+/// What replicas recognise by hashes they must hash alike.
+const HASH_KEY_IS_SHARED: &str =
+    "is required with a shared state.url: with keys of their own, replicas would not know each other's repeats";
 
 /// The whole configuration, as typed.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -31,8 +35,8 @@ pub struct Settings {
     pub log: telemetry::Settings,
     /// How providers are called.
     pub outbound: outbound::Settings,
-    /// What repeats are recognised by.
-    pub state: StateSettings,
+    /// Where this server remembers.
+    pub state: store::Settings,
     /// Keyed hashes.
     pub privacy: PrivacySettings,
     /// Whether a provider of kind `sandbox` may stand beside real ones.
@@ -47,28 +51,11 @@ pub struct Settings {
     pub limits: BTreeMap<String, Limits>,
 }
 
-/// `[state]`: where this server remembers.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct StateSettings {
-    /// `memory`.
-    pub url: String,
-    /// Longest wait for the store.
-    #[serde(deserialize_with = "duration")]
-    pub timeout: std::time::Duration,
-}
-
-impl Default for StateSettings {
-    fn default() -> Self {
-        Self { url: "memory".to_owned(), timeout: std::time::Duration::from_millis(50) }
-    }
-}
-
 /// `[privacy]`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PrivacySettings {
-    /// Key of the hashes that stand for numbers in logs. Without one they change with every start.
+    /// Key of the hashes that stand for numbers and events. Without one they change with every start.
     pub hash_key: Option<SecretRef>,
 }
 
@@ -85,6 +72,8 @@ pub struct Config {
     pub log: telemetry::Settings,
     /// How providers are called.
     pub outbound: outbound::Settings,
+    /// Where this server remembers.
+    pub state: store::Config,
     /// Makes keyed hashes.
     pub pseudonyms: Pseudonyms,
     /// Okta orgs.
@@ -143,8 +132,9 @@ pub fn load_listeners(sources: &Sources) -> (ServerSettings, AdminSettings) {
 fn check(settings: &Settings, sandbox: bool, environment: &Environment, findings: &mut Findings) -> Option<Config> {
     settings.server.check("server", findings);
     settings.outbound.check("outbound", findings);
-    if settings.state.url != "memory" {
-        findings.fault("state.url", "must be memory: other stores are not supported yet");
+    let state = settings.state.check("state", environment, findings);
+    if matches!(state.backend, store::Backend::Redis { .. }) && settings.privacy.hash_key.is_none() {
+        findings.fault("privacy.hash_key", HASH_KEY_IS_SHARED);
     }
     let admin_token = settings.admin.check("admin", environment, findings);
     let hash_key = settings.privacy.hash_key.as_ref();
@@ -159,6 +149,7 @@ fn check(settings: &Settings, sandbox: bool, environment: &Environment, findings
         admin_token,
         log: settings.log.clone(),
         outbound: settings.outbound.clone(),
+        state,
         pseudonyms: pseudonyms.ok()?,
         orgs,
         providers,

@@ -26,5 +26,6 @@ pub mod provider;
 pub mod route;
 pub mod secret;
 pub mod settings;
+pub mod store;
 pub mod telemetry;
 pub mod text;

@@ -61,6 +61,20 @@ pub struct BreakerLabels {
     pub channel: &'static str,
 }
 
+/// Labels of `okta_hook_duplicates_averted_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RepeatLabels {
+    /// By what the repeat was known: `event`, `in_flight` or `fingerprint`.
+    pub reason: &'static str,
+}
+
+/// Labels of `okta_hook_store_faults_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct StoreLabels {
+    /// What was asked of the store.
+    pub operation: &'static str,
+}
+
 /// All metrics. Shared; counting takes no lock that a hook could wait on for long.
 #[derive(Debug)]
 pub struct Metrics {
@@ -77,6 +91,12 @@ pub struct Metrics {
     pub breaker_state: Family<BreakerLabels, Gauge>,
     /// Failovers not made because the failover budget was used up.
     pub failovers_refused: Counter,
+    /// Repeats that were answered without a second send.
+    pub duplicates_averted: Family<RepeatLabels, Counter>,
+    /// Events that came again with another content: Okta is not known to do that.
+    pub event_conflicts: Counter,
+    /// Operations of the state store that failed.
+    pub store_faults: Family<StoreLabels, Counter>,
     /// Hooks being worked on.
     pub in_flight: Gauge,
     /// Hooks turned away because too many were in flight.
@@ -100,6 +120,9 @@ impl Metrics {
             late_outcomes: Family::default(),
             breaker_state: Family::default(),
             failovers_refused: Counter::default(),
+            duplicates_averted: Family::default(),
+            event_conflicts: Counter::default(),
+            store_faults: Family::default(),
             in_flight: Gauge::default(),
             shed: Counter::default(),
             shortened: Counter::default(),
@@ -114,6 +137,11 @@ impl Metrics {
         registry.register("breaker_state", "0 closed, 1 half-open, 2 open", metrics.breaker_state.clone());
         let refused = metrics.failovers_refused.clone();
         registry.register("failovers_refused", "Failovers not made for want of budget", refused);
+        let averted = metrics.duplicates_averted.clone();
+        registry.register("duplicates_averted", "Repeats answered without a second send", averted);
+        let conflicts = metrics.event_conflicts.clone();
+        registry.register("event_conflicts", "Events that came again with another content", conflicts);
+        registry.register("store_faults", "Operations of the state store that failed", metrics.store_faults.clone());
         registry.register("in_flight", "Hooks being worked on", metrics.in_flight.clone());
         registry.register("shed", "Hooks turned away with 429", metrics.shed.clone());
         registry.register("shortened", "Hooks given less than their budget", metrics.shortened.clone());

@@ -137,8 +137,10 @@ pub(super) fn warn_of_secrets(tree: &config::Value, at: &str, findings: &mut Fin
         // Twilio's api_key is the name of a key; its secret is api_secret.
         let is_secret =
             (SECRET_KEYS.contains(&key.as_str()) && !(of_twilio && key == "api_key")) || at == "admin.token";
-        let in_clear = matches!(value.kind, config::ValueKind::String(_));
-        if is_secret && in_clear && value.origin().is_some_and(|origin| origin != "the environment") {
+        // The address of a shared store holds a password between : and @.
+        let holds_password = |text: &str| at == "state.url" && text.contains('@');
+        let in_clear = matches!(&value.kind, config::ValueKind::String(text) if is_secret || holds_password(text));
+        if in_clear && value.origin().is_some_and(|origin| origin != "the environment") {
             findings.warn(at, "stands in a file in clear; use { env = \"NAME\" } or { file = \"/path\" }");
         } else {
             warn_of_secrets(value, &at, findings);

@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Phone;
+use super::{Phone, Source};
 
 /// One code on its way to one person.
 #[derive(Debug, Clone)]
 pub struct Message {
     /// Okta's id of the request, when it sent one.
     pub event_id: Option<EventId>,
+    /// The hook of Okta's that called, when it said so.
+    pub source: Option<Source>,
     /// How the code is to travel.
     pub channel: Channel,
     /// The number it goes to.

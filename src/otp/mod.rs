@@ -5,7 +5,9 @@
 mod message;
 mod outcome;
 mod phone;
+mod source;
 
 pub use message::{Channel, Content, EventId, Locale, Message, OtpCode, RequestType, Speech, Text, UserId};
 pub use outcome::{Accepted, Attempt, FailureKind, Next, Outcome, ProviderName, SendError, TransactionId, Verdict};
 pub use phone::{Country, Phone, PhoneFault};
+pub use source::Source;

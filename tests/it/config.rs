@@ -73,6 +73,9 @@ fn every_fault_is_told_at_once_under_its_key() {
         level = 'loud'
         [state]
         url = 'redis://x'
+        timeout = '9s'
+        prefix = 'a{b}'
+        max_entries = 0
         [orgs.main]
         path = 'okta'
         budget = '5s'
@@ -130,6 +133,7 @@ fn every_fault_is_told_at_once_under_its_key() {
             orgs.second.auth: configure header or basic: without one, anybody could send messages at your cost
             orgs.second.path: is the same as that of orgs.main: each org needs its own
             orgs.second.path: must start with / and hold only letters, digits and -._~/
+            privacy.hash_key: is required with a shared state.url: with keys of their own, replicas would not know each other's repeats
             providers.box.kind: sandbox sends nothing: set allow_sandbox = true if that is meant
             providers.box.outcomes.99: must be accepted, slow, hang or a failure kind such as unavailable
             providers.box.outcomes.x: must be keyed by the last digits of a number
@@ -145,9 +149,54 @@ fn every_fault_is_told_at_once_under_its_key() {
             server.max_body: must be between 1024 and 1048576 bytes
             server.max_in_flight: must be at least 1
             server.public_url: must be an https address without query: Okta calls no other
-            state.url: must be memory: other stores are not supported yet
+            state.max_entries: must be at least 1
+            state.prefix: must be 1 to 64 letters, digits and -._:/
+            state.timeout: must be between 5ms and 1s
         "#]],
     );
+}
+
+#[test]
+fn a_shared_store_has_an_address_and_nothing_of_it_is_told() {
+    let good = format!("{GOOD}\n[privacy]\nhash_key = {{ env = 'HOOK_SECRET' }}\n[state]\nurl = ");
+    for url in [
+        "memory",
+        "redis://redis",
+        "redis://127.0.0.1:6379/3",
+        "redis://:canary@localhost",
+        "rediss://u:canary@[::1]:1/",
+    ] {
+        let (faults, warnings) = findings(&format!("{good}{{ env = 'URL' }}"), &[("URL", url), SECRETS[0], SECRETS[1]]);
+        assert_eq!((faults.as_str(), warnings.as_str()), ("", ""), "{url}");
+    }
+    for url in [
+        "canary",
+        "http://canary",
+        "redis:canary",
+        "redis://canary/a",
+        "rediss://canary/#insecure",
+        "redis://canary?protocol=resp3",
+        "redis+unix:///canary",
+    ] {
+        let (faults, _) = findings(&format!("{good}'{url}'"), &SECRETS);
+        let rule =
+            "state.url: must be memory, or redis://[user:password@]host[:port][/database], or the same with rediss\n";
+        assert_eq!(faults, rule, "{url}");
+    }
+    check(
+        &format!("{good}{{ env = 'URL' }}"),
+        &SECRETS,
+        expect![[r#"
+        state.url: environment variable URL is not set
+    "#]],
+    );
+    let (faults, warnings) = findings(&format!("{good}'redis://u:canary@redis'\nca_file = 'x'"), &SECRETS);
+    expect![[r#"
+        state.url: stands in a file in clear; use { env = "NAME" } or { file = "/path" }
+        state.url: is not rediss: the password travels in clear
+        state.ca_file: has no effect without a rediss:// address in url
+    "#]]
+    .assert_eq(&(faults + &warnings));
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod leak;
 mod matrix;
 mod pairs;
 mod provider_contract;
+mod store;
 mod support;
 mod switches;
 mod text;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: [&[&str]; 11] = [
     &["otp"],
     &["deadline", "metrics", "secret", "settings"],
-    &["outbound"],
+    &["outbound", "store"],
     &["okta", "provider", "route", "text"],
     &["dispatch"],
     &["hook"],
@@ -22,7 +22,7 @@ const FLOORS: [&[&str]; 11] = [
 const NEIGHBOURS: [(&str, &str); 1] = [("config", "telemetry")];
 
 /// A word, and the only places in which it may stand.
-const HOMES: [(&str, &[&str]); 7] = [
+const HOMES: [(&str, &[&str]); 8] = [
     ("axum::", &["http"]),
     ("reqwest::", &["outbound", "cli/preview/call"]),
     ("std::env::", &["config/sources", "cli/paint"]),
@@ -30,6 +30,7 @@ const HOMES: [(&str, &[&str]); 7] = [
     ("prometheus_client", &["metrics", "http/accept", "app"]),
     ("std::time::Instant", &[]),
     ("process::exit", &["cli/serve"]),
+    ("::redis::", &["store/redis"]),
 ];
 
 /// Lines of a file, tests included. Longer ones hold two subjects.

@@ -111,6 +111,7 @@ impl Fixture {
 /// A message that tells 8x8 nothing beyond number and text.
 pub(super) fn message() -> Message {
     Message {
+        source: None,
         event_id: None,
         channel: Channel::Sms,
         recipient: Phone::parse("+15005550006", None).expect("a valid number"),

@@ -60,6 +60,7 @@ pub(super) fn kinds(expect: &Value) -> &'static [FailureKind] {
 pub(super) fn message(channel: Channel, code: &str, locale: Option<&str>) -> Message {
     Message {
         event_id: None,
+        source: None,
         channel,
         recipient: Phone::parse(NUMBER, None).expect("E.164"),
         code: OtpCode::parse(code).expect("digits"),

@@ -2,6 +2,7 @@
 
 pub mod okta;
 pub mod process;
+pub mod redis;
 pub mod server;
 pub mod stub;
 pub mod vendor;

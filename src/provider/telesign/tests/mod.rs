@@ -26,6 +26,7 @@ fn provider(settings: Value) -> Telesign {
 fn message(channel: Channel, number: &str, code: &str) -> Message {
     Message {
         event_id: None,
+        source: None,
         channel,
         recipient: Phone::parse(number, None).expect("a number"),
         code: OtpCode::parse(code).expect("digits"),

@@ -1,0 +1,124 @@
+//! Keyed hashes, which stand for what must be recognised and not be seen.
+//!
+//! Must not know what they are used for. Without the key a hash says nothing; with it, a number can be found by trying
+//! all of them, which is why the key is a secret and why hashes are still personal data.
+
+use std::fmt;
+
+use aws_lc_rs::{digest, hmac};
+
+use super::{RandomFault, Secret, hex};
+use crate::otp::{Message, Phone};
+
+/// Makes keyed hashes of personal data, so that what belongs together can be put together without being shown.
+///
+/// HMAC-SHA-256, cut: a plain hash of a phone number is reversed by trying all of them.
+#[derive(Clone)]
+pub struct Pseudonyms {
+    key: hmac::Key,
+    /// Two hexadecimal digits that tell which key made a hash.
+    key_id: String,
+}
+
+/// The first 128 bits of a keyed hash: fit to be shown, stored and compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyedHash([u8; 16]);
+
+impl Pseudonyms {
+    /// Hashes with a configured key, or with one that lasts as long as this process.
+    ///
+    /// # Errors
+    /// When there is no key and the operating system gives no random bytes.
+    pub fn new(key: Option<&Secret>) -> Result<Self, RandomFault> {
+        let generated;
+        let key = match key {
+            Some(key) => key,
+            None => {
+                generated = Secret::generate()?;
+                &generated
+            }
+        };
+        let id = digest::digest(&digest::SHA256, key.expose().as_bytes());
+        Ok(Self { key: hmac::Key::new(hmac::HMAC_SHA256, key.expose().as_bytes()), key_id: hex(&id.as_ref()[..1]) })
+    }
+
+    /// The pseudonym of a number, such as `k3f:9b0c…` (24 hexadecimal digits).
+    pub fn of(&self, phone: &Phone) -> String {
+        let tag = hmac::sign(&self.key, phone.expose().as_bytes());
+        format!("k{}:{}", self.key_id, hex(&tag.as_ref()[..12]))
+    }
+
+    /// The hash of several parts in their order. By convention the first one says what is hashed, so that no two uses
+    /// can ever meet.
+    pub fn hash(&self, parts: &[&[u8]]) -> KeyedHash {
+        let mut context = hmac::Context::with_key(&self.key);
+        for part in parts {
+            // The length before each part: "ab" and "c" are not "a" and "bc".
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&context.sign().as_ref()[..16]);
+        KeyedHash(bytes)
+    }
+
+    /// What stands for the event of a message; `None` when Okta gave it no id. Orgs cannot name one another's events.
+    pub fn event(&self, org: &str, message: &Message) -> Option<KeyedHash> {
+        let event = message.event_id.as_ref()?;
+        let source = message.source.as_ref().map_or("", |source| source.as_str());
+        Some(self.hash(&[b"event", org.as_bytes(), source.as_bytes(), event.as_str().as_bytes()]))
+    }
+}
+
+impl fmt::Debug for Pseudonyms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pseudonyms(k{})", self.key_id)
+    }
+}
+
+impl fmt::Display for KeyedHash {
+    /// 32 hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pseudonyms(key: &str) -> Pseudonyms {
+        Pseudonyms::new(Secret::new(key).as_ref()).expect("random")
+    }
+
+    #[test]
+    fn pseudonyms_depend_on_key_and_number_and_show_neither() {
+        let phone = |n| Phone::parse(n, None).expect("valid");
+        let (one, two) = (pseudonyms("key one"), pseudonyms("key two"));
+        let a = one.of(&phone("+15005550006"));
+        assert_eq!(a, one.of(&phone("+15005550006")));
+        assert_ne!(a, one.of(&phone("+15005550007")));
+        assert_ne!(a, two.of(&phone("+15005550006")));
+        assert_eq!(a.len(), "kxx:".len() + 24);
+        assert!(!a.contains("5550006"));
+    }
+
+    #[test]
+    fn a_hash_depends_on_the_key_and_on_where_its_parts_begin() {
+        let one = pseudonyms("key one");
+        let hash = one.hash(&[b"to", b"+15005550006"]);
+        assert_eq!(hash, one.hash(&[b"to", b"+15005550006"]));
+        for other in [
+            one.hash(&[b"to+", b"15005550006"]),
+            one.hash(&[b"to+15005550006"]),
+            one.hash(&[b"to", b"+15005550006", b""]),
+            one.hash(&[b"+15005550006", b"to"]),
+            pseudonyms("key two").hash(&[b"to", b"+15005550006"]),
+        ] {
+            assert_ne!(hash, other);
+        }
+        let shown = hash.to_string();
+        assert!(shown.len() == 32 && shown.bytes().all(|b| b.is_ascii_hexdigit()), "{shown}");
+        assert_eq!(format!("{:?}", one).len(), "Pseudonyms(kxx)".len());
+    }
+}

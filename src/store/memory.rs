@@ -1,0 +1,240 @@
+//! The store in this process: nobody else sees it, and a restart forgets it.
+//!
+//! Must not grow beyond its bound, and never drops a claim in progress to make room.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::{Claim, Expiring, Key, Store, StoreFault};
+
+/// A store in memory.
+pub struct Memory {
+    max_entries: usize,
+    entries: Mutex<Entries>,
+}
+
+#[derive(Default)]
+struct Entries {
+    by_key: Expiring<Key, Value>,
+    /// Entries, and members of sets: what is bounded.
+    size: usize,
+}
+
+enum Value {
+    /// In progress: may not be dropped.
+    Claimed(Bytes),
+    Written(Bytes),
+    Count(u64),
+    Members(Expiring<Box<str>, ()>),
+}
+
+impl Value {
+    fn size(&self) -> usize {
+        match self {
+            Self::Claimed(_) | Self::Written(_) | Self::Count(_) => 1,
+            Self::Members(members) => 1 + members.len(),
+        }
+    }
+}
+
+impl Memory {
+    /// Keeps at most so many entries, where each member of a set is one. What would leave soonest goes first.
+    pub fn new(max_entries: usize) -> Self {
+        Self { max_entries, entries: Mutex::default() }
+    }
+
+    /// The entries, without those whose time is over.
+    fn lock(&self, now: Instant) -> MutexGuard<'_, Entries> {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(over) = entries.by_key.pop_over(now) {
+            entries.size -= over.size();
+        }
+        entries
+    }
+}
+
+impl Entries {
+    fn put(&mut self, key: &Key, value: Value, end: Instant) {
+        self.size += value.size();
+        if let Some(earlier) = self.by_key.put(key.clone(), value, end) {
+            self.size -= earlier.size();
+        }
+    }
+
+    fn take(&mut self, key: &Key) -> Option<Value> {
+        let value = self.by_key.remove(key)?;
+        self.size -= value.size();
+        Some(value)
+    }
+
+    /// Makes room for one more entry.
+    fn make_room(&mut self, max_entries: usize) -> Result<(), StoreFault> {
+        while self.size >= max_entries {
+            let finished = |value: &Value| !matches!(value, Value::Claimed(_));
+            let gone = self.by_key.pop_first(finished).ok_or(StoreFault::Full)?;
+            self.size -= gone.size();
+        }
+        Ok(())
+    }
+}
+
+/// As a shared store answers whoever takes a counter for a text.
+fn wrong_type() -> StoreFault {
+    StoreFault::Broken("WRONGTYPE".to_owned())
+}
+
+#[async_trait]
+impl Store for Memory {
+    async fn claim(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<Claim, StoreFault> {
+        let now = Instant::now();
+        let mut entries = self.lock(now);
+        match entries.by_key.get(key, now) {
+            Some(Value::Claimed(existing) | Value::Written(existing)) if *existing == value => Ok(Claim::Claimed),
+            Some(Value::Claimed(existing) | Value::Written(existing)) => Ok(Claim::Existing(existing.clone())),
+            Some(Value::Count(_) | Value::Members(_)) => Err(wrong_type()),
+            None => {
+                entries.make_room(self.max_entries)?;
+                entries.put(key, Value::Claimed(value), now + ttl);
+                Ok(Claim::Claimed)
+            }
+        }
+    }
+
+    async fn read(&self, key: &Key) -> Result<Option<Bytes>, StoreFault> {
+        let now = Instant::now();
+        match self.lock(now).by_key.get(key, now) {
+            Some(Value::Claimed(value) | Value::Written(value)) => Ok(Some(value.clone())),
+            Some(Value::Count(_) | Value::Members(_)) => Err(wrong_type()),
+            None => Ok(None),
+        }
+    }
+
+    async fn write(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<(), StoreFault> {
+        let now = Instant::now();
+        let mut entries = self.lock(now);
+        // What it replaces makes its room.
+        entries.take(key);
+        entries.make_room(self.max_entries)?;
+        entries.put(key, Value::Written(value), now + ttl);
+        Ok(())
+    }
+
+    async fn remove(&self, key: &Key) -> Result<bool, StoreFault> {
+        Ok(self.lock(Instant::now()).take(key).is_some())
+    }
+
+    async fn count(&self, key: &Key, by: u64, ttl: Duration) -> Result<u64, StoreFault> {
+        let now = Instant::now();
+        let mut entries = self.lock(now);
+        match entries.by_key.get_mut(key, now) {
+            Some(Value::Count(count)) => {
+                *count = count.saturating_add(by);
+                Ok(*count)
+            }
+            Some(Value::Claimed(_) | Value::Written(_) | Value::Members(_)) => Err(wrong_type()),
+            None => {
+                entries.make_room(self.max_entries)?;
+                entries.put(key, Value::Count(by), now + ttl);
+                Ok(by)
+            }
+        }
+    }
+
+    async fn distinct(&self, key: &Key, member: &str, ttl: Duration) -> Result<u64, StoreFault> {
+        let now = Instant::now();
+        let mut entries = self.lock(now);
+        if !matches!(entries.by_key.get(key, now), None | Some(Value::Members(_))) {
+            return Err(wrong_type());
+        }
+        entries.make_room(self.max_entries)?;
+        let mut members = match entries.take(key) {
+            Some(Value::Members(members)) => members,
+            _ => Expiring::default(),
+        };
+        while members.pop_over(now).is_some() {}
+        members.put(member.into(), (), now + ttl);
+        let count = members.len() as u64;
+        let end = members.last_end().unwrap_or(now + ttl);
+        entries.put(key, Value::Members(members), end);
+        Ok(count)
+    }
+
+    async fn members(&self, key: &Key) -> Result<Vec<String>, StoreFault> {
+        let now = Instant::now();
+        match self.lock(now).by_key.get(key, now) {
+            Some(Value::Members(members)) => {
+                Ok(members.keys().filter(|m| members.get(*m, now).is_some()).map(ToString::to_string).collect())
+            }
+            Some(Value::Claimed(_) | Value::Written(_) | Value::Count(_)) => Err(wrong_type()),
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size = self.entries.lock().unwrap_or_else(PoisonError::into_inner).size;
+        write!(f, "Memory({size} of {} entries)", self.max_entries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::{Pseudonyms, Secret};
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn key(name: &str) -> Key {
+        let pseudonyms = Pseudonyms::new(Secret::new("a test key").as_ref()).expect("random");
+        Key::new("test", pseudonyms.hash(&[name.as_bytes()]))
+    }
+
+    async fn holds(store: &Memory, names: &[&str]) -> Vec<bool> {
+        let mut held = Vec::new();
+        for name in names {
+            held.push(store.read(&key(name)).await.expect("a value").is_some());
+        }
+        held
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_full_what_leaves_soonest_goes_and_no_claim_in_progress() {
+        let store = Memory::new(3);
+        store.claim(&key("claim"), "a".into(), MINUTE).await.expect("room");
+        store.write(&key("soon"), "b".into(), 2 * MINUTE).await.expect("room");
+        store.write(&key("late"), "c".into(), 3 * MINUTE).await.expect("room");
+        store.write(&key("late"), "d".into(), 3 * MINUTE).await.expect("its own room");
+        assert_eq!(holds(&store, &["claim", "soon", "late"]).await, [true, true, true]);
+        store.claim(&key("second"), "e".into(), MINUTE).await.expect("room made");
+        assert_eq!(holds(&store, &["claim", "soon", "late", "second"]).await, [true, false, true, true]);
+        store.claim(&key("third"), "f".into(), MINUTE).await.expect("room made");
+        assert_eq!(store.claim(&key("fourth"), "g".into(), MINUTE).await, Err(StoreFault::Full));
+        assert_eq!(store.write(&key("fourth"), "g".into(), MINUTE).await, Err(StoreFault::Full));
+        assert_eq!(holds(&store, &["claim", "second", "third"]).await, [true; 3]);
+        // Answered, a claim is like any other value.
+        store.write(&key("claim"), "answer".into(), MINUTE).await.expect("its own room");
+        store.claim(&key("fourth"), "g".into(), MINUTE).await.expect("room made");
+        assert_eq!(holds(&store, &["claim", "fourth"]).await, [false, true]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn members_count_towards_the_bound_and_nothing_stays_behind() {
+        let store = Memory::new(4);
+        for member in ["a", "b", "c"] {
+            store.distinct(&key("set"), member, MINUTE).await.expect("room");
+        }
+        assert_eq!(format!("{store:?}"), "Memory(4 of 4 entries)");
+        store.count(&key("counter"), 1, MINUTE).await.expect("room made");
+        assert_eq!(format!("{store:?}"), "Memory(1 of 4 entries)");
+        store.distinct(&key("set"), "a", MINUTE).await.expect("room");
+        tokio::time::advance(MINUTE).await;
+        store.write(&key("x"), "y".into(), MINUTE).await.expect("room");
+        assert_eq!(format!("{store:?}"), "Memory(1 of 4 entries)");
+    }
+}

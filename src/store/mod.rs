@@ -1,0 +1,179 @@
+//! The state store: a few values that leave by themselves, kept in this process or shared by several.
+//!
+//! Must not know what it keeps. A store is a help, never a condition: every operation may fail, says so in time, and
+//! its caller goes on without it.
+
+mod expiring;
+mod faults;
+mod memory;
+mod redis;
+mod settings;
+mod watched;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::metrics::Metrics;
+use crate::secret::KeyedHash;
+pub use expiring::Expiring;
+pub use faults::Faults;
+pub use memory::Memory;
+pub use redis::{Redis, SetupFault};
+pub use settings::{Backend, Config, Settings};
+use watched::Watched;
+
+/// How long the start waits for a shared store: a first connection over TLS takes longer than `state.timeout`.
+const WARM_UP: Duration = Duration::from_secs(1);
+
+/// What the server remembers, each value for its time.
+///
+/// Every operation is one step for whoever else uses the store: two replicas that claim one key do not both get it.
+#[async_trait]
+pub trait Store: fmt::Debug + Send + Sync {
+    /// Takes a key that nobody holds, or tells what its holder has put there. `value` must be the caller's own, unlike
+    /// any other: an operation repeated over a broken connection knows itself by it.
+    async fn claim(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<Claim, StoreFault>;
+
+    /// The value of a key.
+    async fn read(&self, key: &Key) -> Result<Option<Bytes>, StoreFault>;
+
+    /// Puts a value in the place of any other.
+    async fn write(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<(), StoreFault>;
+
+    /// Forgets a key of whatever kind; says whether there was one.
+    async fn remove(&self, key: &Key) -> Result<bool, StoreFault>;
+
+    /// Adds to a counter and says how far it has come. Its time runs from the first use and is not renewed: a window.
+    async fn count(&self, key: &Key, by: u64, ttl: Duration) -> Result<u64, StoreFault>;
+
+    /// Adds a member to a set and says how many it has. Each member leaves by itself, `ttl` after it was added last.
+    async fn distinct(&self, key: &Key, member: &str, ttl: Duration) -> Result<u64, StoreFault>;
+
+    /// The members of a set, in no order.
+    async fn members(&self, key: &Key) -> Result<Vec<String>, StoreFault>;
+}
+
+/// The answer to a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// The key is the caller's.
+    Claimed,
+    /// Somebody else's, with this value.
+    Existing(Bytes),
+}
+
+/// A key: a word that says what is kept there, and a keyed hash of what it is about. It cannot hold a number or a code.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(Box<str>);
+
+impl Key {
+    /// The key of one thing of a kind.
+    pub fn new(kind: &'static str, of: KeyedHash) -> Self {
+        Self(format!("{kind}:{of}").into())
+    }
+
+    /// Reads a key back that was stored as a text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (_, hash) = text.rsplit_once(':')?;
+        (hash.len() == 32 && hash.bytes().all(|b| b.is_ascii_hexdigit())).then(|| Self(text.into()))
+    }
+
+    /// The key as a store writes it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An operation did not happen, or nobody knows whether it did.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreFault {
+    /// No answer within `state.timeout`.
+    #[error("timeout")]
+    Timeout,
+    /// Memory is full of what must not be dropped.
+    #[error("full")]
+    Full,
+    /// The store cannot be reached or refused, with its error code.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// Where this server remembers: in its own memory, or in a store that its replicas share.
+#[derive(Debug, Clone)]
+pub struct State {
+    shared: Option<Arc<dyn Store>>,
+    connection: Option<Arc<Redis>>,
+    max_entries: usize,
+    timeout: Duration,
+    faults: Faults,
+}
+
+impl State {
+    /// Opens what the configuration names. Connects to nobody yet; needs a runtime.
+    ///
+    /// # Errors
+    /// When the address or the certificates of a shared store cannot be used.
+    pub fn open(config: &Config, metrics: Arc<Metrics>) -> Result<Self, SetupFault> {
+        let connection = match &config.backend {
+            Backend::Memory => None,
+            Backend::Redis { url, ca_file } => {
+                Some(Arc::new(Redis::open(url, ca_file.as_deref(), &config.prefix, config.timeout)?))
+            }
+        };
+        let faults = Faults::new(metrics);
+        let watch = |redis: &Arc<Redis>| -> Arc<dyn Store> {
+            Arc::new(Watched::new(Arc::clone(redis) as Arc<dyn Store>, config.timeout, faults.clone()))
+        };
+        let shared = connection.as_ref().map(watch);
+        Ok(Self { shared, connection, max_entries: config.max_entries, timeout: config.timeout, faults })
+    }
+
+    /// Shares a store that was opened elsewhere; for tests.
+    pub fn over(store: Arc<dyn Store>, timeout: Duration, metrics: Arc<Metrics>) -> Self {
+        let faults = Faults::new(metrics);
+        let shared: Arc<dyn Store> = Arc::new(Watched::new(store, timeout, faults.clone()));
+        Self { shared: Some(shared), connection: None, max_entries: usize::MAX, timeout, faults }
+    }
+
+    /// Opens the connection to a shared store before the first hook needs it. Failing is told and stops nothing.
+    pub async fn warm_up(&self) {
+        let Some(redis) = &self.connection else { return };
+        let reached = tokio::time::timeout(WARM_UP, redis.ping()).await.unwrap_or(Err(StoreFault::Timeout));
+        if let Err(fault) = reached {
+            tracing::warn!(%fault, "the state store cannot be reached: starting without it");
+        }
+    }
+
+    /// A store to keep things in: the shared one, or memory of the caller's own, which nobody else can fill.
+    pub fn store(&self) -> Arc<dyn Store> {
+        let own = || {
+            let memory = Arc::new(Memory::new(self.max_entries));
+            Arc::new(Watched::new(memory, self.timeout, self.faults.clone())) as Arc<dyn Store>
+        };
+        self.shared.clone().unwrap_or_else(own)
+    }
+
+    /// The store that replicas share, if there is one.
+    pub fn shared(&self) -> Option<Arc<dyn Store>> {
+        self.shared.clone()
+    }
+
+    /// How many entries may be kept in memory.
+    pub fn max_entries(&self) -> usize {
+        self.max_entries
+    }
+
+    /// Longest wait for the store.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Where faults are counted and told.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+}

@@ -1,0 +1,246 @@
+//! The store that replicas share: Redis or Valkey.
+//!
+//! Must not wait: one connection, opened when it is first needed and opened anew by itself, and no operation here has
+//! a time-out of its own beside those of connecting (`Watched` has it). Each operation is one command or one script on
+//! one key, so that proxies and clusters behind one address may stand in between.
+
+use std::fmt;
+use std::future::Future;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use ::redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
+use ::redis::{Client, Cmd, IntoConnectionInfo, RedisError, RedisResult, Script, TlsCertificates};
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::{Claim, Key, Store, StoreFault};
+use crate::secret::Secret;
+
+/// DNS, TCP, TLS and the greeting of a new connection.
+const CONNECT: Duration = Duration::from_millis(300);
+
+/// How often opening the connection is tried again before those who wait for it are told. The next operation begins
+/// anew; more tries would only have it wait longer (the crate's default is six, which take ten seconds).
+const RETRIES: usize = 1;
+
+/// Longest pause before that.
+const MAX_PAUSE: Duration = Duration::from_millis(200);
+
+/// When a peer has acknowledged nothing for so long, the connection is given up: a node that was replaced without a
+/// word would otherwise be waited for through the kernel's quarter of an hour.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// Some errors belong to the connection, and the manager keeps it: a refused password, a primary that became a replica.
+/// A new one is opened then, at most this often.
+const RENEWAL: Duration = Duration::from_secs(1);
+
+/// Adds to a counter. The window begins with the first use.
+const COUNT: &str = "
+local count = redis.call('INCRBY', KEYS[1], ARGV[1])
+if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return count";
+
+/// Adds a member, scored with the millisecond it leaves at by the server's clock.
+const DISTINCT: &str = "
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return redis.call('ZCARD', KEYS[1])";
+
+/// The members that have not left.
+const MEMBERS: &str = "
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+return redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf')";
+
+/// A Redis or Valkey server.
+pub struct Redis {
+    client: Client,
+    manager_config: ConnectionManagerConfig,
+    manager: Mutex<(ConnectionManager, Instant)>,
+    prefix: Box<str>,
+    scripts: Scripts,
+}
+
+struct Scripts {
+    count: Script,
+    distinct: Script,
+    members: Script,
+}
+
+/// The store cannot be opened. Says nothing of the address, which holds a password.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupFault {
+    /// The address.
+    #[error("state.url: {0}")]
+    Url(String),
+    /// The certificate authorities.
+    #[error("state.ca_file: {0}")]
+    CaFile(String),
+}
+
+impl Redis {
+    /// Prepares a connection, and opens none. `timeout` is how long an operation will be waited for.
+    pub(super) fn open(
+        url: &Secret,
+        ca_file: Option<&Path>,
+        prefix: &str,
+        timeout: Duration,
+    ) -> Result<Self, SetupFault> {
+        let told = |e: &RedisError| SetupFault::Url(e.category().to_owned());
+        let tcp = TcpSettings::default().set_nodelay(true).set_keepalive(TcpKeepalive::new().with_time(SILENCE));
+        #[cfg(target_os = "linux")]
+        let tcp = tcp.set_user_timeout(SILENCE);
+        let address = url.expose().into_connection_info().map_err(|e| told(&e))?.set_tcp_settings(tcp);
+        let client = match ca_file {
+            None => Client::open(address).map_err(|e| told(&e))?,
+            Some(path) => {
+                let pem = std::fs::read(path).map_err(|e| SetupFault::CaFile(e.kind().to_string()))?;
+                let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem) };
+                Client::build_with_tls(address, certificates)
+                    .map_err(|e| SetupFault::CaFile(e.category().to_owned()))?
+            }
+        };
+        let manager_config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(CONNECT))
+            .set_response_timeout(Some(timeout.max(CONNECT)))
+            .set_number_of_retries(RETRIES)
+            .set_max_delay(MAX_PAUSE);
+        let manager =
+            ConnectionManager::new_lazy_with_config(client.clone(), manager_config.clone()).map_err(|e| told(&e))?;
+        Ok(Self {
+            client,
+            manager_config,
+            manager: Mutex::new((manager, Instant::now())),
+            prefix: prefix.into(),
+            scripts: Scripts {
+                count: Script::new(COUNT),
+                distinct: Script::new(DISTINCT),
+                members: Script::new(MEMBERS),
+            },
+        })
+    }
+
+    /// Asks for a sign of life, and opens the connection for it.
+    pub(super) async fn ping(&self) -> Result<(), StoreFault> {
+        self.run(&::redis::cmd("PING")).await
+    }
+
+    fn manager(&self) -> ConnectionManager {
+        self.manager.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    fn name(&self, key: &Key) -> String {
+        format!("{}{}", self.prefix, key.as_str())
+    }
+
+    /// Runs a command that may be run twice: the first one after a break tells that the connection is gone, and the
+    /// second one finds a new one.
+    async fn run<T: ::redis::FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreFault> {
+        self.twice(|mut manager| async move { command.query_async(&mut manager).await }).await
+    }
+
+    async fn twice<T, W>(&self, work: impl Fn(ConnectionManager) -> W) -> Result<T, StoreFault>
+    where
+        W: Future<Output = RedisResult<T>>,
+    {
+        match work(self.manager()).await {
+            Err(e) if e.is_io_error() && !e.is_timeout() => self.told(work(self.manager()).await),
+            other => self.told(other),
+        }
+    }
+
+    /// Turns an error into a fault, and opens a new connection when this one will not heal.
+    fn told<T>(&self, result: RedisResult<T>) -> Result<T, StoreFault> {
+        result.map_err(|e| {
+            if e.is_timeout() {
+                return StoreFault::Timeout;
+            }
+            if !e.is_io_error() {
+                self.renew();
+            }
+            // The code alone: Redis quotes arguments in some of its messages.
+            StoreFault::Broken(e.code().filter(|c| !c.is_empty()).unwrap_or(e.category()).to_owned())
+        })
+    }
+
+    fn renew(&self) {
+        let mut manager = self.manager.lock().unwrap_or_else(PoisonError::into_inner);
+        if manager.1.elapsed() >= RENEWAL
+            && let Ok(new) = ConnectionManager::new_lazy_with_config(self.client.clone(), self.manager_config.clone())
+        {
+            *manager = (new, Instant::now());
+        }
+    }
+}
+
+/// A time to live as Redis takes it; zero would be an error there.
+fn millis(ttl: Duration) -> u64 {
+    u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+#[async_trait]
+impl Store for Redis {
+    async fn claim(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<Claim, StoreFault> {
+        let name = self.name(key);
+        let mut set = ::redis::cmd("SET");
+        set.arg(&name).arg(&value[..]).arg("NX").arg("PX").arg(millis(ttl));
+        let mut get = ::redis::cmd("GET");
+        get.arg(&name);
+        // The holder's time may run out between the two questions; it cannot do so twice.
+        for _ in 0..2 {
+            if self.run::<Option<String>>(&set).await?.is_some() {
+                return Ok(Claim::Claimed);
+            }
+            if let Some(existing) = self.run::<Option<Vec<u8>>>(&get).await? {
+                let ours = existing == value;
+                return Ok(if ours { Claim::Claimed } else { Claim::Existing(existing.into()) });
+            }
+        }
+        Err(StoreFault::Broken("a key that comes and goes".to_owned()))
+    }
+
+    async fn read(&self, key: &Key) -> Result<Option<Bytes>, StoreFault> {
+        let value: Option<Vec<u8>> = self.run(::redis::cmd("GET").arg(self.name(key))).await?;
+        Ok(value.map(Bytes::from))
+    }
+
+    async fn write(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<(), StoreFault> {
+        self.run(::redis::cmd("SET").arg(self.name(key)).arg(&value[..]).arg("PX").arg(millis(ttl))).await
+    }
+
+    async fn remove(&self, key: &Key) -> Result<bool, StoreFault> {
+        self.run(::redis::cmd("DEL").arg(self.name(key))).await
+    }
+
+    async fn count(&self, key: &Key, by: u64, ttl: Duration) -> Result<u64, StoreFault> {
+        // Not repeated: it may have been counted before the connection broke.
+        let mut invocation = self.scripts.count.key(self.name(key));
+        invocation.arg(by).arg(millis(ttl));
+        self.told(invocation.invoke_async(&mut self.manager()).await)
+    }
+
+    async fn distinct(&self, key: &Key, member: &str, ttl: Duration) -> Result<u64, StoreFault> {
+        let mut invocation = self.scripts.distinct.key(self.name(key));
+        invocation.arg(member).arg(millis(ttl));
+        let invocation = &invocation;
+        self.twice(|mut manager| async move { invocation.invoke_async(&mut manager).await }).await
+    }
+
+    async fn members(&self, key: &Key) -> Result<Vec<String>, StoreFault> {
+        let invocation = &self.scripts.members.key(self.name(key));
+        self.twice(|mut manager| async move { invocation.invoke_async(&mut manager).await }).await
+    }
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Redis({}…)", self.prefix)
+    }
+}

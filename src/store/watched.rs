@@ -1,0 +1,67 @@
+//! Stands before a store: gives up in time, and has every fault counted.
+//!
+//! Must not try again; whoever asks knows whether that is worth it.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use super::{Claim, Faults, Key, Store, StoreFault};
+
+/// A store whose every operation ends within a time-out.
+#[derive(Debug)]
+pub(super) struct Watched {
+    store: Arc<dyn Store>,
+    timeout: Duration,
+    faults: Faults,
+}
+
+impl Watched {
+    pub(super) fn new(store: Arc<dyn Store>, timeout: Duration, faults: Faults) -> Self {
+        Self { store, timeout, faults }
+    }
+
+    async fn watch<T>(
+        &self,
+        operation: &'static str,
+        work: impl Future<Output = Result<T, StoreFault>>,
+    ) -> Result<T, StoreFault> {
+        let result = timeout(self.timeout, work).await.unwrap_or(Err(StoreFault::Timeout));
+        result.inspect_err(|fault| self.faults.note(operation, fault))
+    }
+}
+
+#[async_trait]
+impl Store for Watched {
+    async fn claim(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<Claim, StoreFault> {
+        self.watch("claim", self.store.claim(key, value, ttl)).await
+    }
+
+    async fn read(&self, key: &Key) -> Result<Option<Bytes>, StoreFault> {
+        self.watch("read", self.store.read(key)).await
+    }
+
+    async fn write(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<(), StoreFault> {
+        self.watch("write", self.store.write(key, value, ttl)).await
+    }
+
+    async fn remove(&self, key: &Key) -> Result<bool, StoreFault> {
+        self.watch("remove", self.store.remove(key)).await
+    }
+
+    async fn count(&self, key: &Key, by: u64, ttl: Duration) -> Result<u64, StoreFault> {
+        self.watch("count", self.store.count(key, by, ttl)).await
+    }
+
+    async fn distinct(&self, key: &Key, member: &str, ttl: Duration) -> Result<u64, StoreFault> {
+        self.watch("distinct", self.store.distinct(key, member, ttl)).await
+    }
+
+    async fn members(&self, key: &Key) -> Result<Vec<String>, StoreFault> {
+        self.watch("members", self.store.members(key)).await
+    }
+}

@@ -1,0 +1,251 @@
+//! What every store must do, asked of memory and of a real Redis alike.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use okta_telephony_hook::metrics::Metrics;
+use okta_telephony_hook::secret::{Pseudonyms, Secret};
+use okta_telephony_hook::store::{Backend, Claim, Config, Key, Memory, State, Store, StoreFault};
+use tokio::time::{Instant, sleep};
+
+use crate::support::redis::RedisServer;
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// Short enough to be waited out in real time.
+const SHORT: Duration = Duration::from_millis(150);
+
+fn key(name: &str) -> Key {
+    let pseudonyms = Pseudonyms::new(Secret::new("a test key").as_ref()).expect("random");
+    Key::new("test", pseudonyms.hash(&[name.as_bytes()]))
+}
+
+fn bytes(text: &'static str) -> Bytes {
+    Bytes::from_static(text.as_bytes())
+}
+
+async fn a_key_is_claimed_once(store: &dyn Store) {
+    let key = key("claim");
+    assert_eq!(store.claim(&key, bytes("one"), LONG).await, Ok(Claim::Claimed));
+    assert_eq!(store.claim(&key, bytes("two"), LONG).await, Ok(Claim::Existing(bytes("one"))));
+    assert_eq!(store.claim(&key, bytes("one"), LONG).await, Ok(Claim::Claimed), "a repeated operation knows itself");
+    store.write(&key, bytes("answer"), LONG).await.expect("written");
+    assert_eq!(store.claim(&key, bytes("two"), LONG).await, Ok(Claim::Existing(bytes("answer"))));
+    assert_eq!((store.remove(&key).await, store.remove(&key).await), (Ok(true), Ok(false)));
+    assert_eq!(store.claim(&key, bytes("two"), LONG).await, Ok(Claim::Claimed));
+}
+
+async fn of_many_who_claim_one_gets_it(store: &Arc<dyn Store>) {
+    let claims = (0..50).map(|number| {
+        let store = Arc::clone(store);
+        tokio::spawn(async move { store.claim(&key("race"), Bytes::from(format!("{number}")), LONG).await })
+    });
+    let mut claimed = 0;
+    for claim in claims.collect::<Vec<_>>() {
+        claimed += usize::from(claim.await.expect("no panic") == Ok(Claim::Claimed));
+    }
+    assert_eq!(claimed, 1);
+}
+
+async fn values_are_written_read_and_leave(store: &dyn Store) {
+    let (lasting, passing) = (key("lasting"), key("passing"));
+    assert_eq!(store.read(&lasting).await, Ok(None));
+    // Any bytes, and none.
+    store.write(&lasting, bytes("\0\r\n\u{ff}"), LONG).await.expect("written");
+    store.write(&passing, Bytes::new(), SHORT).await.expect("written");
+    assert_eq!(store.read(&lasting).await, Ok(Some(bytes("\0\r\n\u{ff}"))));
+    sleep(4 * SHORT).await;
+    assert_eq!(store.read(&passing).await, Ok(None));
+    assert_eq!(store.claim(&passing, bytes("new"), SHORT).await, Ok(Claim::Claimed));
+    store.write(&lasting, bytes("again"), LONG).await.expect("written");
+    assert_eq!(store.read(&lasting).await, Ok(Some(bytes("again"))));
+    sleep(4 * SHORT).await;
+    assert_eq!(store.claim(&passing, bytes("newer"), LONG).await, Ok(Claim::Claimed), "a claim leaves too");
+}
+
+async fn a_counter_is_a_window_from_its_first_use(store: &dyn Store) {
+    let (lasting, passing) = (key("count"), key("window"));
+    assert_eq!(store.count(&lasting, 1, LONG).await, Ok(1));
+    assert_eq!(store.count(&lasting, 4, LONG).await, Ok(5));
+    assert_eq!(store.count(&passing, 2, SHORT).await, Ok(2));
+    // Used on and on, it still ends: later uses do not renew it.
+    let started = Instant::now();
+    while store.count(&passing, 1, LONG).await.expect("counted") != 1 {
+        assert!(started.elapsed() < LONG, "the window never ended");
+        sleep(SHORT / 5).await;
+    }
+    assert!(started.elapsed() >= SHORT / 2, "{:?}", started.elapsed());
+    assert_eq!(store.count(&lasting, 1, LONG).await, Ok(6));
+}
+
+async fn a_set_knows_its_members_until_each_leaves(store: &dyn Store) {
+    let set = key("set");
+    assert_eq!(store.members(&set).await, Ok(Vec::new()));
+    assert_eq!(store.distinct(&set, "a", SHORT).await, Ok(1));
+    assert_eq!(store.distinct(&set, "b", LONG).await, Ok(2));
+    assert_eq!(store.distinct(&set, "b", LONG).await, Ok(2));
+    sleep(4 * SHORT).await;
+    assert_eq!(store.members(&set).await, Ok(vec!["b".to_owned()]));
+    assert_eq!(store.distinct(&set, "c", LONG).await, Ok(2));
+    assert_eq!((store.remove(&set).await, store.members(&set).await), (Ok(true), Ok(Vec::new())));
+}
+
+async fn a_key_of_another_kind_is_a_fault_and_nothing_is_lost(store: &dyn Store) {
+    let (set, text) = (key("a set"), key("a text"));
+    store.distinct(&set, "a", LONG).await.expect("added");
+    store.write(&text, bytes("text"), LONG).await.expect("written");
+    for fault in [
+        store.read(&set).await.err(),
+        store.distinct(&text, "a", LONG).await.err(),
+        store.members(&text).await.err(),
+        store.claim(&set, bytes("x"), LONG).await.err(),
+    ] {
+        assert!(matches!(fault, Some(StoreFault::Broken(_))), "{fault:?}");
+    }
+    assert_eq!(store.members(&set).await, Ok(vec!["a".to_owned()]));
+    assert_eq!(store.read(&text).await, Ok(Some(bytes("text"))));
+}
+
+async fn contract(store: Arc<dyn Store>) {
+    a_key_is_claimed_once(&*store).await;
+    of_many_who_claim_one_gets_it(&store).await;
+    values_are_written_read_and_leave(&*store).await;
+    a_counter_is_a_window_from_its_first_use(&*store).await;
+    a_set_knows_its_members_until_each_leaves(&*store).await;
+    a_key_of_another_kind_is_a_fault_and_nothing_is_lost(&*store).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn memory_keeps_the_contract() {
+    contract(Arc::new(Memory::new(1000))).await;
+}
+
+/// A shared store at this address, patient enough for a busy machine.
+fn shared(url: &str, ca_file: Option<std::path::PathBuf>, metrics: &Arc<Metrics>) -> State {
+    let backend = Backend::Redis { url: Secret::new(url).expect("not empty"), ca_file };
+    let config =
+        Config { backend, timeout: Duration::from_secs(1), prefix: "okta-hook:".to_owned(), max_entries: 1000 };
+    State::open(&config, Arc::clone(metrics)).expect("opens")
+}
+
+#[tokio::test]
+async fn redis_keeps_the_contract_and_every_key_leaves_by_itself() {
+    let redis = RedisServer::start();
+    let metrics = Arc::new(Metrics::new());
+    contract(shared(&redis.url(), None, &metrics).store()).await;
+    let keys = redis.ask("KEYS *");
+    let keys: Vec<&str> = keys.lines().filter(|line| line.starts_with("okta-hook:test:")).collect();
+    assert!(keys.len() >= 5, "{keys:?}");
+    for key in keys {
+        let ttl: i64 = redis.ask(&format!("PTTL {key}")).trim_start_matches(':').trim().parse().expect("a number");
+        assert!((1..=60_000).contains(&ttl), "{key} has {ttl}");
+    }
+}
+
+#[tokio::test]
+async fn redis_is_reached_over_tls_as_a_user_with_few_rights() {
+    let directory = tempfile::tempdir().expect("directory");
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("certificate");
+    std::fs::write(path("cert.pem"), certified.cert.pem()).expect("written");
+    std::fs::write(path("key.pem"), certified.signing_key.serialize_pem()).expect("written");
+    let rights = "hook on >p@ss:word ~okta-hook:* -@all +get +set +del +incrby +pexpire +pttl +time +zadd +zcard \
+                  +zremrangebyscore +zrangebyscore +evalsha +eval +script|load +ping +select";
+    std::fs::write(path("users.acl"), format!("user default off\nuser {rights}\n")).expect("written");
+    let (cert, key, users) = (path("cert.pem"), path("key.pem"), path("users.acl"));
+    let redis = RedisServer::with(&[
+        "--port",
+        "0",
+        "--tls-port",
+        "PORT",
+        "--tls-cert-file",
+        &cert,
+        "--tls-key-file",
+        &key,
+        "--tls-auth-clients",
+        "no",
+        "--aclfile",
+        &users,
+    ]);
+    let metrics = Arc::new(Metrics::new());
+    let address = |password: &str| format!("rediss://hook:{password}@localhost:{}/0", redis.port());
+    contract(shared(&address("p%40ss%3Aword"), Some(cert.into()), &metrics).store()).await;
+    assert!(!metrics.render().contains("store_faults_total{operation=\"write\"}"), "{}", metrics.render());
+
+    let read = |state: State| async move { state.store().read(&key_of_nobody()).await };
+    let unknown = read(shared(&address("p%40ss%3Aword"), None, &metrics)).await;
+    assert!(unknown.is_err(), "a certificate nobody vouches for: {unknown:?}");
+    let wrong = read(shared(&address("wrong"), Some(path("cert.pem").into()), &metrics)).await;
+    assert!(matches!(&wrong, Err(StoreFault::Broken(code)) if !code.contains("wrong")), "{wrong:?}");
+}
+
+fn key_of_nobody() -> Key {
+    key("nobody")
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_or_frozen_fails_in_time_and_comes_back_by_itself() {
+    let mut redis = RedisServer::start();
+    let metrics = Arc::new(Metrics::new());
+    let backend = Backend::Redis { url: Secret::new(&redis.url()).expect("not empty"), ca_file: None };
+    let timeout = Duration::from_millis(300);
+    let config = Config { backend, timeout, prefix: "p:".to_owned(), max_entries: 1 };
+    let store = State::open(&config, Arc::clone(&metrics)).expect("opens").store();
+    store.write(&key("x"), bytes("before"), LONG).await.expect("written");
+
+    redis.freeze();
+    let started = Instant::now();
+    assert_eq!(store.read(&key("x")).await, Err(StoreFault::Timeout));
+    assert!((300..3000).contains(&started.elapsed().as_millis()), "{:?}", started.elapsed());
+    redis.thaw();
+    let mut read = store.read(&key("x")).await;
+    while read == Err(StoreFault::Timeout) && started.elapsed() < LONG {
+        read = store.read(&key("x")).await;
+    }
+    assert_eq!(read, Ok(Some(bytes("before"))), "thawed, on the same connection");
+
+    redis.kill();
+    for _ in 0..5 {
+        let started = Instant::now();
+        assert!(store.read(&key("x")).await.is_err());
+        assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    }
+    assert!(redis.restart());
+    let started = Instant::now();
+    while store.read(&key("x")).await != Ok(None) {
+        assert!(started.elapsed() < LONG, "never came back");
+    }
+    assert!(metrics.render().contains("okta_hook_store_faults_total{operation=\"read\"}"));
+}
+
+#[tokio::test]
+async fn a_password_set_right_later_is_found_right_without_a_restart_of_ours() {
+    let redis = RedisServer::start();
+    let metrics = Arc::new(Metrics::new());
+    let url = redis.url().replace("redis://", "redis://hook:later@");
+    let store = shared(&url, None, &metrics).store();
+    assert!(store.read(&key("x")).await.is_err(), "there is no such user yet");
+    assert!(redis.ask("ACL SETUSER hook on >later ~* +@all").starts_with("+OK"));
+    let started = Instant::now();
+    while store.read(&key("x")).await.is_err() {
+        assert!(started.elapsed() < LONG, "never tried again");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[test]
+fn neither_settings_nor_stores_show_a_password() {
+    let url = "redis://hook:canary-password@127.0.0.1:6379";
+    let settings = okta_telephony_hook::store::Settings {
+        url: okta_telephony_hook::secret::SecretRef::plain(url),
+        ..Default::default()
+    };
+    let mut findings = okta_telephony_hook::settings::Findings::default();
+    let config = settings.check("state", &okta_telephony_hook::secret::Environment::default(), &mut findings);
+    assert!(findings.faults.is_empty(), "{findings:?}");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+    let state = runtime.block_on(async { State::open(&config, Arc::new(Metrics::new())).expect("opens") });
+    let shown = format!("{settings:?} {config:?} {state:?} {:?}", state.store());
+    assert!(shown.contains("Redis(okta-hook:…)") && !shown.contains("canary"), "{shown}");
+}
