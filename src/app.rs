@@ -26,6 +26,7 @@ use crate::otp::ProviderName;
 use crate::outbound::{Outbound, SetupFault};
 use crate::provider::{self, Provider};
 use crate::secret::{self, RandomFault};
+use crate::store::{self, State};
 
 /// Connections on the admin listener: a scraper, a probe and a few people.
 const MAX_ADMIN_CONNECTIONS: usize = 64;
@@ -36,6 +37,9 @@ pub enum StartFault {
     /// Providers cannot be called.
     #[error(transparent)]
     Outbound(#[from] SetupFault),
+    /// The state store cannot be used.
+    #[error(transparent)]
+    State(#[from] store::SetupFault),
     /// No random bytes.
     #[error(transparent)]
     Random(#[from] RandomFault),
@@ -76,7 +80,7 @@ impl Hooks {
     /// Builds providers and hooks.
     ///
     /// # Errors
-    /// When the HTTPS client cannot be set up.
+    /// When the HTTPS client or the state store cannot be set up.
     pub fn build(config: &Config) -> Result<Self, StartFault> {
         let outbound = Outbound::new(&config.outbound)?;
         let build = |(name, provider): (&String, &provider::Config)| {
@@ -95,6 +99,7 @@ impl Hooks {
             tasks: tasks.clone(),
             places: Arc::new(Semaphore::new(config.server.max_in_flight)),
             switches: health.switches().clone(),
+            state: State::open(&config.state, Arc::clone(&metrics))?,
         };
         let team = Team { providers, health, metrics, clock, tasks };
         let hook = |org: &hook::Config| {
@@ -124,6 +129,7 @@ impl App {
     pub async fn start(config: Config) -> Result<Self, StartFault> {
         let hooks = Hooks::build(&config)?;
         secret::warm_random()?;
+        hooks.shared.state.warm_up().await;
         hooks.outbound.warm_up().await;
         let server = config.server;
         let patience = Patience { head: server.header_timeout, idle: server.idle_timeout };

@@ -16,6 +16,7 @@ pub mod cli;
 pub mod config;
 pub mod deadline;
 pub mod dispatch;
+pub mod guard;
 pub mod hook;
 pub mod http;
 pub mod metrics;

@@ -17,6 +17,7 @@ use okta_telephony_hook::okta::Reply;
 use okta_telephony_hook::otp::{Accepted, Channel, FailureKind, Message, ProviderName, SendError, TransactionId};
 use okta_telephony_hook::outbound::Request;
 use okta_telephony_hook::provider::{Provider, SendOptions};
+use okta_telephony_hook::store::State;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -138,6 +139,7 @@ impl Stage {
             tasks: tasks.clone(),
             places: Arc::new(Semaphore::new(config.server.max_in_flight)),
             switches: health.switches().clone(),
+            state: State::open(&config.state, Arc::clone(&metrics)).expect("memory"),
         };
         let org = config.orgs.into_iter().next().expect("one org");
         let dispatch = Dispatch::new(Team { providers, health, metrics, clock, tasks }, org.policy.clone());
