@@ -202,21 +202,19 @@ impl Guard {
     /// What is asked in one round is asked at once; what a round refuses is not charged to the rounds behind it. Short
     /// windows come first: whoever hits one keeps what is left of the long ones.
     async fn rounds(&self, case: &mut Case<'_>) -> Result<(), Stop> {
-        let (block, known, phone, user) = tokio::join!(
-            self.block(case),
-            self.acquaintance(case),
-            self.phone(case, Window::TenMinutes),
-            self.user(case, Window::TenMinutes)
-        );
+        let (block, known) = tokio::join!(self.block(case), self.acquaintance(case));
         case.beside_block = block == Ok(Block::Beside);
         let block = block.map(|block| match block {
             Block::By(rule) => Some(rule),
             Block::None | Block::Beside => None,
         });
         case.known = known.clone().unwrap_or(Known::Never);
-        self.judge(case, [block, known.map(|_| None), phone, user])?;
-        let (phone, address) = tokio::join!(self.phone(case, Window::Hour), self.address(case));
-        self.judge(case, [phone, address])?;
+        self.judge(case, [block, known.map(|_| None)])?;
+        let (phone, user, address) =
+            tokio::join!(self.phone(case, Window::TenMinutes), self.user(case, Window::TenMinutes), self.address(case));
+        self.judge(case, [phone, user, address])?;
+        let hourly = self.phone(case, Window::Hour).await;
+        self.judge(case, [hourly])?;
         let (phone, user, numbers, more_numbers) = tokio::join!(
             self.phone(case, Window::Day),
             self.user(case, Window::Day),

@@ -72,6 +72,13 @@ impl Config {
         Rule::ALL.into_iter().all(|rule| self.mode(rule) == Mode::Off)
     }
 
+    /// Whether it matters how well a number is known.
+    pub(super) fn asks_for_acquaintance(&self) -> bool {
+        [self.per_phone.mode, self.per_user.mode, self.per_ip.mode, self.per_prefix.mode]
+            .iter()
+            .any(|m| *m != Mode::Off)
+    }
+
     /// A limit of texts as it stands for a channel.
     pub(super) fn share(&self, limit: u64, channel: Channel) -> u64 {
         match channel {
@@ -127,7 +134,7 @@ impl Settings {
             ("per_country.factor", self.per_country.factor, 1),
         ] {
             if limit < least {
-                findings.fault(format!("{at}.{key}"), format!("must be at least {least}; mode = \"off\" ends a rule"));
+                findings.fault(format!("{at}.{key}"), format!("must be at least {least}"));
             }
         }
         if phone.per_10_minutes > phone.per_hour || phone.per_hour > phone.per_day {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::ledger::{Case, DAY, TEN_MINUTES};
+use super::ledger::{Case, TEN_MINUTES};
 use super::settings::Mode;
 use super::{Found, Guard, Rule};
 use crate::store::{Key, StoreFault};
@@ -16,6 +16,9 @@ const WIDE: usize = 4;
 
 /// Digits cut off for the narrow one: a thousand numbers, so that a block meets few others.
 const NARROW: usize = 3;
+
+/// How long a block makes the next one longer: four of the longest, so that an attack that goes on stays at the longest.
+const STRIKES: Duration = Duration::from_secs(48 * 60 * 60);
 
 /// Written instead of a narrow prefix when the whole wide one is blocked.
 const WHOLE: &str = "*";
@@ -83,11 +86,12 @@ impl Guard {
         self.ledger.store.write(&self.block_key(case), value, length).await
     }
 
-    /// Twice as long as the block before, when that is not a day ago.
+    /// Twice as long for each block of the last two days.
     async fn length(&self, case: &Case<'_>) -> Result<Duration, StoreFault> {
         let limits = self.config.per_prefix;
         let key = self.ledger.key("guard-strikes", "strikes", &[case.prefix(WIDE).as_bytes()]);
-        let strikes = self.ledger.store.count(&key, 1, DAY).await?;
+        // Members leave one by one: a counter's window would end in the middle of a long attack.
+        let strikes = self.ledger.store.distinct(&key, &self.seconds().to_string(), STRIKES).await?;
         // Beyond 2^16 any block is longer than the longest.
         let doublings = u32::try_from(strikes.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
         Ok(limits.block.saturating_mul(1 << doublings).min(limits.max_block))

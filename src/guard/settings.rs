@@ -56,7 +56,7 @@ pub struct Settings {
     pub provider_fraud: ProviderFraud,
     /// What messages cost.
     pub spend: Spend,
-    /// Calls have one part in so many of the limits of texts, rounded up.
+    /// Calls to new numbers have one part in so many of the limits of texts, rounded up.
     pub voice_share: u64,
 }
 
@@ -169,7 +169,7 @@ pub struct PerPrefix {
     pub numbers: u64,
     /// Consecutive new numbers in ten minutes.
     pub run: u64,
-    /// How long the first block lasts; the next within a day twice as long, and so on.
+    /// How long the first block lasts; the next within two days twice as long, and so on.
     #[serde(deserialize_with = "duration")]
     pub block: Duration,
     /// How long a block lasts at most.

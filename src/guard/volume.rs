@@ -62,7 +62,8 @@ impl Guard {
             cap.is_reached = cap.most.is_some_and(|most| count > most);
         }
         self.caps.lock().insert((country, channel), cap);
-        Ok(cap.is_reached.then_some(Rule::Volume))
+        // Numbers long known go on: they are the people who would pay for somebody else's attack.
+        Ok((cap.is_reached && !case.is_known()).then_some(Rule::Volume))
     }
 
     /// The cap of an hour; `None` while there is no whole week to compare with.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::ledger::{Case, DAY, HOUR, Known, TEN_MINUTES};
 use super::settings::Mode;
-use super::{Found, Guard, Rule};
+use super::{Found, Guard, Rule, Verdict};
 use crate::secret::KeyedHash;
 use crate::store::{Key, StoreFault};
 
@@ -99,7 +99,9 @@ impl Guard {
     async fn within(&self, case: &Case<'_>, window: Window, of: KeyedHash, limit: u64) -> Result<bool, StoreFault> {
         let (kind, length) = window.parts();
         let count = self.ledger.store.count(&Key::new(kind, of), 1, length).await?;
-        Ok(count <= self.config.share(limit, case.message.channel))
+        // Whoever has been called for days prefers calls; what pays by the call is new.
+        let limit = if case.is_known() { limit } else { self.config.share(limit, case.message.channel) };
+        Ok(count <= limit)
     }
 
     async fn numbers(&self, case: &Case<'_>, key: &Key, length: Duration) -> Result<u64, StoreFault> {
@@ -109,7 +111,7 @@ impl Guard {
 
     /// How well the number is known, if a rule asks.
     pub(super) async fn acquaintance(&self, case: &Case<'_>) -> Result<Known, StoreFault> {
-        if self.config.per_ip.mode == Mode::Off && self.config.per_prefix.mode == Mode::Off {
+        if !self.config.asks_for_acquaintance() {
             return Ok(Known::Never);
         }
         let stored = self.ledger.store.read(&self.known_key(case)).await?;
@@ -121,10 +123,11 @@ impl Guard {
         })
     }
 
-    /// Remembers a number that nothing was found against; one that is known already, from time to time.
+    /// Remembers a number unless it looks like fraud; one that is known already, from time to time.
     pub(super) async fn remember(&self, case: &Case<'_>) -> Found {
-        let unasked = self.config.per_ip.mode == Mode::Off && self.config.per_prefix.mode == Mode::Off;
-        if unasked || !case.observed.is_empty() {
+        // Limits say nothing of a number: an office that is over one is made of people.
+        let is_suspect = case.observed.iter().any(|rule| matches!(rule.verdict(), Verdict::Block { .. }));
+        if !self.config.asks_for_acquaintance() || is_suspect {
             return Ok(None);
         }
         let first = match case.known {

@@ -102,7 +102,7 @@ async fn a_dry_preview_shows_every_step_sends_nothing_and_shows_no_secret() {
     }
     let json: Value = serde_json::from_str(&place.run(&["preview", "--json"]).await.stdout).expect("JSON");
     let steps: Vec<&str> = json["steps"].as_array().expect("steps").iter().filter_map(|s| s["step"].as_str()).collect();
-    assert_eq!(steps, ["auth", "message", "route", "request", "reply"]);
+    assert_eq!(steps, ["auth", "message", "guard", "route", "request", "reply"]);
 
     let bad = place.run(&["preview", "--to", "12345"]).await;
     assert!(bad.stdout.contains("data.messageProfile.phoneNumber must start with +"), "{}", bad.stdout);

@@ -8,6 +8,7 @@ mod contract;
 mod edge;
 mod end_to_end;
 mod failover;
+mod guard;
 mod hook;
 mod leak;
 mod matrix;
