@@ -222,10 +222,8 @@ impl Guard {
             self.numbers_of_address(case)
         );
         self.judge(case, [phone, user, numbers, more_numbers])?;
-        let neighbours = self.neighbours(case).await;
-        self.judge(case, [neighbours])?;
-        let volume = self.volume(case).await;
-        self.judge(case, [volume])?;
+        let (neighbours, volume) = tokio::join!(self.neighbours(case), self.volume(case));
+        self.judge(case, [neighbours, volume])?;
         let hourly = self.hourly_spend(case).await;
         self.judge(case, [hourly])?;
         let daily = self.daily_spend(case).await;

@@ -50,7 +50,7 @@ impl Guard {
     }
 
     /// Counts the number among the new ones beside it; blocks them when there are too many.
-    pub(super) async fn neighbours(&self, case: &mut Case<'_>) -> Found {
+    pub(super) async fn neighbours(&self, case: &Case<'_>) -> Found {
         let limits = self.config.per_prefix;
         let is_judged = case.observed.iter().any(|rule| matches!(rule, Rule::Prefix | Rule::Sequence));
         if limits.mode == Mode::Off || case.is_known() || is_judged {

@@ -1,5 +1,9 @@
 //! Tests of the rules, each on a paused clock.
 
+mod faults;
+mod fraud;
+mod volume;
+
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,12 +14,10 @@ use tokio::time::{Instant, advance};
 use super::{Guard, Mode, Rule, Settings, Tools, Verdict};
 use crate::deadline::Clock;
 use crate::metrics::Metrics;
-use crate::otp::{
-    Attempt, Channel, FailureKind, Message, OtpCode, Outcome, Phone, ProviderName, RequestType, SendError, UserId,
-};
+use crate::otp::{Channel, Message, OtpCode, Phone, RequestType, UserId};
 use crate::secret::{Pseudonyms, Secret};
 use crate::settings::{Findings, List};
-use crate::store::{Memory, State};
+use crate::store::{Memory, State, Store};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -72,6 +74,11 @@ struct Watch {
 impl Watch {
     /// A guard with these changes to the default settings.
     fn new(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::over(Arc::new(Memory::new(100_000)), change)
+    }
+
+    /// A guard over a store that somebody else may use too.
+    fn over(store: Arc<dyn Store>, change: impl FnOnce(&mut Settings)) -> Self {
         wall();
         let mut settings = Settings::default();
         change(&mut settings);
@@ -79,7 +86,6 @@ impl Watch {
         let config = settings.check("guard", &mut findings);
         assert!(findings.faults.is_empty(), "{findings:?}");
         let metrics = Arc::new(Metrics::new());
-        let store = Arc::new(Memory::new(100_000));
         let tools = Tools {
             state: State::over(store, Duration::from_millis(50), Arc::clone(&metrics)),
             pseudonyms: Pseudonyms::new(Secret::new("a test key").as_ref()).expect("key"),
@@ -191,143 +197,6 @@ async fn one_address_gets_five_new_numbers_in_an_hour_and_known_ones_without_lim
         assert_eq!(watch.stops(&from(&number(n), "203.0.113.7")).await, None, "{n}");
     }
     assert_eq!(watch.stops(&from(&number(26), "203.0.113.7")).await, Some("per_ip"));
-}
-
-fn prefix_enforced(settings: &mut Settings) {
-    settings.per_prefix.mode = Mode::Enforce;
-    settings.per_phone.mode = Mode::Off;
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_fifth_new_number_of_a_prefix_blocks_it_for_an_hour_then_two_then_twelve() {
-    let watch = Watch::new(prefix_enforced);
-    let mut blocked_hours = Vec::new();
-    let mut next = (0..).map(|n: u32| format!("+44740012{:04}", n * 1237 % 10_000));
-    for _ in 0..6 {
-        let mut numbers = (0..5).map(|_| next.next().expect("endless"));
-        for number in numbers.by_ref().take(4) {
-            assert_eq!(watch.stops(&message(&number)).await, None);
-        }
-        assert_eq!(watch.stops(&message(&numbers.next().expect("fifth"))).await, Some("prefix"));
-        assert_eq!(watch.stops(&message("+447400115555")).await, None, "the prefix beside it");
-        let mut hours = 0;
-        while watch.stops(&message("+447400129999")).await.is_some() {
-            advance(HOUR).await;
-            hours += 1;
-        }
-        blocked_hours.push(hours);
-        advance(11 * MINUTE).await;
-    }
-    assert_eq!(blocked_hours, [1, 2, 4, 8, 12, 12]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn four_in_a_row_block_their_thousand_and_then_the_ten_thousand() {
-    let watch = Watch::new(prefix_enforced);
-    for number in ["+447400123100", "+447400123102", "+447400123103"] {
-        assert_eq!(watch.stops(&message(number)).await, None);
-    }
-    assert_eq!(watch.stops(&message("+447400123101")).await, Some("sequence"));
-    assert_eq!(watch.stops(&message("+447400123999")).await, Some("sequence"), "the thousand");
-    // The run moves on: now its ten thousand go.
-    assert_eq!(watch.stops(&message("+447400124000")).await, Some("prefix"));
-    assert_eq!(watch.stops(&message("+447400129999")).await, Some("prefix"));
-    assert_eq!(watch.stops(&message("+447400133000")).await, None);
-}
-
-#[tokio::test(start_paused = true)]
-async fn numbers_long_known_may_stand_side_by_side() {
-    let watch = Watch::new(prefix_enforced);
-    let number = |n: u32| format!("+44740012{n:04}");
-    for n in 0..20 {
-        assert_eq!(watch.stops(&message(&number(n))).await, None);
-        advance(5 * MINUTE).await;
-    }
-    advance(DAY).await;
-    for n in 0..20 {
-        assert_eq!(watch.stops(&message(&number(n))).await, None, "{n}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_country_gets_three_times_the_usual_after_a_week_of_watching() {
-    let watch = Watch::new(|settings| {
-        settings.per_country.mode = Mode::Enforce;
-        settings.per_phone.mode = Mode::Off;
-    });
-    let times = async |number: &str, count: usize| {
-        let mut stopped = 0;
-        for _ in 0..count {
-            stopped += usize::from(watch.stops(&message(number)).await.is_some());
-        }
-        stopped
-    };
-    for _ in 0..7 {
-        assert_eq!(times(NUMBER, 70).await, 0, "there is nothing to compare with");
-        advance(DAY).await;
-    }
-    let new = |n: u32| format!("+4474{n:08}");
-    let mut stopped = 0;
-    for n in 0..211 {
-        stopped += times(&new(n * 40_013), 1).await;
-    }
-    assert_eq!(stopped, 1);
-    assert_eq!(times(NUMBER, 1).await, 0, "a number long known goes on");
-    assert_eq!(times("+491701234567", 21).await, 1, "a country nobody wrote to has the floor");
-    assert_eq!(watch.stops(&call(NUMBER)).await, None);
-    // An attack does not become the usual: 210 of it counted, and the one that reached the cap.
-    assert_eq!(times(&new(999_999), 1000).await, 1000);
-    advance(DAY).await;
-    assert_eq!(times(&new(999_999), 1000).await, 1000 - 271, "three times (6 × 70 + 211) / 7");
-}
-
-#[tokio::test(start_paused = true)]
-async fn spending_stops_at_the_cap_but_for_some_countries() {
-    let watch = Watch::new(|settings| {
-        settings.per_phone.mode = Mode::Off;
-        settings.spend.sms_micros = 100_000;
-        settings.spend.sms_micros_by_country.insert("GB".to_owned(), 40_000);
-        settings.spend.per_hour_micros = Some(400_000);
-        settings.spend.per_day_micros = Some(1_000_000);
-        settings.spend.never_stop = List(vec!["US".to_owned()]);
-    });
-    assert_eq!(watch.passes(&message(NUMBER)).await, 10);
-    assert_eq!(watch.count("spend", "warned"), 2, "at four fifths and at the cap");
-    assert_eq!(watch.stops(&message("+15005550006")).await, None);
-    advance(HOUR).await;
-    assert_eq!(watch.passes(&message("+491701234567")).await, 4);
-    advance(HOUR).await;
-    assert_eq!(watch.passes(&message("+491701234567")).await, 1, "the day's cap");
-    assert_eq!(watch.stops(&message(NUMBER)).await, Some("spend"));
-    advance(DAY).await;
-    assert_eq!(watch.passes(&message(NUMBER)).await, 10);
-}
-
-fn outcome(kind: FailureKind) -> Outcome {
-    let attempt = Attempt {
-        provider: ProviderName::new("a"),
-        result: Err(SendError::new(kind, "60410")),
-        elapsed: Duration::from_millis(100),
-    };
-    Outcome::of(Channel::Sms, "r".into(), vec![attempt])
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_a_provider_calls_fraud_is_blocked_with_its_neighbours_for_twelve_hours() {
-    let watch = Watch::new(|_| {});
-    for kind in FailureKind::ALL {
-        if kind != FailureKind::Blocked {
-            watch.guard.learn(&message("+447400123456"), &outcome(kind)).await;
-        }
-    }
-    let preview = Message { preview: true, ..message("+447400123456") };
-    watch.guard.learn(&preview, &outcome(FailureKind::Blocked)).await;
-    assert_eq!(watch.stops(&message("+447400123456")).await, None);
-    watch.guard.learn(&message("+447400123456"), &outcome(FailureKind::Blocked)).await;
-    assert_eq!(watch.stops(&message("+447400129999")).await, Some("provider_fraud"));
-    assert_eq!(watch.stops(&message("+447400139999")).await, None);
-    advance(12 * HOUR).await;
-    assert_eq!(watch.stops(&message("+447400129999")).await, None);
 }
 
 #[tokio::test(start_paused = true)]

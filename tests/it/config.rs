@@ -454,30 +454,30 @@ fn every_fault_of_a_guard_is_told_under_its_key() {
         &format!("{GOOD}{guard}"),
         &SECRETS,
         expect![[r#"
-        orgs.main.guard.colour: is no known key; known are mode, countries, per_phone, per_user, per_ip, per_prefix, per_country, provider_fraud, spend, voice_share
-        orgs.main.guard.countries.allow: must hold two-letter country codes such as GB
-        orgs.main.guard.countries.allow_prefixes: must hold beginnings of numbers such as +4470
-        orgs.main.guard.countries.deny: must hold two-letter country codes such as GB
-        orgs.main.guard.countries.deny: must not hold a country that is also in allow
-        orgs.main.guard.countries.deny_prefixes: must hold beginnings of numbers such as +4470
-        orgs.main.guard.countries.mode: must be one of off, observe, enforce
-        orgs.main.guard.mode: must be one of off, observe, enforce
-        orgs.main.guard.per_country.factor: must be at least 1; mode = "off" ends a rule
-        orgs.main.guard.per_country.floor: must be at least 1; mode = "off" ends a rule
-        orgs.main.guard.per_ip.per_10_minutes: must be an unsigned 64 bit or less integer
-        orgs.main.guard.per_phone.per_10_minutes: must be at least 1; mode = "off" ends a rule
-        orgs.main.guard.per_prefix.block: must be between 60s and 604800s
-        orgs.main.guard.per_prefix.max_block: must be between 10s and 604800s
-        orgs.main.guard.per_prefix.numbers: must be at least 3; mode = "off" ends a rule
-        orgs.main.guard.per_prefix.run: must be at least 3; mode = "off" ends a rule
-        orgs.main.guard.per_user.per_hour: is no known key; known are mode, per_10_minutes, per_day, phones_per_day
-        orgs.main.guard.per_user.phones_per_day: must be at least 1; mode = "off" ends a rule
-        orgs.main.guard.provider_fraud.block: must be a duration with a unit, such as "1200ms" or "15s"
-        orgs.main.guard.spend.never_stop: must hold two-letter country codes such as GB
-        orgs.main.guard.spend.per_hour_micros: must be above zero; a switch stops everything
-        orgs.main.guard.spend.sms_micros_by_country: must hold two-letter country codes such as GB
-        orgs.main.guard.voice_share: must be at least 1; mode = "off" ends a rule
-    "#]],
+            orgs.main.guard.colour: is no known key; known are mode, countries, per_phone, per_user, per_ip, per_prefix, per_country, provider_fraud, spend, voice_share
+            orgs.main.guard.countries.allow: must hold two-letter country codes such as GB
+            orgs.main.guard.countries.allow_prefixes: must hold beginnings of numbers such as +4470
+            orgs.main.guard.countries.deny: must hold two-letter country codes such as GB
+            orgs.main.guard.countries.deny: must not hold a country that is also in allow
+            orgs.main.guard.countries.deny_prefixes: must hold beginnings of numbers such as +4470
+            orgs.main.guard.countries.mode: must be one of off, observe, enforce
+            orgs.main.guard.mode: must be one of off, observe, enforce
+            orgs.main.guard.per_country.factor: must be at least 1
+            orgs.main.guard.per_country.floor: must be at least 1
+            orgs.main.guard.per_ip.per_10_minutes: must be an unsigned 64 bit or less integer
+            orgs.main.guard.per_phone.per_10_minutes: must be at least 1
+            orgs.main.guard.per_prefix.block: must be between 60s and 604800s
+            orgs.main.guard.per_prefix.max_block: must be between 10s and 604800s
+            orgs.main.guard.per_prefix.numbers: must be at least 3
+            orgs.main.guard.per_prefix.run: must be at least 3
+            orgs.main.guard.per_user.per_hour: is no known key; known are mode, per_10_minutes, per_day, phones_per_day
+            orgs.main.guard.per_user.phones_per_day: must be at least 1
+            orgs.main.guard.provider_fraud.block: must be a duration with a unit, such as "1200ms" or "15s"
+            orgs.main.guard.spend.never_stop: must hold two-letter country codes such as GB
+            orgs.main.guard.spend.per_hour_micros: must be above zero; a switch stops everything
+            orgs.main.guard.spend.sms_micros_by_country: must hold two-letter country codes such as GB
+            orgs.main.guard.voice_share: must be at least 1
+        "#]],
     );
 }
 

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use tokio::time::advance;
 
 use crate::support::okta::{self, Understood, understand};
+use crate::support::redis::RedisServer;
+use crate::support::server::TestServer;
 use crate::support::stub::{Act, Stage};
 
 /// A stage with one provider that accepts so many messages; asked for one more, it fails the test.
@@ -190,6 +192,27 @@ async fn the_preview_button_is_never_limited() {
         request["eventId"] = format!("event-{n}").into();
         assert_eq!(fate(&stage, &request).await, "a");
     }
+}
+
+/// Replicas behind one load balancer, with one Redis.
+#[tokio::test]
+async fn a_limit_holds_across_servers_that_share_a_store() {
+    let redis = RedisServer::start();
+    let config = format!(
+        "allow_sandbox = true\n[state]\nurl = '{}'\ntimeout = '1s'\n[privacy]\nhash_key = 'a key for all replicas'\n\
+         [orgs.main.guard]\nper_prefix = {{ mode = 'enforce' }}\n[providers.a]\nkind = 'sandbox'\ndelay = '1ms'\n",
+        redis.url()
+    );
+    let servers = [TestServer::start(&config).await, TestServer::start(&config).await];
+    let mut fates = Vec::new();
+    for n in 0..8 {
+        let request = text("+447400123456", &format!("00u{n}"), "198.51.100.1");
+        let sent = matches!(understand(&servers[n % 2].hook(&request).await.body), Understood::Command(..));
+        fates.push(sent);
+    }
+    assert_eq!(fates, [true, true, true, true, true, false, false, false]);
+    let keys = redis.ask("KEYS *");
+    assert!(keys.contains("guard-10m:") && !keys.contains("7400"), "{keys}");
 }
 
 #[tokio::test(start_paused = true)]

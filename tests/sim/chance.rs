@@ -1,4 +1,4 @@
-//! Chance that is the same every time: SplitMix64.
+//! Chance that is the same every time: `SplitMix64`.
 
 /// A source of numbers.
 #[derive(Debug)]
