@@ -204,11 +204,11 @@ impl Guard {
     async fn rounds(&self, case: &mut Case<'_>) -> Result<(), Stop> {
         let (block, known) = tokio::join!(self.block(case), self.acquaintance(case));
         case.beside_block = block == Ok(Block::Beside);
-        let block = block.map(|block| match block {
-            Block::By(rule) => Some(rule),
-            Block::None | Block::Beside => None,
-        });
         case.known = known.clone().unwrap_or(Known::Never);
+        let block = block.map(|block| match block {
+            Block::By(rule) if !case.is_known() => Some(rule),
+            Block::By(_) | Block::None | Block::Beside => None,
+        });
         self.judge(case, [block, known.map(|_| None)])?;
         let (phone, user, address) =
             tokio::join!(self.phone(case, Window::TenMinutes), self.user(case, Window::TenMinutes), self.address(case));
@@ -259,7 +259,8 @@ impl Guard {
         let is_off = self.config.provider_fraud.mode == Mode::Off;
         if !is_off && !message.preview && Self::learns_from(outcome) {
             // A fault is counted and told by the store; the provider still refuses by itself.
-            let _ = self.block_for_provider(&Case::new(message, "")).await;
+            let case = Case::new(message, "");
+            let _ = tokio::join!(self.block_for_provider(&case), self.forget(&case));
         }
     }
 

@@ -74,9 +74,9 @@ impl Config {
 
     /// Whether it matters how well a number is known.
     pub(super) fn asks_for_acquaintance(&self) -> bool {
-        [self.per_phone.mode, self.per_user.mode, self.per_ip.mode, self.per_prefix.mode]
-            .iter()
-            .any(|m| *m != Mode::Off)
+        [Rule::Phone, Rule::User, Rule::Ip, Rule::Prefix, Rule::ProviderFraud]
+            .into_iter()
+            .any(|rule| self.mode(rule) != Mode::Off)
     }
 
     /// A limit of texts as it stands for a channel.

@@ -141,6 +141,12 @@ impl Guard {
         Ok(None)
     }
 
+    /// Takes a number for one that is new, however long it was known.
+    pub(super) async fn forget(&self, case: &Case<'_>) -> Result<(), StoreFault> {
+        let now = Bytes::from(self.seconds().to_string());
+        self.ledger.store.write(&self.known_key(case), now, MEMORY).await
+    }
+
     fn known_key(&self, case: &Case<'_>) -> Key {
         Key::new("guard-known", self.ledger.phone(case.message.recipient.expose_digits()))
     }

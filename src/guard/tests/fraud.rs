@@ -18,14 +18,14 @@ async fn the_fifth_new_number_of_a_prefix_blocks_it_for_an_hour_then_two_then_tw
     let mut blocked_hours = Vec::new();
     let mut next = (0..).map(|n: u32| format!("+44740012{:04}", n * 1237 % 10_000));
     for _ in 0..6 {
-        let mut numbers = (0..5).map(|_| next.next().expect("endless"));
-        for number in numbers.by_ref().take(4) {
+        for number in next.by_ref().take(4) {
             assert_eq!(watch.stops(&message(&number)).await, None);
         }
-        assert_eq!(watch.stops(&message(&numbers.next().expect("fifth"))).await, Some("prefix"));
+        assert_eq!(watch.stops(&message(&next.next().expect("endless"))).await, Some("prefix"));
         assert_eq!(watch.stops(&message("+447400115555")).await, None, "the prefix beside it");
         let mut hours = 0;
-        while watch.stops(&message("+447400129999")).await.is_some() {
+        // Always a new number: one that is known would not be blocked.
+        while watch.stops(&message(&next.next().expect("endless"))).await.is_some() {
             advance(HOUR).await;
             hours += 1;
         }
@@ -88,4 +88,16 @@ async fn what_a_provider_calls_fraud_is_blocked_with_its_neighbours_for_twelve_h
     assert_eq!(watch.stops(&message("+447400139999")).await, None);
     advance(12 * HOUR).await;
     assert_eq!(watch.stops(&message("+447400129999")).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn people_long_known_do_not_pay_for_a_neighbour() {
+    let watch = Watch::new(|_| {});
+    let (known, accused) = (message("+447400120001"), message("+447400120777"));
+    assert_eq!((watch.stops(&known).await, watch.stops(&accused).await), (None, None));
+    advance(DAY).await;
+    watch.guard.learn(&accused, &outcome(FailureKind::Blocked)).await;
+    assert_eq!(watch.stops(&known).await, None);
+    assert_eq!(watch.stops(&accused).await, Some("provider_fraud"), "known, and refused itself");
+    assert_eq!(watch.stops(&message("+447400120002")).await, Some("provider_fraud"));
 }
