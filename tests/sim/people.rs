@@ -90,7 +90,8 @@ impl Person {
             format!("+4474001{:05}", 23_000 + place)
         } else if digits == 0 {
             let area = AREA_CODES[chance.below(10) as usize];
-            format!("+1{area}{}{:06}", 2 + chance.below(8), chance.below(1_000_000))
+            // Exchanges from 200 to 899: nobody's phone is in 976.
+            format!("+1{area}{}{:06}", 2 + chance.below(7), chance.below(1_000_000))
         } else {
             format!("{beginning}{:0width$}", chance.below(10_u64.pow(digits)), width = digits as usize)
         };
