@@ -29,7 +29,7 @@ pub(super) struct Ledger {
 pub(super) struct Case<'a> {
     pub(super) message: &'a Message,
     pub(super) phone_ref: &'a str,
-    /// Whether its number got a message at least a day ago, and when it did so first.
+    /// How well its number is known.
     pub(super) known: Known,
     /// Whether numbers beside its own are blocked, and it is not.
     pub(super) beside_block: bool,
@@ -42,10 +42,10 @@ pub(super) struct Case<'a> {
 pub(super) enum Known {
     /// Nothing is remembered of it.
     Never,
-    /// First seen at this second since 1970; not long ago.
-    Lately(i64),
-    /// First seen at this second since 1970; long ago.
-    Long(i64),
+    /// First seen not long ago.
+    Lately,
+    /// First seen at this second since 1970, long ago; and whether it would soon be forgotten.
+    Long { first: i64, is_fading: bool },
 }
 
 impl<'a> Case<'a> {
@@ -54,7 +54,7 @@ impl<'a> Case<'a> {
     }
 
     pub(super) fn is_known(&self) -> bool {
-        matches!(self.known, Known::Long(_))
+        matches!(self.known, Known::Long { .. })
     }
 
     /// The address it was asked for from, where one tells people apart. Of IPv6 the network: a household has 2^64 of them.

@@ -93,7 +93,7 @@ pub struct Countries {
     pub enrollment_allow: List,
     /// Beginnings of numbers that get nothing, beside the ranges that never do.
     pub deny_prefixes: List,
-    /// Beginnings of numbers that are no exception to `allow`, only to shorter denied beginnings.
+    /// Beginnings of numbers that are an exception to shorter denied ones; not to `allow` and `deny`.
     pub allow_prefixes: List,
 }
 

@@ -12,8 +12,11 @@ use super::{Found, Guard, Rule, Verdict};
 use crate::secret::KeyedHash;
 use crate::store::{Key, StoreFault};
 
-/// A number is remembered for a month after it was last renewed.
+/// A number is remembered for a month after it was last renewed: most people sign in once a week at least.
 const MEMORY: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// It is renewed this long after it was written: with every message would be many writes for nothing.
+const RENEWAL_SECONDS: i64 = 10 * 24 * 60 * 60;
 
 /// A number is known a day after its first message: a fraud that takes a day per number is none.
 const ACQUAINTANCE_SECONDS: i64 = 24 * 60 * 60;
@@ -115,15 +118,18 @@ impl Guard {
             return Ok(Known::Never);
         }
         let stored = self.ledger.store.read(&self.known_key(case)).await?;
-        let first = stored.and_then(|bytes| std::str::from_utf8(&bytes).ok()?.parse().ok());
-        Ok(match first {
+        let written = stored.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok()?.split_once(' '));
+        let seconds = |text: &str| text.parse::<i64>().ok();
+        let seconds = written.and_then(|(first, renewed)| Some((seconds(first)?, seconds(renewed)?)));
+        let now = self.seconds();
+        Ok(match seconds {
             None => Known::Never,
-            Some(first) if self.seconds() - first < ACQUAINTANCE_SECONDS => Known::Lately(first),
-            Some(first) => Known::Long(first),
+            Some((first, _)) if now - first < ACQUAINTANCE_SECONDS => Known::Lately,
+            Some((first, renewed)) => Known::Long { first, is_fading: now - renewed >= RENEWAL_SECONDS },
         })
     }
 
-    /// Remembers a number unless it looks like fraud; one that is known already, from time to time.
+    /// Remembers a number unless it looks like fraud; one that is known already, before it fades.
     pub(super) async fn remember(&self, case: &Case<'_>) -> Found {
         // Limits say nothing of a number: an office that is over one is made of people.
         let is_suspect = case.observed.iter().any(|rule| matches!(rule.verdict(), Verdict::Block { .. }));
@@ -132,19 +138,21 @@ impl Guard {
         }
         let first = match case.known {
             Known::Never => self.seconds(),
-            Known::Lately(_) => return Ok(None),
-            // Renewed on one day of the week, by when it was first seen: once in a message would be a write too many.
-            Known::Long(first) if (self.seconds() - first) / ACQUAINTANCE_SECONDS % 7 == 0 => first,
-            Known::Long(_) => return Ok(None),
+            Known::Long { first, is_fading: true } => first,
+            Known::Lately | Known::Long { is_fading: false, .. } => return Ok(None),
         };
-        self.ledger.store.write(&self.known_key(case), Bytes::from(first.to_string()), MEMORY).await?;
+        self.write_known(case, first).await?;
         Ok(None)
     }
 
     /// Takes a number for one that is new, however long it was known.
     pub(super) async fn forget(&self, case: &Case<'_>) -> Result<(), StoreFault> {
-        let now = Bytes::from(self.seconds().to_string());
-        self.ledger.store.write(&self.known_key(case), now, MEMORY).await
+        self.write_known(case, self.seconds()).await
+    }
+
+    async fn write_known(&self, case: &Case<'_>, first: i64) -> Result<(), StoreFault> {
+        let value = Bytes::from(format!("{first} {}", self.seconds()));
+        self.ledger.store.write(&self.known_key(case), value, MEMORY).await
     }
 
     fn known_key(&self, case: &Case<'_>) -> Key {

@@ -101,3 +101,26 @@ async fn people_long_known_do_not_pay_for_a_neighbour() {
     assert_eq!(watch.stops(&accused).await, Some("provider_fraud"), "known, and refused itself");
     assert_eq!(watch.stops(&message("+447400120002")).await, Some("provider_fraud"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_number_stays_known_while_it_is_used_and_is_forgotten_after_a_month() {
+    let watch = Watch::new(prefix_enforced);
+    let number = |n: u32| message(&format!("+44740012{n:04}"));
+    let morning = async || {
+        let mut passed = Vec::new();
+        for n in 0..6 {
+            passed.push(watch.stops(&number(n)).await.is_none());
+        }
+        passed
+    };
+    for n in 0..6 {
+        watch.stops(&number(n)).await;
+        advance(11 * MINUTE).await;
+    }
+    for _ in 0..10 {
+        advance(9 * DAY).await;
+        assert_eq!(morning().await, [true; 6]);
+    }
+    advance(31 * DAY).await;
+    assert_eq!(morning().await, [true, true, true, false, false, false]);
+}
