@@ -25,11 +25,17 @@ const PEOPLE: usize = if cfg!(debug_assertions) { 1500 } else { 6000 };
 /// By default the rules that could meet a person are only observed, so that a pumped prefix and spread ones go through;
 /// `spend` is what bounds them then.
 const MOST: [(Attack, u64, Option<u64>); 6] = [
+    // The fifth number of a prefix blocks it.
     (Attack::OnePrefix, 4, None),
-    (Attack::SpreadPrefixes, 41, None),
-    (Attack::OnePhone, 15, Some(15)),
+    // The floor of its country in each of the clock hours it touches: 20 in two.
+    (Attack::SpreadPrefixes, 40, None),
+    // What one number gets in an hour.
+    (Attack::OnePhone, 10, Some(10)),
+    // A quarter of the floor, in three.
     (Attack::Calls, 15, None),
+    // The floor, in seven.
     (Attack::ManyAddresses, 140, None),
+    // What the provider lets through.
     (Attack::AroundProvider, 20, Some(20)),
 ];
 
