@@ -249,7 +249,7 @@ impl Default for Spend {
     fn default() -> Self {
         Self {
             mode: Mode::Enforce,
-            // What list prices are outside the cheapest markets, on the careful side.
+            // Guesses on the careful side: a price that is too high stops early, one that is too low stops late.
             sms_micros: 100_000,
             sms_micros_by_country: BTreeMap::new(),
             voice_micros: 200_000,

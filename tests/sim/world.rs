@@ -27,7 +27,7 @@ pub const DAYS: u64 = 14;
 /// The first of them are for getting to know people, with the default settings.
 const GETTING_TO_KNOW: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Millionths of a dollar for a text and a call: list prices of 2025, rounded up, for the picture.
+/// Millionths of a dollar for a text and a call: of the right order, for the picture.
 const PRICES: [(&str, u64, u64); 8] = [
     ("US", 8_300, 14_000),
     ("GB", 40_000, 30_000),
