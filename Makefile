@@ -1,4 +1,4 @@
-.PHONY: run test lint bench
+.PHONY: run test lint bench sim
 
 run:
 	cargo run --release -- serve --sandbox
@@ -13,3 +13,6 @@ lint:
 
 bench:
 	cargo bench
+
+sim:
+	cargo test --locked --release --test sim -- --nocapture

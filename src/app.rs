@@ -79,7 +79,6 @@ pub struct Hooks {
     pub providers: BTreeMap<ProviderName, Arc<dyn Provider>>,
     /// What the hooks share.
     pub shared: Shared,
-    state: State,
     outbound: Outbound,
     keepers: Vec<Keeper>,
 }
@@ -111,6 +110,7 @@ impl Hooks {
             switches: health.switches().clone(),
             dedupe: Dedupe::new(&state, pseudonyms.clone(), clock, Arc::clone(&metrics), &tasks),
             journal: Journal::new(&state, &config.journal, pseudonyms.clone(), clock, tasks.clone()),
+            state,
         };
         let team = Team { providers, health, metrics, clock, tasks };
         let mut orgs = config.orgs.clone();
@@ -120,7 +120,7 @@ impl Hooks {
             Arc::new(Hook::new(org, dispatch, shared.clone()))
         };
         let hooks = orgs.into_iter().map(hook).collect();
-        Ok(Self { hooks, providers: team.providers, shared, state, outbound, keepers })
+        Ok(Self { hooks, providers: team.providers, shared, outbound, keepers })
     }
 }
 
@@ -159,7 +159,7 @@ impl App {
     pub async fn start(config: Config) -> Result<Self, StartFault> {
         let hooks = Hooks::build(&config)?;
         secret::warm_random()?;
-        tokio::join!(hooks.outbound.warm_up(), hooks.state.warm_up());
+        tokio::join!(hooks.outbound.warm_up(), hooks.shared.state.warm_up());
         let server = config.server;
         let certificates = certificates(&server, &hooks.shared)?;
         let tls = certificates.as_deref().map(|c| Tls::new(c, server.handshake_timeout)).transpose();

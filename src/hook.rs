@@ -21,6 +21,7 @@ use crate::deadline::{Clock, Deadline};
 use crate::dedupe::{self, Claim, Dedupe};
 use crate::dispatch::switches::Switches;
 use crate::dispatch::{Dispatch, Job};
+use crate::guard::{Explanation, Guard, Tools, Verdict};
 use crate::journal::{Journal, Previous};
 use crate::metrics::Metrics;
 use crate::okta::authenticate::Denied;
@@ -29,6 +30,7 @@ use crate::okta::{Fault, Replies, Reply, decode};
 use crate::otp::{Content, Message, Outcome};
 use crate::route::Plan;
 use crate::secret::Pseudonyms;
+use crate::store::State;
 use load::Load;
 use record::Record;
 pub use settings::{Config, Settings};
@@ -46,6 +48,7 @@ const INTAKE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Hook {
     config: Config,
+    guard: Arc<Guard>,
     dispatch: Dispatch,
     load: Load,
     shared: Shared,
@@ -70,6 +73,8 @@ pub struct Shared {
     pub dedupe: Dedupe,
     /// Who was sent what by whom.
     pub journal: Journal,
+    /// Where is remembered what outlives a hook.
+    pub state: State,
 }
 
 /// Why a request is turned away before anything is sent.
@@ -96,7 +101,14 @@ pub enum Unread {
 impl Hook {
     /// One org's hook, from its checked settings.
     pub fn new(config: Config, dispatch: Dispatch, shared: Shared) -> Self {
-        Self { load: Load::new(config.okta_concurrency), config, dispatch, shared }
+        let tools = Tools {
+            state: shared.state.clone(),
+            pseudonyms: shared.pseudonyms.clone(),
+            metrics: Arc::clone(&shared.metrics),
+            clock: shared.clock,
+        };
+        let guard = Arc::new(Guard::new(config.guard.clone(), &config.name, tools));
+        Self { load: Load::new(config.okta_concurrency), config, guard, dispatch, shared }
     }
 
     /// The checked settings.
@@ -154,9 +166,12 @@ impl Hook {
             Claim::Repeat(repeat) => return Ok(record.repeat(repeat)),
         };
         record.previous(previous.as_ref());
-        let outcome = match self.shared.switches.forbids(&job.message) {
-            Some(_) => Outcome::blocked(job.message.channel, "switch"),
-            None => self.dispatch.run(&job, &self.plan(&job.message, previous.as_ref()), deadline).await,
+        let outcome = match self.guarded(&job, deadline).await {
+            Some(outcome) => outcome,
+            None => {
+                let plan = self.plan(&job.message, previous.as_ref());
+                self.learned(&job, self.dispatch.run(&job, &plan, deadline).await)
+            }
         };
         record.outcome(&outcome);
         let reply = self.reply(&job.message, &outcome, deadline);
@@ -202,6 +217,29 @@ impl Hook {
         let (org, replies) = (&*self.config.name, &self.config.replies);
         let call = dedupe::Call { org, message: &job.message, deadline, begun: &job.begun, replies };
         self.shared.dedupe.claim(call).await
+    }
+
+    /// The outcome of a message that a switch or the guard forbids.
+    async fn guarded(&self, job: &Job, deadline: &Deadline) -> Option<Outcome> {
+        if self.shared.switches.forbids(&job.message).is_some() {
+            return Some(Outcome::blocked(job.message.channel, "switch"));
+        }
+        let verdict = deadline.bound(self.guard.check(&job.message, &job.phone_ref)).await;
+        verdict.unwrap_or(Verdict::Allow).outcome(&job.message)
+    }
+
+    /// Lets the guard learn from an outcome that tells of fraud, without waiting for it.
+    fn learned(&self, job: &Arc<Job>, outcome: Outcome) -> Outcome {
+        if Guard::learns_from(&outcome) {
+            let (guard, job, seen) = (Arc::clone(&self.guard), Arc::clone(job), outcome.clone());
+            self.shared.tasks.spawn(async move { guard.learn(&job.message, &seen).await });
+        }
+        outcome
+    }
+
+    /// What the guard looks at for a message, without counting it.
+    pub fn explain(&self, message: &Message) -> Explanation {
+        self.guard.explain(message)
     }
 
     /// What a message says, in the org's texts.

@@ -89,6 +89,17 @@ pub struct RepeatLabels {
     pub reason: &'static str,
 }
 
+/// Labels of `okta_hook_guard_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct GuardLabels {
+    /// Key of the org in the configuration.
+    pub org: Arc<str>,
+    /// The rule, or `store`.
+    pub rule: &'static str,
+    /// `refused`, `blocked`, `observed`, `warned` or `allowed_fail_open`.
+    pub decision: &'static str,
+}
+
 /// Labels of `okta_hook_store_faults_total`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct StoreLabels {
@@ -116,6 +127,8 @@ pub struct Metrics {
     pub duplicates_averted: Family<RepeatLabels, Counter>,
     /// Events that came again with another content: Okta is not known to do that.
     pub event_conflicts: Counter,
+    /// What the guard decided, but for plain permission.
+    pub guard: Family<GuardLabels, Counter>,
     /// Operations of the state store that failed.
     pub store_faults: Family<StoreLabels, Counter>,
     /// Hooks being worked on.
@@ -150,6 +163,7 @@ impl Metrics {
             failovers_refused: Counter::default(),
             duplicates_averted: Family::default(),
             event_conflicts: Counter::default(),
+            guard: Family::default(),
             store_faults: Family::default(),
             in_flight: Gauge::default(),
             shed: Counter::default(),
@@ -173,6 +187,11 @@ impl Metrics {
         registry.register("duplicates_averted", "Repeats answered without a second send", averted);
         let conflicts = metrics.event_conflicts.clone();
         registry.register("event_conflicts", "Events that came again with another content", conflicts);
+        registry.register(
+            "guard",
+            "What the guard refused, blocked, observed or let pass unseen",
+            metrics.guard.clone(),
+        );
         registry.register("store_faults", "Operations of the state store that failed", metrics.store_faults.clone());
         registry.register("in_flight", "Hooks being worked on", metrics.in_flight.clone());
         registry.register("shed", "Hooks turned away with 429", metrics.shed.clone());

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::dispatch::{AfterUnconfirmed, Policy};
+use crate::guard;
 use crate::okta::authenticate::{self, Authenticate};
 use crate::okta::{Replies, ReplySettings};
 use crate::otp::Country;
@@ -54,6 +55,8 @@ pub struct Settings {
     pub routes: Vec<route::Settings>,
     /// What messages say.
     pub text: text::Settings,
+    /// What is limited.
+    pub guard: guard::Settings,
 }
 
 /// `after_unconfirmed`, by channel.
@@ -88,6 +91,7 @@ impl Default for Settings {
             reply: ReplySettings::default(),
             routes: Vec::new(),
             text: text::Settings::default(),
+            guard: guard::Settings::default(),
         }
     }
 }
@@ -115,6 +119,8 @@ pub struct Config {
     pub router: Router,
     /// Writes what messages say.
     pub texts: Texts,
+    /// What is limited.
+    pub guard: guard::Config,
 }
 
 impl Config {
@@ -160,6 +166,7 @@ impl Settings {
             replies: Replies::new(self.reply.clone()),
             router: Router::new(&self.routes, capabilities, &format!("{at}.routes"), findings),
             texts: self.text.check(&format!("{at}.text"), findings),
+            guard: self.guard.check(&format!("{at}.guard"), findings),
         }
     }
 

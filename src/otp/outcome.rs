@@ -231,7 +231,16 @@ impl Outcome {
 
     /// What we refuse ourselves, with confidence, before anybody is asked. `rule` stands where a route's name would.
     pub fn blocked(channel: Channel, rule: &str) -> Self {
-        Self { channel, verdict: Verdict::Blocked, attempts: Vec::new(), skipped: Vec::new(), route: rule.into() }
+        Self::ours(channel, Verdict::Blocked, rule)
+    }
+
+    /// What we refuse ourselves and a person may hit, before anybody is asked.
+    pub fn refused(channel: Channel, rule: &str) -> Self {
+        Self::ours(channel, Verdict::Refused, rule)
+    }
+
+    fn ours(channel: Channel, verdict: Verdict, rule: &str) -> Self {
+        Self { channel, verdict, attempts: Vec::new(), skipped: Vec::new(), route: rule.into() }
     }
 
     /// The attempt that decided the verdict: the accepted one, else the last one that explains it.

@@ -20,8 +20,8 @@ fn texts(settings: serde_json::Value) -> Texts {
 
 fn message(channel: Channel, locale: &str, request_type: &str) -> Message {
     Message {
-        source: None,
         event_id: None,
+        source: None,
         channel,
         recipient: Phone::parse("+15005550010", None).expect("a number"),
         code: OtpCode::parse("048291").expect("digits"),

@@ -88,6 +88,7 @@ async fn a_dry_preview_shows_every_step_sends_nothing_and_shows_no_secret() {
         "nothing is sent",
         "admitted by authorization: ***",
         "sms to +447400123456 (GB)",
+        "allowed where it goes; limits are not counted for a preview",
         "default: twilio",
         "/2010-04-01/Accounts/AC00000000000000000000000000000001/Messages.json",
         "authorization: ***",
@@ -102,7 +103,13 @@ async fn a_dry_preview_shows_every_step_sends_nothing_and_shows_no_secret() {
     }
     let json: Value = serde_json::from_str(&place.run(&["preview", "--json"]).await.stdout).expect("JSON");
     let steps: Vec<&str> = json["steps"].as_array().expect("steps").iter().filter_map(|s| s["step"].as_str()).collect();
-    assert_eq!(steps, ["auth", "message", "route", "request", "reply"]);
+    assert_eq!(steps, ["auth", "message", "guard", "route", "request", "reply"]);
+
+    let premium = place.run(&["preview", "--to", "+97912345678"]).await;
+    assert!(premium.stdout.contains("FAIL guard    refused by range"), "{}", premium.stdout);
+    assert!(premium.stdout.contains("per_phone      enforce  5 in ten minutes, 10 in an hour, 15 in a day"));
+    assert!(!premium.stdout.contains("Messages.json") && premium.stdout.contains("errorSummary"));
+    assert_eq!(premium.code, Some(1));
 
     let bad = place.run(&["preview", "--to", "12345"]).await;
     assert!(bad.stdout.contains("data.messageProfile.phoneNumber must start with +"), "{}", bad.stdout);

@@ -455,3 +455,69 @@ fn the_example_is_a_configuration_that_starts() {
     let variables: Vec<(&str, &str)> = variables.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
     assert_eq!(findings(example, &variables), (String::new(), String::new()));
 }
+
+#[test]
+fn every_fault_of_a_guard_is_told_under_its_key() {
+    let guard = "
+        [orgs.main.guard]
+        mode = 'loud'
+        voice_share = 0
+        colour = 'red'
+        countries = { mode = 'never', allow = ['GB', 'GBR'], deny = 'GB,XX', deny_prefixes = ['0044'], allow_prefixes = '+44x' }
+        per_phone = { per_10_minutes = 0 }
+        per_user = { phones_per_day = 0, per_hour = 3 }
+        per_ip = { per_10_minutes = -1 }
+        per_prefix = { numbers = 2, run = 1, block = '10s', max_block = '1000h' }
+        per_country = { floor = 0, factor = 0 }
+        provider_fraud = { block = '30 days' }
+        spend = { per_hour_micros = 0, sms_micros_by_country = { EN = 1 }, never_stop = ['UK'] }
+    ";
+    check(
+        &format!("{GOOD}{guard}"),
+        &SECRETS,
+        expect![[r#"
+            orgs.main.guard.colour: is no known key; known are mode, countries, per_phone, per_user, per_ip, per_prefix, per_country, provider_fraud, spend, voice_share
+            orgs.main.guard.countries.allow: must hold two-letter country codes such as GB
+            orgs.main.guard.countries.allow_prefixes: must hold beginnings of numbers such as +4470
+            orgs.main.guard.countries.deny: must hold two-letter country codes such as GB
+            orgs.main.guard.countries.deny: must not hold a country that is also in allow
+            orgs.main.guard.countries.deny_prefixes: must hold beginnings of numbers such as +4470
+            orgs.main.guard.countries.mode: must be one of off, observe, enforce
+            orgs.main.guard.mode: must be one of off, observe, enforce
+            orgs.main.guard.per_country.factor: must be at least 1
+            orgs.main.guard.per_country.floor: must be at least 1
+            orgs.main.guard.per_ip.per_10_minutes: must be an unsigned 64 bit or less integer
+            orgs.main.guard.per_phone.per_10_minutes: must be at least 1
+            orgs.main.guard.per_prefix.block: must be between 60s and 604800s
+            orgs.main.guard.per_prefix.max_block: must be between 10s and 604800s
+            orgs.main.guard.per_prefix.numbers: must be at least 3
+            orgs.main.guard.per_prefix.run: must be at least 3
+            orgs.main.guard.per_user.per_hour: is no known key; known are mode, per_10_minutes, per_day, phones_per_day
+            orgs.main.guard.per_user.phones_per_day: must be at least 1
+            orgs.main.guard.provider_fraud.block: must be a duration with a unit, such as "1200ms" or "15s"
+            orgs.main.guard.spend.never_stop: must hold two-letter country codes such as GB
+            orgs.main.guard.spend.per_hour_micros: must be above zero; a switch stops everything
+            orgs.main.guard.spend.sms_micros_by_country: must hold two-letter country codes such as GB
+            orgs.main.guard.voice_share: must be at least 1
+        "#]],
+    );
+}
+
+#[test]
+fn a_guard_can_be_set_in_the_environment_and_says_what_is_doubtful() {
+    let variables = [
+        ("OKTA_HOOK__ORGS__MAIN__GUARD__MODE", "observe"),
+        ("OKTA_HOOK__ORGS__MAIN__GUARD__COUNTRIES__ALLOW", "GB, ie"),
+        ("OKTA_HOOK__ORGS__MAIN__GUARD__COUNTRIES__ENROLLMENT_ALLOW", "US"),
+        ("OKTA_HOOK__ORGS__MAIN__GUARD__PER_PHONE__PER_10_MINUTES", "50"),
+        ("OKTA_HOOK__ORGS__MAIN__GUARD__SPEND__SMS_MICROS_BY_COUNTRY__GB", "40000"),
+        ("OKTA_HOOK__ORGS__MAIN__GUARD__SPEND__PER_DAY_MICROS", "5000000"),
+    ];
+    let (faults, warnings) = findings(GOOD, &[&SECRETS[..], &variables[..]].concat());
+    assert_eq!(faults, "");
+    expect![[r#"
+        orgs.main.guard.per_phone: has a limit that a shorter time already allows more than
+        orgs.main.guard.countries.enrollment_allow: holds a country that is not in allow: nothing is sent there
+    "#]]
+    .assert_eq(&warnings);
+}

@@ -66,6 +66,8 @@ async fn nothing_personal_or_secret_is_ever_printed_or_stored() {
         .set("OKTA_HOOK__STATE__TIMEOUT", "300ms")
         .set("OKTA_HOOK__PRIVACY__HASH_KEY", HASH_KEY)
         .set("OKTA_HOOK__ORGS__MAIN__BUDGET", "1200ms")
+        // So that its lines are looked at too.
+        .set("OKTA_HOOK__ORGS__MAIN__GUARD__MODE", "observe")
         .set("OKTA_HOOK__ORGS__MAIN__AUTH__HEADER__SECRET", SECRET)
         .set("OKTA_HOOK__PROVIDERS__TWILIO__KIND", "twilio")
         .set("OKTA_HOOK__PROVIDERS__TWILIO__ACCOUNT_SID", "AC00000000000000000000000000000001")

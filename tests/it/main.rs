@@ -11,6 +11,7 @@ mod descriptors;
 mod edge;
 mod end_to_end;
 mod failover;
+mod guard;
 mod harsh;
 mod hook;
 mod hostile;

@@ -17,7 +17,7 @@ use crate::support::vendor::{self, VendorServer};
 pub fn configuration(issuer: &str) -> String {
     let oauth = format!("issuer = '{issuer}'\naudience = '{AUDIENCE}'\nscope = '{SCOPE}'\nclient_id = '{CLIENT}'\n");
     format!(
-        "allow_sandbox = true\n[orgs.main.auth.oauth]\n{oauth}[orgs.bare]\npath = '/bare'\n[orgs.bare.auth.oauth]\n\
+        "allow_sandbox = true\n[orgs.main]\nguard.mode = 'off'\n[orgs.main.auth.oauth]\n{oauth}[orgs.bare]\npath = '/bare'\nguard.mode = 'off'\n[orgs.bare.auth.oauth]\n\
          {oauth}[providers.sandbox]\nkind = 'sandbox'\ndelay = '1ms'\n"
     )
 }

@@ -139,7 +139,7 @@ fn twilio(case: &Case, url: &str) -> String {
         if case.field("Url").is_some() { ", twiml_url = 'https://hook.example.com/twiml/otp?tx=7f3a'" } else { "" };
     let voice_from = case.field("From").filter(|f| f.starts_with('+')).unwrap_or("+15005550006".into());
     format!(
-        "[orgs.main]\nbudget = '600ms'\n[providers.twilio]\nkind = 'twilio'\naccount_sid = '{account}'\n{credentials}\n\
+        "[orgs.main]\nbudget = '600ms'\nmin_attempt = '50ms'\n[providers.twilio]\nkind = 'twilio'\naccount_sid = '{account}'\n{credentials}\n\
          base_url = '{url}'\nsms = {{ {sender}{risk} }}\n\
          voice = {{ from = '{voice_from}', ring_timeout = '30s'{twiml_url} }}\n"
     )

@@ -9,7 +9,7 @@ const FLOORS: [&[&str]; 11] = [
     &["deadline", "metrics", "secret", "settings"],
     &["outbound", "store"],
     &["okta", "provider", "route", "text"],
-    &["dedupe", "dispatch", "journal"],
+    &["dedupe", "dispatch", "guard", "journal"],
     &["hook"],
     &["http"],
     &["config", "telemetry"],

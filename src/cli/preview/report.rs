@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::cli::paint::Paint;
+use crate::guard::{Explanation, Line, Verdict};
 use crate::hook::Hook;
 use crate::okta::preview::Preview;
 use crate::okta::{decode, is_success};
@@ -56,6 +57,13 @@ impl Report {
         };
         let content = hook.content(&message);
         report.message(&message, &content);
+        let explanation = hook.explain(&message);
+        report.guard(&explanation);
+        if let Some(outcome) = explanation.verdict.outcome(&message) {
+            let reply = hook.config().replies.reply(&outcome, message.locale.as_ref(), Duration::ZERO);
+            report.reply(reply.status, &reply.body, None);
+            return report;
+        }
         let plan = hook.plan(&message, None);
         report.plan(&plan, hook.config().router.explain(&message));
         for name in &plan.providers {
@@ -102,6 +110,27 @@ impl Report {
             "segments": counted.map(|s| json!({ "parts": s.parts, "encoding": s.encoding.to_string() })),
         });
         self.step("message", true, &headline, lines, data);
+    }
+
+    /// What is looked at, and the verdict by where the message goes: a preview is not counted.
+    fn guard(&mut self, explanation: &Explanation) {
+        let rule = match explanation.verdict {
+            Verdict::Allow => None,
+            Verdict::Refuse { rule } | Verdict::Block { rule } => Some(rule.as_str()),
+        };
+        let headline = match rule {
+            Some(rule) => format!("refused by {rule}"),
+            None if explanation.lines.is_empty() => "off".to_owned(),
+            None => "allowed where it goes; limits are not counted for a preview".to_owned(),
+        };
+        let line = |line: &Line| format!("{:<14} {:<8} {}", line.rule, line.mode.as_str(), line.allows);
+        let rules: Vec<Value> = explanation
+            .lines
+            .iter()
+            .map(|line| json!({ "rule": line.rule, "mode": line.mode.as_str(), "allows": line.allows }))
+            .collect();
+        let lines = explanation.lines.iter().map(line).collect();
+        self.step("guard", rule.is_none(), &headline, lines, json!({ "refused_by": rule, "rules": rules }));
     }
 
     fn plan(&mut self, plan: &Plan, why: Vec<String>) {

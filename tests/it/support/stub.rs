@@ -154,6 +154,7 @@ impl Stage {
             switches: health.switches().clone(),
             dedupe: Dedupe::new(&state, pseudonyms.clone(), clock, Arc::clone(&metrics), &tasks),
             journal: Journal::new(&state, &config.journal, pseudonyms.clone(), clock, tasks.clone()),
+            state: state.clone(),
         };
         let org = config.orgs.into_iter().next().expect("one org");
         let dispatch = Dispatch::new(Team { providers, health, metrics, clock, tasks }, org.policy.clone());

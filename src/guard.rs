@@ -1,0 +1,294 @@
+//! The guard: limits and fraud checks before anything is sent.
+//!
+//! Must not know who sends, nor what Okta is told. It counts in the state store, under keyed hashes, and goes on
+//! without it when it fails: a guard that cannot count lets people in.
+
+mod config;
+mod destination;
+mod explain;
+mod ledger;
+mod prefix;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod volume;
+mod windows;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::deadline::Clock;
+use crate::metrics::{GuardLabels, Metrics};
+use crate::otp::{FailureKind, Message, Outcome};
+use crate::secret::Pseudonyms;
+use crate::store::{State, StoreFault};
+pub use config::Config;
+pub use explain::{Explanation, Line};
+use ledger::{Case, Known, Ledger};
+use prefix::Block;
+pub use settings::{Mode, Settings};
+use volume::Caps;
+use windows::Window;
+
+/// What the guard says to a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Let it go.
+    Allow,
+    /// No, and a person may have hit it.
+    Refuse {
+        /// The rule.
+        rule: Rule,
+    },
+    /// No, with confidence that it is fraud.
+    Block {
+        /// The rule.
+        rule: Rule,
+    },
+}
+
+/// Every rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rule {
+    /// `countries`: a country that gets nothing.
+    Country,
+    /// `countries`: a range of numbers that gets nothing.
+    Range,
+    /// `per_phone`.
+    Phone,
+    /// `per_user`.
+    User,
+    /// `per_ip`.
+    Ip,
+    /// `per_prefix`: new numbers in one prefix.
+    Prefix,
+    /// `per_prefix`: consecutive new numbers.
+    Sequence,
+    /// `provider_fraud`.
+    ProviderFraud,
+    /// `per_country`.
+    Volume,
+    /// `spend`.
+    Spend,
+}
+
+impl Rule {
+    /// Every rule, in the order they are asked.
+    pub const ALL: [Self; 10] = [
+        Self::Range,
+        Self::Country,
+        Self::ProviderFraud,
+        Self::Phone,
+        Self::User,
+        Self::Ip,
+        Self::Sequence,
+        Self::Prefix,
+        Self::Volume,
+        Self::Spend,
+    ];
+
+    /// The word used in logs, metrics and what Okta's administrators see.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Country => "country",
+            Self::Range => "range",
+            Self::Phone => "per_phone",
+            Self::User => "per_user",
+            Self::Ip => "per_ip",
+            Self::Prefix => "prefix",
+            Self::Sequence => "sequence",
+            Self::ProviderFraud => "provider_fraud",
+            Self::Volume => "per_country",
+            Self::Spend => "spend",
+        }
+    }
+
+    /// What follows when it is enforced: only what no person comes near is called fraud.
+    const fn verdict(self) -> Verdict {
+        match self {
+            Self::Prefix | Self::Sequence | Self::ProviderFraud => Verdict::Block { rule: self },
+            Self::Country | Self::Range | Self::Phone | Self::User | Self::Ip | Self::Volume | Self::Spend => {
+                Verdict::Refuse { rule: self }
+            }
+        }
+    }
+}
+
+impl Verdict {
+    /// The outcome of a message that must not be sent.
+    pub fn outcome(self, message: &Message) -> Option<Outcome> {
+        match self {
+            Self::Allow => None,
+            Self::Refuse { rule } => Some(Outcome::refused(message.channel, rule.as_str())),
+            Self::Block { rule } => Some(Outcome::blocked(message.channel, rule.as_str())),
+        }
+    }
+}
+
+/// The rule that was broken, if one was.
+type Found = Result<Option<Rule>, StoreFault>;
+
+/// Why no further rule is asked.
+enum Stop {
+    Verdict(Verdict),
+    Fault,
+}
+
+/// What a guard stands on.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    /// Where it counts.
+    pub state: State,
+    /// Makes keyed hashes.
+    pub pseudonyms: Pseudonyms,
+    /// Where decisions are counted.
+    pub metrics: Arc<Metrics>,
+    /// The wall clock, for the hour of the day.
+    pub clock: Clock,
+}
+
+/// One org's guard.
+#[derive(Debug)]
+pub struct Guard {
+    config: Config,
+    is_off: bool,
+    ledger: Ledger,
+    caps: Caps,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+    timeout: Duration,
+}
+
+impl Guard {
+    /// One org's guard, from its checked settings.
+    pub fn new(config: Config, org: &Arc<str>, tools: Tools) -> Self {
+        Self {
+            is_off: config.is_off(),
+            config,
+            timeout: tools.state.timeout(),
+            ledger: Ledger { store: tools.state.store(), pseudonyms: tools.pseudonyms, org: Arc::clone(org) },
+            caps: Caps::default(),
+            metrics: tools.metrics,
+            clock: tools.clock,
+        }
+    }
+
+    /// Whether a message may go, and counts it. `phone_ref` stands for its number in log lines.
+    ///
+    /// Takes `state.timeout` at most, and no time at all with a store in memory. A preview is not counted.
+    pub async fn check(&self, message: &Message, phone_ref: &str) -> Verdict {
+        if self.is_off {
+            return Verdict::Allow;
+        }
+        let mut case = Case::new(message, phone_ref);
+        if let Err(Stop::Verdict(verdict)) = self.judge(&mut case, [Ok(self.config.destinations.forbids(message))]) {
+            return verdict;
+        }
+        if message.preview {
+            return Verdict::Allow;
+        }
+        match timeout(self.timeout, self.rounds(&mut case)).await.unwrap_or(Err(Stop::Fault)) {
+            Ok(()) => Verdict::Allow,
+            Err(Stop::Verdict(verdict)) => verdict,
+            Err(Stop::Fault) => {
+                self.metrics.guard.get_or_create(&self.labels("store", "allowed_fail_open")).inc();
+                Verdict::Allow
+            }
+        }
+    }
+
+    /// What is asked in one round is asked at once; what a round refuses is not charged to the rounds behind it. Short
+    /// windows come first: whoever hits one keeps what is left of the long ones.
+    async fn rounds(&self, case: &mut Case<'_>) -> Result<(), Stop> {
+        let (block, known) = tokio::join!(self.block(case), self.acquaintance(case));
+        case.beside_block = block == Ok(Block::Beside);
+        case.known = known.clone().unwrap_or(Known::Never);
+        let block = block.map(|block| match block {
+            Block::By(rule) if !case.is_known() => Some(rule),
+            Block::By(_) | Block::None | Block::Beside => None,
+        });
+        self.judge(case, [block, known.map(|_| None)])?;
+        let (phone, user, address) =
+            tokio::join!(self.phone(case, Window::TenMinutes), self.user(case, Window::TenMinutes), self.address(case));
+        self.judge(case, [phone, user, address])?;
+        let hourly = self.phone(case, Window::Hour).await;
+        self.judge(case, [hourly])?;
+        let (phone, user, numbers, more_numbers) = tokio::join!(
+            self.phone(case, Window::Day),
+            self.user(case, Window::Day),
+            self.numbers_of_user(case),
+            self.numbers_of_address(case)
+        );
+        self.judge(case, [phone, user, numbers, more_numbers])?;
+        let (neighbours, volume) = tokio::join!(self.neighbours(case), self.volume(case));
+        self.judge(case, [neighbours, volume])?;
+        let hourly = self.hourly_spend(case).await;
+        self.judge(case, [hourly])?;
+        let daily = self.daily_spend(case).await;
+        self.judge(case, [daily])?;
+        let remembered = self.remember(case).await;
+        self.judge(case, [remembered])
+    }
+
+    /// Draws the consequence of one round.
+    fn judge<const N: usize>(&self, case: &mut Case<'_>, found: [Found; N]) -> Result<(), Stop> {
+        let is_broken = found.iter().any(Result::is_err);
+        for rule in found.into_iter().filter_map(Result::ok).flatten() {
+            match self.config.mode(rule) {
+                Mode::Off => {}
+                Mode::Observe if case.observed.contains(&rule) => {}
+                Mode::Observe => {
+                    case.observed.push(rule);
+                    self.tell(case, rule, "observed");
+                }
+                Mode::Enforce => {
+                    let verdict = rule.verdict();
+                    let is_block = matches!(verdict, Verdict::Block { .. });
+                    self.tell(case, rule, if is_block { "blocked" } else { "refused" });
+                    return Err(Stop::Verdict(verdict));
+                }
+            }
+        }
+        if is_broken { Err(Stop::Fault) } else { Ok(()) }
+    }
+
+    /// Learns from what became of a message: numbers beside one that a provider's fraud guard refused are blocked.
+    pub async fn learn(&self, message: &Message, outcome: &Outcome) {
+        let is_off = self.config.provider_fraud.mode == Mode::Off;
+        if !is_off && !message.preview && Self::learns_from(outcome) {
+            // A fault is counted and told by the store; the provider still refuses by itself.
+            let case = Case::new(message, "");
+            let _ = tokio::join!(self.block_for_provider(&case), self.forget(&case));
+        }
+    }
+
+    /// Whether an outcome tells of fraud.
+    pub fn learns_from(outcome: &Outcome) -> bool {
+        let is_fraud = |kind| kind == FailureKind::Blocked;
+        outcome.attempts.iter().any(|attempt| attempt.result.as_ref().is_err_and(|error| is_fraud(error.kind)))
+    }
+
+    fn tell(&self, case: &Case<'_>, rule: Rule, decision: &'static str) {
+        self.note(rule, decision);
+        tracing::warn!(
+            org = %self.ledger.org,
+            rule = rule.as_str(),
+            mode = if decision == "observed" { "observed" } else { "enforced" },
+            decision,
+            phone_ref = case.phone_ref,
+            country = case.message.recipient.country().map(tracing::field::display),
+            channel = case.message.channel.as_str(),
+            "guard"
+        );
+    }
+
+    fn note(&self, rule: Rule, decision: &'static str) {
+        self.metrics.guard.get_or_create(&self.labels(rule.as_str(), decision)).inc();
+    }
+
+    fn labels(&self, rule: &'static str, decision: &'static str) -> GuardLabels {
+        GuardLabels { org: Arc::clone(&self.ledger.org), rule, decision }
+    }
+}

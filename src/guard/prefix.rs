@@ -1,0 +1,126 @@
+//! New numbers side by side, and blocks of them.
+//!
+//! Must not decide what follows. Numbers are compared by their hashes: the store never sees one.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::ledger::{Case, TEN_MINUTES};
+use super::settings::Mode;
+use super::{Found, Guard, Rule};
+use crate::store::{Key, StoreFault};
+
+/// Digits cut off a number for the wide prefix: ten thousand numbers, the smallest range operators are given.
+const WIDE: usize = 4;
+
+/// Digits cut off for the narrow one: a thousand numbers, so that a block meets few others.
+const NARROW: usize = 3;
+
+/// How long a block makes the next one longer: four of the longest, so that an attack that goes on stays at the longest.
+const STRIKES: Duration = Duration::from_secs(48 * 60 * 60);
+
+/// Written instead of a narrow prefix when the whole wide one is blocked.
+const WHOLE: &str = "*";
+
+/// What blocks a number, or its neighbours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Block {
+    None,
+    /// Numbers beside it are blocked.
+    Beside,
+    /// By this rule.
+    By(Rule),
+}
+
+impl Guard {
+    /// Whether the number is blocked.
+    pub(super) async fn block(&self, case: &Case<'_>) -> Result<Block, StoreFault> {
+        if self.config.per_prefix.mode == Mode::Off && self.config.provider_fraud.mode == Mode::Off {
+            return Ok(Block::None);
+        }
+        let Some(stored) = self.ledger.store.read(&self.block_key(case)).await? else { return Ok(Block::None) };
+        let written = std::str::from_utf8(&stored).ok().and_then(|text| text.split_once(' '));
+        let rule = written.and_then(|(rule, _)| Rule::ALL.into_iter().find(|known| known.as_str() == rule));
+        let (Some((_, scope)), Some(rule)) = (written, rule) else { return Ok(Block::None) };
+        if self.config.mode(rule) == Mode::Off {
+            return Ok(Block::None);
+        }
+        Ok(if scope == WHOLE || scope == self.narrow(case) { Block::By(rule) } else { Block::Beside })
+    }
+
+    /// Counts the number among the new ones beside it; blocks them when there are too many.
+    pub(super) async fn neighbours(&self, case: &Case<'_>) -> Found {
+        let limits = self.config.per_prefix;
+        let is_judged = case.observed.iter().any(|rule| matches!(rule, Rule::Prefix | Rule::Sequence));
+        if limits.mode == Mode::Off || case.is_known() || is_judged {
+            return Ok(None);
+        }
+        let (wide, narrow) = (self.set_key(case, WIDE), self.set_key(case, NARROW));
+        let number = self.ledger.phone(case.message.recipient.expose_digits()).to_string();
+        let store = &self.ledger.store;
+        let (in_wide, in_narrow) =
+            tokio::join!(store.distinct(&wide, &number, TEN_MINUTES), store.distinct(&narrow, &number, TEN_MINUTES));
+        let (in_wide, in_narrow) = (in_wide?, in_narrow?);
+        let rule = if in_wide >= limits.run && self.is_run(case, &store.members(&wide).await?) {
+            Rule::Sequence
+        } else if in_wide >= limits.numbers {
+            Rule::Prefix
+        } else {
+            return Ok(None);
+        };
+        // Another thousand beside a blocked one: the run has moved on, and the wide prefix goes.
+        let scope = if in_narrow >= limits.run && !case.beside_block { self.narrow(case) } else { WHOLE.to_owned() };
+        let length = self.length(case).await?;
+        self.put_block(case, rule, &scope, length).await?;
+        Ok(Some(rule))
+    }
+
+    /// Blocks the numbers beside one that a provider's fraud guard refused.
+    pub(super) async fn block_for_provider(&self, case: &Case<'_>) -> Result<(), StoreFault> {
+        self.put_block(case, Rule::ProviderFraud, WHOLE, self.config.provider_fraud.block).await
+    }
+
+    async fn put_block(&self, case: &Case<'_>, rule: Rule, scope: &str, length: Duration) -> Result<(), StoreFault> {
+        let value = Bytes::from(format!("{} {scope}", rule.as_str()));
+        self.ledger.store.write(&self.block_key(case), value, length).await
+    }
+
+    /// Twice as long for each block of the last two days.
+    async fn length(&self, case: &Case<'_>) -> Result<Duration, StoreFault> {
+        let limits = self.config.per_prefix;
+        let key = self.ledger.key("guard-strikes", "strikes", &[case.prefix(WIDE).as_bytes()]);
+        // Members leave one by one: a counter's window would end in the middle of a long attack.
+        let strikes = self.ledger.store.distinct(&key, &self.seconds().to_string(), STRIKES).await?;
+        // Beyond 2^16 any block is longer than the longest.
+        let doublings = u32::try_from(strikes.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
+        Ok(limits.block.saturating_mul(1 << doublings).min(limits.max_block))
+    }
+
+    /// Whether the number stands in a row of consecutive ones.
+    fn is_run(&self, case: &Case<'_>, members: &[String]) -> bool {
+        let digits = case.message.recipient.expose_digits();
+        let Ok(number) = digits.parse::<u64>() else { return false };
+        let is_there = |number: u64| {
+            let neighbour = number.to_string();
+            let is_beside = neighbour.len() == digits.len() && neighbour.starts_with(case.prefix(WIDE));
+            is_beside && members.contains(&self.ledger.phone(&neighbour).to_string())
+        };
+        let run = self.config.per_prefix.run;
+        let below = (1..run).take_while(|step| is_there(number.saturating_sub(*step))).count() as u64;
+        let above = (1..run - below).take_while(|step| is_there(number.saturating_add(*step))).count() as u64;
+        1 + below + above >= run
+    }
+
+    fn narrow(&self, case: &Case<'_>) -> String {
+        self.ledger.hash("prefix", &[case.prefix(NARROW).as_bytes()]).to_string()
+    }
+
+    fn set_key(&self, case: &Case<'_>, cut: usize) -> Key {
+        self.ledger.key("guard-prefix", "prefix", &[case.prefix(cut).as_bytes()])
+    }
+
+    fn block_key(&self, case: &Case<'_>) -> Key {
+        self.ledger.key("guard-block", "prefix", &[case.prefix(WIDE).as_bytes()])
+    }
+}

@@ -1,0 +1,125 @@
+//! How much goes to one country, compared with other weeks, and what everything costs.
+//!
+//! Must not decide what follows.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::ledger::{Case, DAY, HOUR};
+use super::settings::Mode;
+use super::{Found, Guard, Rule};
+use crate::otp::{Channel, Country};
+use crate::store::{Key, StoreFault};
+
+/// Days that an hour is compared with: a week has each kind of day once.
+const DAYS: i64 = 7;
+
+/// Kept until the last comparison is made.
+const HISTORY: Duration = Duration::from_secs(8 * 24 * 60 * 60);
+
+/// How long it is known since when there is history.
+const SINCE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+
+/// Looking at a counter that is not there makes one; it soon leaves again.
+const LOOK: Duration = Duration::from_secs(60);
+
+const HOURS_A_DAY: i64 = 24;
+
+/// The caps of the running hour, by country and channel: they need eight counters to find and change once an hour.
+#[derive(Debug, Default)]
+pub(super) struct Caps(Mutex<HashMap<(Country, Channel), Cap>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Cap {
+    hour: i64,
+    /// `None` while there is no whole week to compare with.
+    most: Option<u64>,
+    is_reached: bool,
+}
+
+impl Caps {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(Country, Channel), Cap>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Guard {
+    /// Messages to the country in this hour. What is over the cap is not counted: an attack must not become the usual.
+    pub(super) async fn volume(&self, case: &Case<'_>) -> Found {
+        let country = case.message.recipient.country().filter(|_| self.config.per_country.mode != Mode::Off);
+        let Some(country) = country else { return Ok(None) };
+        let (channel, hour) = (case.message.channel, self.seconds() / 3600);
+        let known = self.caps.lock().get(&(country, channel)).copied().filter(|cap| cap.hour == hour);
+        let mut cap = match known {
+            Some(cap) => cap,
+            None => Cap { hour, most: self.cap(country, channel, hour).await?, is_reached: false },
+        };
+        if !cap.is_reached {
+            let count = self.ledger.store.count(&self.hour_key(country, channel, hour), 1, HISTORY).await?;
+            cap.is_reached = cap.most.is_some_and(|most| count > most);
+        }
+        self.caps.lock().insert((country, channel), cap);
+        // Numbers long known go on: they are the people who would pay for somebody else's attack.
+        Ok((cap.is_reached && !case.is_known()).then_some(Rule::Volume))
+    }
+
+    /// The cap of an hour; `None` while there is no whole week to compare with.
+    async fn cap(&self, country: Country, channel: Channel, hour: i64) -> Result<Option<u64>, StoreFault> {
+        let since = self.ledger.key("guard-since", "since", &[]);
+        let first = self.ledger.store.read(&since).await?;
+        let Some(first) = first.and_then(|b| std::str::from_utf8(&b).ok()?.parse::<i64>().ok()) else {
+            self.ledger.store.write(&since, Bytes::from(hour.to_string()), SINCE).await?;
+            return Ok(None);
+        };
+        if hour - first < DAYS * HOURS_A_DAY {
+            return Ok(None);
+        }
+        let past = |days: i64| async move {
+            let key = self.hour_key(country, channel, hour - days * HOURS_A_DAY);
+            self.ledger.store.count(&key, 0, LOOK).await
+        };
+        let (a, b, c, d, e, f, g) = tokio::join!(past(1), past(2), past(3), past(4), past(5), past(6), past(7));
+        let total = a? + b? + c? + d? + e? + f? + g?;
+        let limits = self.config.per_country;
+        let usual = (total.saturating_mul(limits.factor)).div_ceil(DAYS.unsigned_abs());
+        Ok(Some(usual.max(self.config.share(limits.floor, channel))))
+    }
+
+    fn hour_key(&self, country: Country, channel: Channel, hour: i64) -> Key {
+        let parts = [country.as_str().as_bytes(), channel.as_str().as_bytes(), &hour.to_be_bytes()];
+        self.ledger.key("guard-country", "country", &parts)
+    }
+
+    /// What was spent in the hour.
+    pub(super) async fn hourly_spend(&self, case: &Case<'_>) -> Found {
+        let key = self.ledger.key("guard-spend-1h", "spend", &[]);
+        self.spend(case, &key, self.config.spend.per_hour, ("hour", HOUR)).await
+    }
+
+    /// What was spent in the day.
+    pub(super) async fn daily_spend(&self, case: &Case<'_>) -> Found {
+        let key = self.ledger.key("guard-spend-1d", "spend", &[]);
+        self.spend(case, &key, self.config.spend.per_day, ("day", DAY)).await
+    }
+
+    async fn spend(&self, case: &Case<'_>, key: &Key, cap: Option<u64>, window: (&'static str, Duration)) -> Found {
+        let prices = &self.config.spend;
+        let Some(cap) = cap.filter(|_| prices.mode != Mode::Off) else { return Ok(None) };
+        let (price, (name, length)) = (prices.of(case.message), window);
+        let total = self.ledger.store.count(key, price, length).await?;
+        let before = total.saturating_sub(price);
+        let passes = |mark: u64| before < mark && total >= mark;
+        if passes(cap) {
+            tracing::error!(org = %self.ledger.org, window = name, cap, "the spend cap is reached");
+            self.note(Rule::Spend, "warned");
+        } else if passes(cap / 5 * 4) {
+            tracing::warn!(org = %self.ledger.org, window = name, cap, "four fifths of the spend cap are reached");
+            self.note(Rule::Spend, "warned");
+        }
+        let is_exempt = case.message.recipient.country().is_some_and(|country| prices.never_stop.contains(&country));
+        Ok((total > cap && !is_exempt).then_some(Rule::Spend))
+    }
+}
