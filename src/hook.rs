@@ -184,8 +184,9 @@ impl Hook {
     fn enter(&self, deadline: &mut Deadline) -> Result<impl Sized + use<'_>, Rejection> {
         let permit = self.shared.places.try_acquire().map_err(|_| Rejection::Overloaded)?;
         let budget = self.config.budget - REPLY_RESERVE;
-        // However short the time, an attempt must still fit in when it is its turn.
-        let least = self.config.policy.min_attempt + INTAKE + self.shared.dedupe.patience();
+        // However short the time, an attempt must still fit in when it is its turn: behind the body, and behind a store
+        // that is slow for dedupe and again for the guard.
+        let least = self.config.policy.min_attempt + INTAKE + self.shared.dedupe.patience() * 2;
         let (place, allowed) = self.load.enter(budget, least);
         if allowed < budget {
             deadline.shorten(allowed);

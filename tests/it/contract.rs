@@ -201,7 +201,10 @@ impl Operation {
     async fn play(&self, answer: Answer) -> (Understood, Vec<Call>, String) {
         let vendor = VendorServer::start([answer]).await;
         let settings = self.settings.replace("URL", &vendor.url);
-        let toml = format!("[orgs.main]\nbudget = '600ms'\nmin_attempt = '50ms'\n[providers.one]\nkind = '{}'\n{settings}\n", self.kind);
+        let toml = format!(
+            "[orgs.main]\nbudget = '600ms'\nmin_attempt = '50ms'\n[providers.one]\nkind = '{}'\n{settings}\n",
+            self.kind
+        );
         let server = TestServer::start(&toml).await;
         let make = if self.voice { okta::voice } else { okta::sms };
         let answer = server.hook(&make("+15005550010", "482913")).await;
