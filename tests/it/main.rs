@@ -20,6 +20,7 @@ mod oauth;
 mod oauth_settings;
 mod pairs;
 mod provider_contract;
+mod reload;
 mod replicas;
 mod shared_redis;
 mod store;
