@@ -8,6 +8,7 @@ mod config;
 mod contract;
 mod dedupe;
 mod descriptors;
+mod doctor;
 mod edge;
 mod end_to_end;
 mod failover;
