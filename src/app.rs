@@ -2,34 +2,29 @@
 //!
 //! Must not read configuration or arguments.
 
-use std::collections::BTreeMap;
+mod hooks;
+mod reload;
+
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
-use crate::deadline::Clock;
-use crate::dedupe::Dedupe;
-use crate::dispatch::health::Health;
-use crate::dispatch::switches::Switches;
-use crate::dispatch::{Dispatch, Team};
-use crate::hook::{self, Hook, Shared};
+use crate::hook::Shared;
 use crate::http::accept::{Listener, Patience, Terms};
 use crate::http::tls::{CertificateFault, Certificates, Tls};
-use crate::http::{self, BodyLimits, Ops, Proxies, Readiness, ServerSettings};
-use crate::journal::Journal;
-use crate::metrics::{ConnectionMetrics, Metrics};
-use crate::okta::jwks::Keeper;
-use crate::otp::ProviderName;
+use crate::http::{Proxies, ServerSettings};
+use crate::metrics::ConnectionMetrics;
 use crate::outbound::{Outbound, SetupFault};
-use crate::provider::{self, Provider};
 use crate::secret::{self, RandomFault};
-use crate::store::{self, State};
+use crate::store;
+pub use hooks::Hooks;
+pub use reload::Reloader;
+use reload::Rest;
 
 /// Connections on the admin listener: a scraper, a probe and a few people.
 const MAX_ADMIN_CONNECTIONS: usize = 64;
@@ -70,82 +65,13 @@ pub enum Stop {
     Immediate,
 }
 
-/// Every org's hook with what it stands on; no listener yet. `preview` needs no more.
-#[derive(Debug)]
-pub struct Hooks {
-    /// The hooks, in the order of the configuration.
-    pub hooks: Vec<Arc<Hook>>,
-    /// The providers by name.
-    pub providers: BTreeMap<ProviderName, Arc<dyn Provider>>,
-    /// What the hooks share.
-    pub shared: Shared,
-    outbound: Outbound,
-    keepers: Vec<Keeper>,
-}
-
-impl Hooks {
-    /// Builds providers and hooks. Needs a runtime, and calls nobody yet.
-    ///
-    /// # Errors
-    /// When the HTTPS client or the state store cannot be set up.
-    pub fn build(config: &Config) -> Result<Self, StartFault> {
-        let outbound = Outbound::new(&config.outbound)?;
-        let build = |(name, provider): (&String, &provider::Config)| {
-            let provider = provider::build(name, provider.clone(), &outbound, &config.pseudonyms);
-            (provider.name().clone(), provider)
-        };
-        let providers: BTreeMap<ProviderName, Arc<dyn Provider>> = config.providers.iter().map(build).collect();
-        let metrics = Arc::new(Metrics::new());
-        let limits = providers.keys().map(|name| (name.clone(), config.limits_of(name)));
-        let health = Arc::new(Health::new(limits, Switches::default(), Arc::clone(&metrics)));
-        let (clock, tasks) = (Clock::SYSTEM, TaskTracker::new());
-        let state = State::open(&config.state, Arc::clone(&metrics))?;
-        let pseudonyms = &config.pseudonyms;
-        let shared = Shared {
-            metrics: Arc::clone(&metrics),
-            pseudonyms: pseudonyms.clone(),
-            clock,
-            tasks: tasks.clone(),
-            places: Arc::new(Semaphore::new(config.server.max_in_flight)),
-            switches: health.switches().clone(),
-            dedupe: Dedupe::new(&state, pseudonyms.clone(), clock, Arc::clone(&metrics), &tasks),
-            journal: Journal::new(&state, &config.journal, pseudonyms.clone(), clock, tasks.clone()),
-            state,
-        };
-        let team = Team { providers, health, metrics, clock, tasks };
-        let mut orgs = config.orgs.clone();
-        let keepers = keepers(&mut orgs, &shared.metrics);
-        let hook = |org: hook::Config| {
-            let dispatch = Dispatch::new(team.clone(), org.policy.clone());
-            Arc::new(Hook::new(org, dispatch, shared.clone()))
-        };
-        let hooks = orgs.into_iter().map(hook).collect();
-        Ok(Self { hooks, providers: team.providers, shared, outbound, keepers })
-    }
-}
-
-/// Who looks after the keys of the issuers. Orgs that trust the same one share them.
-fn keepers(orgs: &mut [hook::Config], metrics: &Arc<Metrics>) -> Vec<Keeper> {
-    let mut keepers: Vec<Keeper> = Vec::new();
-    for org in orgs {
-        let Some(issuer) = org.authenticate.issuer_mut() else { continue };
-        match keepers.iter_mut().find(|keeper| keeper.issuer().source() == issuer.source()) {
-            Some(keeper) => {
-                *issuer = Arc::clone(keeper.issuer());
-                keeper.serve(&org.name);
-            }
-            None => keepers.push(Keeper::new(issuer, &org.name, metrics)),
-        }
-    }
-    keepers
-}
-
 /// A server that listens and has not served yet.
 #[derive(Debug)]
 pub struct App {
-    hooks: Hooks,
+    reloader: Reloader,
+    tasks: TaskTracker,
+    outbound: Outbound,
     server: ServerSettings,
-    admin_token: Option<secret::Secret>,
     certificates: Option<Arc<Certificates>>,
     public: Listener,
     admin: Listener,
@@ -160,6 +86,7 @@ impl App {
         let hooks = Hooks::build(&config)?;
         secret::warm_random()?;
         tokio::join!(hooks.outbound.warm_up(), hooks.shared.state.warm_up());
+        let rest = Rest::of(&config);
         let server = config.server;
         let certificates = certificates(&server, &hooks.shared)?;
         let tls = certificates.as_deref().map(|c| Tls::new(c, server.handshake_timeout)).transpose();
@@ -184,7 +111,14 @@ impl App {
         };
         let public = bind("server.listen", server.listen, terms).await?;
         let admin = bind("admin.listen", config.admin.listen, admin_terms).await?;
-        Ok(Self { hooks, server, admin_token: config.admin_token, certificates, public, admin })
+        let (tasks, outbound) = (hooks.shared.tasks.clone(), hooks.outbound.clone());
+        let reloader = Reloader::start(hooks, rest, certificates.clone());
+        Ok(Self { reloader, tasks, outbound, server, certificates, public, admin })
+    }
+
+    /// What puts another configuration into effect.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
     }
 
     /// The certificate in use, to have it read again.
@@ -202,26 +136,18 @@ impl App {
 
     /// Serves until `stop`, then drains: not ready, no new connections, requests in flight, detached attempts.
     pub async fn run(self, stop: impl Future<Output = Stop>) {
-        let Self { hooks, server, admin_token, certificates, public, admin } = self;
-        let readiness = Readiness::awaiting(hooks.keepers.iter().map(|keeper| Arc::clone(keeper.issuer())));
-        let tasks = hooks.shared.tasks.clone();
-        let switches = hooks.shared.switches.clone();
-        let names = hooks.providers.keys().cloned().collect();
-        let ops = Ops::new(Arc::clone(&hooks.shared.metrics), readiness.clone(), switches, names);
-        let ops = ops.guarded_by(admin_token.as_ref());
-        let ops = ops.with_certificates(certificates.clone());
-        let limits = BodyLimits { size: server.max_body, timeout: server.body_timeout };
-        // What ends with the public listener, with the admin listener, with the last attempt.
-        let (front, back, upkeep) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
-        tokio::spawn(hooks.outbound.clone().stay_warm(upkeep.clone()));
-        for keeper in hooks.keepers {
-            tokio::spawn(keeper.run(hooks.outbound.clone(), upkeep.clone()));
-        }
+        let Self { reloader, tasks, outbound, server, certificates, public, admin } = self;
+        let (readiness, upkeep) = (reloader.readiness().clone(), reloader.upkeep().clone());
+        let (public_routes, admin_routes) = reloader.routes();
+        // What ends with the public listener, with the admin listener; `upkeep` ends with the last attempt.
+        let (front, back) = (CancellationToken::new(), CancellationToken::new());
+        tokio::spawn(outbound.stay_warm(upkeep.clone()));
+        reloader.keep().await;
         if let Some(certificates) = certificates {
             tokio::spawn(certificates.watch(upkeep.clone()));
         }
-        let public = tokio::spawn(public.serve(http::public(hooks.hooks, limits), front.clone()));
-        let admin = tokio::spawn(admin.serve(http::admin(ops), back.clone()));
+        let public = tokio::spawn(public.serve(public_routes, front.clone()));
+        let admin = tokio::spawn(admin.serve(admin_routes, back.clone()));
         readiness.set(true);
 
         let how = stop.await;

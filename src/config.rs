@@ -3,6 +3,7 @@
 //! Must not build anything from it. Each module owns its settings; this one only puts them together and knows where
 //! they come from: the embedded default, files, `.env` and the environment, each over the one before.
 
+mod keys;
 mod read;
 mod sources;
 
@@ -17,6 +18,7 @@ use crate::route::Capability;
 use crate::secret::{Environment, Pseudonyms, Secret, SecretRef};
 use crate::settings::Findings;
 use crate::{hook, journal, outbound, provider, store, telemetry};
+pub use keys::Keys;
 pub use sources::{DEFAULT, Sources};
 
 /// What replicas recognise by hashes they must hash alike.
@@ -86,6 +88,8 @@ pub struct Config {
     pub providers: BTreeMap<String, provider::Config>,
     /// What each provider is asked at most.
     pub limits: BTreeMap<String, Limits>,
+    /// What was set, to tell what another configuration changes.
+    pub keys: Keys,
 }
 
 impl Config {
@@ -116,7 +120,10 @@ pub fn load(sources: &Sources) -> Result<Loaded, Box<Invalid>> {
     let mut findings = Findings::default();
     let environment = sources.environment(&mut findings);
     let settings = read::settings(sources, &environment, &mut findings);
-    let config = settings.and_then(|settings| check(&settings, sources.sandbox, &environment, &mut findings));
+    let config = settings.and_then(|(settings, keys)| {
+        let config = check(&settings, sources.sandbox, &environment, &mut findings)?;
+        Some(Config { keys, ..config })
+    });
     findings.faults.sort();
     findings.faults.dedup();
     match config {
@@ -129,7 +136,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Box<Invalid>> {
 pub fn load_listeners(sources: &Sources) -> (ServerSettings, AdminSettings) {
     let mut findings = Findings::default();
     let environment = sources.environment(&mut findings);
-    let settings = read::settings(sources, &environment, &mut findings).unwrap_or_default();
+    let (settings, _) = read::settings(sources, &environment, &mut findings).unwrap_or_default();
     (settings.server, settings.admin)
 }
 
@@ -166,6 +173,7 @@ fn check(settings: &Settings, sandbox: bool, environment: &Environment, findings
         orgs,
         providers,
         limits: settings.limits.clone(),
+        keys: Keys::default(),
     })
 }
 

@@ -23,7 +23,7 @@ use crate::deadline::Clock;
 use crate::metrics::{GuardLabels, Metrics};
 use crate::otp::{FailureKind, Message, Outcome};
 use crate::secret::Pseudonyms;
-use crate::store::{State, StoreFault};
+use crate::store::{Store, StoreFault};
 pub use config::Config;
 pub use explain::{Explanation, Line};
 use ledger::{Case, Known, Ledger};
@@ -140,7 +140,9 @@ enum Stop {
 #[derive(Debug, Clone)]
 pub struct Tools {
     /// Where it counts.
-    pub state: State,
+    pub store: Arc<dyn Store>,
+    /// Longest wait for that.
+    pub timeout: Duration,
     /// Makes keyed hashes.
     pub pseudonyms: Pseudonyms,
     /// Where decisions are counted.
@@ -167,8 +169,8 @@ impl Guard {
         Self {
             is_off: config.is_off(),
             config,
-            timeout: tools.state.timeout(),
-            ledger: Ledger { store: tools.state.store(), pseudonyms: tools.pseudonyms, org: Arc::clone(org) },
+            timeout: tools.timeout,
+            ledger: Ledger { store: tools.store, pseudonyms: tools.pseudonyms, org: Arc::clone(org) },
             caps: Caps::default(),
             metrics: tools.metrics,
             clock: tools.clock,

@@ -30,7 +30,7 @@ use crate::okta::{Fault, Replies, Reply, decode};
 use crate::otp::{Content, Message, Outcome};
 use crate::route::Plan;
 use crate::secret::Pseudonyms;
-use crate::store::State;
+use crate::store::{State, Store};
 use load::Load;
 use record::Record;
 pub use settings::{Config, Settings};
@@ -75,6 +75,8 @@ pub struct Shared {
     pub journal: Journal,
     /// Where is remembered what outlives a hook.
     pub state: State,
+    /// Where guards count: one place for as long as the process lives, whatever becomes of the configuration.
+    pub counters: Arc<dyn Store>,
 }
 
 /// Why a request is turned away before anything is sent.
@@ -102,7 +104,8 @@ impl Hook {
     /// One org's hook, from its checked settings.
     pub fn new(config: Config, dispatch: Dispatch, shared: Shared) -> Self {
         let tools = Tools {
-            state: shared.state.clone(),
+            store: Arc::clone(&shared.counters),
+            timeout: shared.state.timeout(),
             pseudonyms: shared.pseudonyms.clone(),
             metrics: Arc::clone(&shared.metrics),
             clock: shared.clock,

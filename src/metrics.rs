@@ -141,6 +141,8 @@ pub struct Metrics {
     pub connections: ConnectionMetrics,
     /// Our certificate.
     pub certificate: CertificateMetrics,
+    /// Configurations read again while running.
+    config_reloads: Family<ResultLabels, Counter>,
     /// Panics caught at the edge of a request.
     pub panics: Counter,
     /// Access tokens refused, by reason.
@@ -170,6 +172,7 @@ impl Metrics {
             shortened: Counter::default(),
             connections: ConnectionMetrics::default(),
             certificate: CertificateMetrics::default(),
+            config_reloads: Family::default(),
             panics: Counter::default(),
             tokens_rejected: Family::default(),
             jwks_age: Family::default(),
@@ -198,10 +201,16 @@ impl Metrics {
         registry.register("shortened", "Hooks given less than their budget", metrics.shortened.clone());
         metrics.connections.register(&mut registry);
         metrics.certificate.register(&mut registry);
+        registry.register("config_reloads", "Configurations read again, by result", metrics.config_reloads.clone());
         registry.register("panics", "Panics caught at the edge of a request", metrics.panics.clone());
         registry.register("tokens_rejected", "Access tokens refused, by reason", metrics.tokens_rejected.clone());
         registry.register("jwks_age_seconds", "Since the signing keys were last fetched", metrics.jwks_age.clone());
         Self { registry, ..metrics }
+    }
+
+    /// Counts one configuration that was read again.
+    pub fn config_reloaded(&self, taken: bool) {
+        self.config_reloads.get_or_create(&ResultLabels { result: if taken { "ok" } else { "refused" } }).inc();
     }
 
     /// Counts one access token that was refused.

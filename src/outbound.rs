@@ -12,8 +12,10 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use http_body::{Body, Frame, SizeHint};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
 use serde::Deserialize;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -139,6 +141,8 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
     /// `max-age` of `Cache-Control`.
     pub max_age: Option<Duration>,
+    /// The clock of whoever answered, to the second.
+    pub date: Option<Timestamp>,
 }
 
 impl fmt::Debug for Answer {
@@ -265,6 +269,7 @@ async fn read(mut response: reqwest::Response) -> Result<Result<Answer, SendErro
     let status = response.status().as_u16();
     let retry_after = response.headers().get(RETRY_AFTER).and_then(retry_after);
     let max_age = response.headers().get_all(CACHE_CONTROL).iter().find_map(max_age);
+    let date = response.headers().get(DATE).and_then(date);
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > MAX_ANSWER_BYTES {
@@ -272,12 +277,17 @@ async fn read(mut response: reqwest::Response) -> Result<Result<Answer, SendErro
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Ok(Answer { status, body: body.freeze(), retry_after, max_age }))
+    Ok(Ok(Answer { status, body: body.freeze(), retry_after, max_age, date }))
 }
 
 fn retry_after(value: &HeaderValue) -> Option<Duration> {
     let seconds: u64 = value.to_str().ok()?.trim().parse().ok()?;
     (seconds <= MAX_RETRY_AFTER_SECS).then(|| Duration::from_secs(seconds))
+}
+
+/// The one form of three that is still sent (RFC 9110, section 5.6.7); mail has the same.
+fn date(value: &HeaderValue) -> Option<Timestamp> {
+    rfc2822::DateTimeParser::new().parse_timestamp(value.to_str().ok()?).ok()
 }
 
 fn max_age(value: &HeaderValue) -> Option<Duration> {

@@ -4,6 +4,7 @@
 //! for logs and faults. Exit codes: 0 done, 1 could not do it, 2 the configuration or the arguments are wrong.
 
 mod check_config;
+mod doctor;
 mod forget;
 mod harden;
 mod healthcheck;
@@ -43,6 +44,8 @@ enum Command {
     Serve(serve::ServeArguments),
     /// Read the configuration as `serve` would, tell every fault at once, then the routes
     CheckConfig(check_config::CheckConfigArguments),
+    /// Look, without sending anything, whether all that the server needs is there and well
+    Doctor(doctor::DoctorArguments),
     /// Play one Okta request; by default nothing is sent
     Preview(Box<preview::PreviewArguments>),
     /// Forget what is remembered of a number in the state store that replicas share
@@ -58,6 +61,7 @@ pub fn run() -> ExitCode {
     match arguments.command.unwrap_or(Command::Serve(serve::ServeArguments::default())) {
         Command::Serve(arguments) => serve::run(sources, &arguments),
         Command::CheckConfig(arguments) => check_config::run(&sources, &arguments),
+        Command::Doctor(arguments) => doctor::run(&sources, &arguments),
         Command::Preview(arguments) => preview::run(&sources, &arguments),
         Command::Forget(arguments) => forget::run(&sources, &arguments),
         Command::Healthcheck => healthcheck::run(&sources),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::app::{App, StartFault, Stop};
+use crate::app::{App, Reloader, StartFault, Stop};
 use crate::config::{self, Loaded, Sources};
 use crate::http::tls::Certificates;
 use crate::okta::preview::Preview;
@@ -44,13 +44,13 @@ pub(super) fn run(mut sources: Sources, arguments: &ServeArguments) -> ExitCode 
         Ok(runtime) => runtime,
         Err(e) => return super::fail(e),
     };
-    match runtime.block_on(serve(loaded, secret)) {
+    match runtime.block_on(serve(sources, loaded, secret)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => super::fail(e),
     }
 }
 
-async fn serve(loaded: Loaded, sandbox: Option<Secret>) -> Result<(), ServeFault> {
+async fn serve(sources: Sources, loaded: Loaded, sandbox: Option<Secret>) -> Result<(), ServeFault> {
     let Loaded { mut config, findings } = loaded;
     let _flush = telemetry::start(&config.log, io::IsTerminal::is_terminal(&io::stderr()))?;
     for warning in &findings.warnings {
@@ -72,7 +72,7 @@ async fn serve(loaded: Loaded, sandbox: Option<Secret>) -> Result<(), ServeFault
     let (public, admin) = app.addresses()?;
     tracing::info!(%public, %admin, scheme, version = env!("CARGO_PKG_VERSION"), "listening");
     if let Some(hangup) = hangup {
-        tokio::spawn(reload_on(hangup, app.certificates()));
+        tokio::spawn(reload_on(hangup, sources, app.reloader(), app.certificates()));
     }
     if let Some(secret) = sandbox {
         introduce(&mut io::stdout(), &format!("{scheme}://{public}{path}"), admin, &secret)?;
@@ -119,12 +119,16 @@ impl Signals {
     }
 }
 
-/// Reads the certificate again whenever SIGHUP asks for it.
-async fn reload_on(mut hangup: Signal, certificates: Option<Arc<Certificates>>) {
+/// Reads configuration and certificate again whenever SIGHUP asks for it.
+async fn reload_on(mut hangup: Signal, sources: Sources, reloader: Reloader, certificates: Option<Arc<Certificates>>) {
     while hangup.recv().await.is_some() {
-        match &certificates {
-            Some(certificates) => drop(certificates.reload().await),
-            None => tracing::info!("SIGHUP: there is no certificate to read again"),
+        if let Some(certificates) = &certificates {
+            certificates.reload().await;
+        }
+        let sources = sources.clone();
+        // Files may lie on a slow disk: no hook waits for it.
+        if let Ok(loaded) = tokio::task::spawn_blocking(move || config::load(&sources)).await {
+            reloader.reload(loaded).await;
         }
     }
 }

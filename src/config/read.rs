@@ -7,7 +7,7 @@ use config::{Map, Value, ValueKind};
 use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
 
-use super::{Settings, Sources, sources};
+use super::{Keys, Settings, Sources, sources};
 use crate::provider;
 use crate::secret::Environment;
 use crate::settings::Findings;
@@ -15,19 +15,24 @@ use crate::settings::Findings;
 /// More faults than this are the work of a generator, not of a person.
 const MAX_FAULTS: usize = 200;
 
-/// Reads all settings; `None` when not even the tree could be built.
-pub(super) fn settings(sources: &Sources, environment: &Environment, findings: &mut Findings) -> Option<Settings> {
+/// Reads all settings, and what was set of them; `None` when not even the tree could be built.
+pub(super) fn settings(
+    sources: &Sources,
+    environment: &Environment,
+    findings: &mut Findings,
+) -> Option<(Settings, Keys)> {
     let mut tree = sources.tree(environment, findings)?;
     sources::warn_of_secrets(&tree, "", findings);
     if let Some(secret) = &sources.sandbox_secret {
         sandbox(&mut tree, secret.expose());
     }
+    let keys = Keys::of(&tree, environment);
     let providers = take(&mut tree, "providers");
     let mut settings: Settings = read(tree, "", findings);
     if let Some(tree) = providers {
         self::providers(tree, &mut settings, findings);
     }
-    Some(settings)
+    Some((settings, keys))
 }
 
 fn providers(tree: Value, settings: &mut Settings, findings: &mut Findings) {

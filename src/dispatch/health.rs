@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::breaker::{Breaker, Standing};
 use super::budget::Budget;
+use super::lane::Lane;
+pub use super::lane::Limits;
 use super::switches::{Setting, Switches};
 use crate::metrics::{BreakerLabels, Metrics};
 use crate::otp::{Channel, FailureKind, ProviderName, SendError};
@@ -23,21 +24,11 @@ const DEFAULT_PACE: Duration = Duration::from_secs(1);
 /// A provider that asks for longer is asked again after this all the same.
 const LONGEST_PACE: Duration = Duration::from_secs(60);
 
-/// `[providers.*.limits]`: what one provider is asked at most; no limit when absent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    /// Attempts under way at one time.
-    pub max_in_flight: Option<u32>,
-    /// Attempts begun per second.
-    pub max_per_second: Option<u32>,
-}
-
 /// The health of every provider.
 #[derive(Debug)]
 pub struct Health {
-    entries: BTreeMap<(ProviderName, Channel), Entry>,
-    budget: Mutex<Budget>,
+    entries: BTreeMap<(ProviderName, Channel), Arc<Entry>>,
+    budget: Arc<Mutex<Budget>>,
     switches: Switches,
     metrics: Arc<Metrics>,
 }
@@ -48,20 +39,6 @@ struct Entry {
     state: Mutex<State>,
     /// Shared by both channels of the provider.
     lane: Arc<Lane>,
-}
-
-/// What one provider is asked at most, and how much of that is taken.
-#[derive(Debug)]
-struct Lane {
-    limits: Limits,
-    taken: Mutex<Taken>,
-}
-
-#[derive(Debug)]
-struct Taken {
-    in_flight: u32,
-    /// When the next attempt fits into `max_per_second` (generic cell rate algorithm).
-    next_free: Instant,
 }
 
 #[derive(Debug)]
@@ -124,13 +101,35 @@ impl Health {
         let now = Instant::now();
         let mut entries = BTreeMap::new();
         for (name, limits) in providers {
-            let lane = Arc::new(Lane { limits, taken: Mutex::new(Taken { in_flight: 0, next_free: now }) });
+            let lane = Arc::new(Lane::new(limits, now));
             for channel in Channel::ALL {
                 let state = Mutex::new(State { breaker: Breaker::new(now), shown: Standing::Closed, paced: None });
-                entries.insert((name.clone(), channel), Entry { state, lane: Arc::clone(&lane) });
+                entries.insert((name.clone(), channel), Arc::new(Entry { state, lane: Arc::clone(&lane) }));
             }
         }
-        Self { entries, budget: Mutex::new(Budget::new(now)), switches, metrics }
+        Self { entries, budget: Arc::new(Mutex::new(Budget::new(now))), switches, metrics }
+    }
+
+    /// The health of the providers of another configuration. Those that `stay` as they were are as well as they were,
+    /// with what is under way at them; the others start well: what they suffered from may be what was changed.
+    #[must_use]
+    pub fn after_change(
+        &self,
+        providers: impl IntoIterator<Item = (ProviderName, Limits)>,
+        stay: impl Fn(&ProviderName) -> bool,
+    ) -> Self {
+        let mut next = Self::new(providers, self.switches.clone(), Arc::clone(&self.metrics));
+        next.budget = Arc::clone(&self.budget);
+        for (key, entry) in &self.entries {
+            match next.entries.get_mut(key) {
+                Some(place) if stay(&key.0) => *place = Arc::clone(entry),
+                _ => {
+                    let labels = BreakerLabels { provider: key.0.shared(), channel: key.1.as_str() };
+                    self.metrics.breaker_state.remove(&labels);
+                }
+            }
+        }
+        next
     }
 
     /// The switches of the operator.
@@ -239,29 +238,6 @@ impl Health {
             Standing::Open(_) => 2,
         };
         self.metrics.breaker_state.get_or_create(&labels).set(value);
-    }
-}
-
-impl Lane {
-    fn is_full(&self, now: Instant) -> bool {
-        let taken = lock(&self.taken);
-        let crowded = self.limits.max_in_flight.is_some_and(|max| taken.in_flight >= max);
-        // One second's worth may come at once.
-        let fast = self.limits.max_per_second.is_some() && taken.next_free >= now + Duration::from_secs(1);
-        crowded || fast
-    }
-
-    fn take(&self, now: Instant) {
-        let mut taken = lock(&self.taken);
-        taken.in_flight += 1;
-        if let Some(rate) = self.limits.max_per_second {
-            taken.next_free = taken.next_free.max(now) + Duration::from_secs(1) / rate.max(1);
-        }
-    }
-
-    fn release(&self) {
-        let mut taken = lock(&self.taken);
-        taken.in_flight = taken.in_flight.saturating_sub(1);
     }
 }
 

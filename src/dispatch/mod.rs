@@ -7,6 +7,7 @@
 mod breaker;
 mod budget;
 pub mod health;
+mod lane;
 mod race;
 pub mod switches;
 

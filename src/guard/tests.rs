@@ -86,8 +86,10 @@ impl Watch {
         let config = settings.check("guard", &mut findings);
         assert!(findings.faults.is_empty(), "{findings:?}");
         let metrics = Arc::new(Metrics::new());
+        let state = State::over(store, Duration::from_millis(50), Arc::clone(&metrics));
         let tools = Tools {
-            state: State::over(store, Duration::from_millis(50), Arc::clone(&metrics)),
+            store: state.store(),
+            timeout: state.timeout(),
             pseudonyms: Pseudonyms::new(Secret::new("a test key").as_ref()).expect("key"),
             metrics: Arc::clone(&metrics),
             clock: Clock::new(wall),

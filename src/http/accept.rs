@@ -8,7 +8,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{CONNECTION, HeaderValue};
@@ -28,6 +27,7 @@ pub use super::connection::Patience;
 use super::connection::{Patient, Watch};
 use super::crowd::{Crowd, Guest};
 use super::proxies::Proxies;
+use super::swap::Swap;
 use super::tls::Tls;
 use crate::metrics::{ConnectionMetrics, RefusedLabels};
 
@@ -113,10 +113,10 @@ impl Listener {
     }
 
     /// Serves until `stop`, then lets every connection finish the request it is at.
-    pub async fn serve(mut self, router: Router, stop: CancellationToken) {
+    pub async fn serve(mut self, routes: Swap, stop: CancellationToken) {
         let tasks = TaskTracker::new();
         while let Some(admitted) = stop.run_until_cancelled(self.accept()).await {
-            let connection = Connection { terms: self.terms.clone(), router: router.clone(), peer: admitted.peer };
+            let connection = Connection { terms: self.terms.clone(), routes: routes.clone(), peer: admitted.peer };
             let stop = stop.clone();
             tasks.spawn(async move {
                 let Admitted { stream, _place, _guest, .. } = admitted;
@@ -175,7 +175,7 @@ impl Listener {
 #[derive(Debug)]
 struct Connection {
     terms: Terms,
-    router: Router,
+    routes: Swap,
     peer: IpAddr,
 }
 
@@ -217,7 +217,7 @@ impl Connection {
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(begun.received);
                 request.extensions_mut().insert(client);
-                self.router.clone().oneshot(request).await?
+                self.routes.current().oneshot(request).await?
             }
             Err(_) => super::malformed(),
         };

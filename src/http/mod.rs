@@ -10,6 +10,7 @@ mod framing;
 mod ops;
 mod proxies;
 pub mod settings;
+mod swap;
 mod switches;
 pub mod tls;
 
@@ -32,6 +33,7 @@ pub use connection::Received;
 pub use ops::{Ops, Readiness};
 pub use proxies::{ClientAddress, Proxies};
 pub use settings::{AdminSettings, ServerSettings};
+pub use swap::Swap;
 
 /// How much of a body is taken, and how long it may take to come.
 #[derive(Debug, Clone, Copy)]

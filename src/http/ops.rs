@@ -75,6 +75,12 @@ impl Readiness {
         Self { open: Arc::default(), issuers: issuers.into_iter().collect() }
     }
 
+    /// The same, awaiting the keys of other issuers.
+    #[must_use]
+    pub fn of(&self, issuers: impl IntoIterator<Item = Arc<Issuer>>) -> Self {
+        Self { open: Arc::clone(&self.open), issuers: issuers.into_iter().collect() }
+    }
+
     /// Says whether we listen and are not about to stop.
     pub fn set(&self, open: bool) {
         self.open.store(open, Ordering::Release);

@@ -14,6 +14,8 @@ use jsonwebtoken::DecodingKey;
 use tokio::sync::Notify;
 use url::Url;
 
+use crate::outbound::Outbound;
+
 pub(super) use fetch::is_private;
 pub use fetch::{Fault, Fetched};
 pub use refresh::Keeper;
@@ -21,6 +23,14 @@ pub use set::KeySet;
 
 /// Okta's key ids have 43 bytes. They are looked up and nothing else, but need not be long for that.
 pub(super) const MAX_KID_BYTES: usize = 256;
+
+/// Fetches an issuer's keys once and tells how many can be used. For `doctor`.
+///
+/// # Errors
+/// When they cannot be had, or what was had is not to be trusted.
+pub async fn count(source: &Source, outbound: &Outbound) -> Result<usize, Fault> {
+    fetch::keys(source, outbound).await.map(|fetched| fetched.keys.len())
+}
 
 /// Where an issuer's keys are.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! answer; everything around it stays outside.
 
 mod account;
+mod check;
 pub mod eight_by_eight;
 mod error;
 pub mod sandbox;
@@ -16,11 +17,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
+use url::Url;
 
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
 use crate::secret::{Environment, Pseudonyms};
 use crate::settings::Findings;
+pub use check::{Check, Verdict};
 
 /// What an attempt is told besides the message.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +53,12 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// When `send` would fail without asking anybody.
     fn request(&self, message: &Message, options: SendOptions<'_>) -> Result<Option<Request>, SendError>;
+
+    /// The addresses it calls, for `doctor` to see whether they can be reached.
+    fn addresses(&self) -> Vec<Url>;
+
+    /// Looks, without sending or changing anything, whether it could send: credentials, sender. For `doctor`.
+    async fn check(&self) -> Vec<Check>;
 
     /// Hands the message over, once.
     ///

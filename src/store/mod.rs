@@ -148,6 +148,21 @@ impl State {
         }
     }
 
+    /// Reaches a shared store twice and tells how long the second time took, which no connection had to be made for;
+    /// `None` when there is no such store. For `doctor`.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn probe(&self) -> Option<Result<Duration, StoreFault>> {
+        let redis = self.connection.as_ref()?;
+        let ping = async || tokio::time::timeout(WARM_UP, redis.ping()).await.unwrap_or(Err(StoreFault::Timeout));
+        if let Err(fault) = ping().await {
+            return Some(Err(fault));
+        }
+        let begun = tokio::time::Instant::now();
+        Some(ping().await.map(|()| begun.elapsed()))
+    }
+
     /// A store to keep things in: the shared one, or memory of the caller's own, which nobody else can fill.
     pub fn store(&self) -> Arc<dyn Store> {
         let own = || {

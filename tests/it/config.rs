@@ -270,7 +270,7 @@ fn doubtful_things_are_warned_of() {
     let mut warnings: Vec<&str> = warnings.lines().collect();
     warnings.sort_unstable();
     expect![[r#"
-        orgs.main.auth.header.secret: is shorter than 16 characters and can be guessed; use 32 random bytes
+        orgs.main.auth.header.secret: is shorter than 32 characters and can be guessed; use 32 random bytes
         orgs.main.auth.header.secret: stands in a file in clear; use { env = "NAME" } or { file = "/path" }
         orgs.main.routes: no route has a provider for sms: Okta gets an error for every such request
         orgs.main.routes[1]: can never be reached: routes[0] comes first and takes all of it

@@ -147,8 +147,10 @@ impl Week {
         let store = Arc::new(Memory::new(2_000_000));
         let guard = |settings: Settings| {
             let config = settings.check("guard", &mut Findings::default());
+            let state = State::over(Arc::clone(&store) as _, Duration::from_millis(50), Arc::clone(&metrics));
             let tools = Tools {
-                state: State::over(Arc::clone(&store) as _, Duration::from_millis(50), Arc::clone(&metrics)),
+                store: state.store(),
+                timeout: state.timeout(),
                 pseudonyms: Pseudonyms::new(Secret::new("a key of the simulation").as_ref()).expect("key"),
                 metrics: Arc::clone(&metrics),
                 clock: Clock::new(wall),

@@ -13,7 +13,7 @@ use crate::secret::{CredentialDigest, Environment, Secret, SecretRef};
 use crate::settings::Findings;
 
 /// Below this a secret can be guessed; 32 random bytes are 43 characters in base64.
-const WEAK_BELOW_CHARS: usize = 16;
+const WEAK_BELOW_CHARS: usize = 32;
 
 /// `[orgs.*.auth]`: any configured method suffices.
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -131,7 +131,7 @@ mod tests {
     }
 
     fn answer(status: u16, body: &str) -> Answer {
-        Answer { status, body: Bytes::from(body.to_owned()), retry_after: None, max_age: None }
+        Answer { status, body: Bytes::from(body.to_owned()), retry_after: None, max_age: None, date: None }
     }
 
     #[track_caller]

@@ -59,6 +59,7 @@ impl Fixture {
             body: Bytes::from(body),
             retry_after: retry_after.map(|s| Duration::from_secs(s.parse().expect("seconds"))),
             max_age: None,
+            date: None,
         }
     }
 

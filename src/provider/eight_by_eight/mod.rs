@@ -4,6 +4,7 @@
 //! Sources: 8x8's public API descriptions and developer pages.
 
 mod answer;
+mod check;
 mod codes;
 #[cfg(test)]
 mod fixtures;
@@ -21,7 +22,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::account::{self, Senders, base_url, join};
-use super::{Provider, SendOptions};
+use super::{Check, Provider, SendOptions};
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
 use crate::secret::{Environment, SecretRef};
@@ -206,6 +207,22 @@ impl Provider for EightByEight {
 
     fn request(&self, message: &Message, options: SendOptions<'_>) -> Result<Option<Request>, SendError> {
         self.config.call(message, options).map(Some)
+    }
+
+    fn addresses(&self) -> Vec<Url> {
+        let sms = self.config.sms.iter().map(|endpoint| &endpoint.url);
+        sms.chain(self.config.voice.iter().map(|endpoint| &endpoint.url)).cloned().collect()
+    }
+
+    async fn check(&self) -> Vec<Check> {
+        let mut checks = Vec::new();
+        if self.config.sms.is_some() {
+            checks.push(Check::no_call("sms account"));
+        }
+        if let Some(voice) = &self.config.voice {
+            checks.push(check::voice(&self.outbound, &voice.url, &self.config.authorization).await);
+        }
+        checks
     }
 
     async fn send(&self, message: &Message, options: SendOptions<'_>) -> Result<Accepted, SendError> {

@@ -126,7 +126,13 @@ mod tests {
     ];
 
     fn answer(status: u16, body: &str) -> Answer {
-        Answer { status, body: body.to_owned().into(), retry_after: Some(Duration::from_secs(7)), max_age: None }
+        Answer {
+            status,
+            body: body.to_owned().into(),
+            retry_after: Some(Duration::from_secs(7)),
+            max_age: None,
+            date: None,
+        }
     }
 
     fn with_code(status: u16, code: i64) -> Answer {

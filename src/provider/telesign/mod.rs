@@ -17,9 +17,10 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use form_urlencoded::Serializer;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::account::join;
-use super::{Provider, SendOptions};
+use super::{Check, Provider, SendOptions};
 use crate::otp::{Accepted, Channel, Content, FailureKind, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
 
@@ -167,6 +168,14 @@ impl Provider for Telesign {
 
     fn request(&self, message: &Message, options: SendOptions<'_>) -> Result<Option<Request>, SendError> {
         self.call(message, options).map(|(_, request)| Some(request))
+    }
+
+    fn addresses(&self) -> Vec<Url> {
+        vec![self.config.base_url.clone()]
+    }
+
+    async fn check(&self) -> Vec<Check> {
+        vec![Check::no_call("account")]
     }
 
     async fn send(&self, message: &Message, options: SendOptions<'_>) -> Result<Accepted, SendError> {

@@ -5,6 +5,7 @@
 
 mod answer;
 mod calls;
+mod check;
 mod codes;
 mod credentials;
 mod lookup;
@@ -22,7 +23,7 @@ use url::Url;
 use self::credentials::{Credentials, check_sid};
 use self::lookup::Gate;
 use super::account::{base_url, join};
-use super::{Provider, SendOptions};
+use super::{Check, Provider, SendOptions};
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
 use crate::secret::{Environment, Pseudonyms, SecretRef};
@@ -162,6 +163,16 @@ impl Provider for Twilio {
 
     fn request(&self, message: &Message, options: SendOptions<'_>) -> Result<Option<Request>, SendError> {
         self.call(message, options).map(Some)
+    }
+
+    fn addresses(&self) -> Vec<Url> {
+        vec![self.config.base_url.clone()]
+    }
+
+    async fn check(&self) -> Vec<Check> {
+        let config = &self.config;
+        let url = join(&config.base_url, &format!("/2010-04-01/Accounts/{}.json", config.account_sid));
+        vec![check::account(&self.outbound, url, &config.authorization).await]
     }
 
     async fn send(&self, message: &Message, options: SendOptions<'_>) -> Result<Accepted, SendError> {

@@ -39,7 +39,7 @@ pub(super) fn fixtures(prefix: &str) -> BTreeMap<String, Value> {
 pub(super) fn answer(response: &Value) -> Answer {
     let status = response["status"].as_u64().and_then(|s| s.try_into().ok()).expect("a status");
     let body = response["raw_body"].as_str().map_or_else(|| response["body"].to_string(), str::to_owned);
-    Answer { status, body: body.into(), retry_after: None, max_age: None }
+    Answer { status, body: body.into(), retry_after: None, max_age: None, date: None }
 }
 
 /// The kinds that do justice to a fixture's `expect`.

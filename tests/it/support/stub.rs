@@ -19,7 +19,7 @@ use okta_telephony_hook::metrics::Metrics;
 use okta_telephony_hook::okta::Reply;
 use okta_telephony_hook::otp::{Accepted, Channel, FailureKind, Message, ProviderName, SendError, TransactionId};
 use okta_telephony_hook::outbound::Request;
-use okta_telephony_hook::provider::{Provider, SendOptions};
+use okta_telephony_hook::provider::{Check, Provider, SendOptions};
 use okta_telephony_hook::store::{State, Store};
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -75,6 +75,14 @@ impl Provider for Stub {
 
     fn request(&self, _: &Message, _: SendOptions<'_>) -> Result<Option<Request>, SendError> {
         Ok(None)
+    }
+
+    fn addresses(&self) -> Vec<url::Url> {
+        Vec::new()
+    }
+
+    async fn check(&self) -> Vec<Check> {
+        Vec::new()
     }
 
     async fn send(&self, _: &Message, _: SendOptions<'_>) -> Result<Accepted, SendError> {
@@ -154,6 +162,7 @@ impl Stage {
             switches: health.switches().clone(),
             dedupe: Dedupe::new(&state, pseudonyms.clone(), clock, Arc::clone(&metrics), &tasks),
             journal: Journal::new(&state, &config.journal, pseudonyms.clone(), clock, tasks.clone()),
+            counters: state.store(),
             state: state.clone(),
         };
         let org = config.orgs.into_iter().next().expect("one org");

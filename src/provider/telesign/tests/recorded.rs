@@ -64,7 +64,10 @@ fn recorded_answers_mean_what_they_are_recorded_as() {
             _ => response["body"].to_string(),
         };
         let status = response["status"].as_u64().and_then(|s| s.try_into().ok()).expect("a status");
-        let result = answer::classify(product, &Answer { status, body: body.into(), retry_after: None, max_age: None });
+        let result = answer::classify(
+            product,
+            &Answer { status, body: body.into(), retry_after: None, max_age: None, date: None },
+        );
         match text(&expect["outcome"]) {
             "accepted" => {
                 let accepted = result.unwrap_or_else(|e| panic!("{name}: {e:?}"));

@@ -20,11 +20,11 @@ use url::Url;
 
 pub use self::settings::{Config, Settings, Supersede};
 use super::recent::Recent;
-use super::{FORM, answer};
+use super::{FORM, answer, check};
 use crate::otp::{Accepted, Channel, Content, FailureKind, Message, ProviderName, SendError, TransactionId};
 use crate::outbound::{Answer, Outbound, Request};
 use crate::provider::account::join;
-use crate::provider::{Provider, SendOptions};
+use crate::provider::{Check, Provider, SendOptions};
 use crate::secret::Pseudonyms;
 
 /// How long a verification stays pending unless Twilio's Support changed it. If they did, a cancel comes too late and
@@ -205,6 +205,16 @@ impl Provider for Verify {
     fn request(&self, message: &Message, options: SendOptions<'_>) -> Result<Option<Request>, SendError> {
         let channel = channel(options.content);
         self.create(message, channel, self.locale(message, channel)).map(Some)
+    }
+
+    fn addresses(&self) -> Vec<Url> {
+        vec![self.config.base_url.clone()]
+    }
+
+    async fn check(&self) -> Vec<Check> {
+        let config = &self.config;
+        let url = join(&config.base_url, &format!("/v2/Services/{}", config.service_sid));
+        vec![check::service(&self.outbound, url, &config.authorization).await]
     }
 
     async fn send(&self, message: &Message, options: SendOptions<'_>) -> Result<Accepted, SendError> {

@@ -1,0 +1,143 @@
+//! The hooks of every org with what they stand on: built at the start, and again from another configuration.
+//!
+//! Must not listen. What outlives a configuration (metrics, memory, switches, work under way) is handed on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use super::StartFault;
+use crate::config::Config;
+use crate::deadline::Clock;
+use crate::dedupe::Dedupe;
+use crate::dispatch::health::Health;
+use crate::dispatch::switches::Switches;
+use crate::dispatch::{Dispatch, Team};
+use crate::hook::{self, Hook, Shared};
+use crate::journal::Journal;
+use crate::metrics::Metrics;
+use crate::okta::jwks::{Issuer, Keeper};
+use crate::otp::ProviderName;
+use crate::outbound::Outbound;
+use crate::provider::{self, Provider};
+use crate::store::State;
+
+type Providers = BTreeMap<ProviderName, Arc<dyn Provider>>;
+
+/// Every org's hook with what it stands on; no listener yet. `preview` needs no more.
+#[derive(Debug)]
+pub struct Hooks {
+    /// The hooks, in the order of the configuration.
+    pub hooks: Vec<Arc<Hook>>,
+    /// The providers by name.
+    pub providers: Providers,
+    /// What the hooks share.
+    pub shared: Shared,
+    /// How providers and issuers are called.
+    pub outbound: Outbound,
+    pub(super) health: Arc<Health>,
+    pub(super) keepers: Vec<Keeper>,
+}
+
+impl Hooks {
+    /// Builds providers and hooks. Needs a runtime, and calls nobody yet.
+    ///
+    /// # Errors
+    /// When the HTTPS client or the state store cannot be set up.
+    pub fn build(config: &Config) -> Result<Self, StartFault> {
+        let outbound = Outbound::new(&config.outbound)?;
+        let metrics = Arc::new(Metrics::new());
+        let (clock, tasks) = (Clock::SYSTEM, TaskTracker::new());
+        let state = State::open(&config.state, Arc::clone(&metrics))?;
+        let pseudonyms = &config.pseudonyms;
+        let shared = Shared {
+            metrics: Arc::clone(&metrics),
+            pseudonyms: pseudonyms.clone(),
+            clock,
+            tasks: tasks.clone(),
+            places: Arc::new(Semaphore::new(config.server.max_in_flight)),
+            switches: Switches::default(),
+            dedupe: Dedupe::new(&state, pseudonyms.clone(), clock, Arc::clone(&metrics), &tasks),
+            journal: Journal::new(&state, &config.journal, pseudonyms.clone(), clock, tasks.clone()),
+            counters: state.store(),
+            state,
+        };
+        let providers: Providers =
+            config.providers.keys().map(|name| provider(config, name, &shared, &outbound)).collect();
+        let limits = providers.keys().map(|name| (name.clone(), config.limits_of(name)));
+        let health = Arc::new(Health::new(limits, shared.switches.clone(), metrics));
+        let (hooks, keepers) = hooks(config, &providers, &health, &shared, &[]);
+        Ok(Self { hooks, providers, shared, outbound, health, keepers })
+    }
+
+    /// The same from another configuration, of which these keys have changed. A provider none of whose keys has goes
+    /// on as it is, with what it has learnt and how it is doing; so do the keys of an issuer that stays.
+    pub(super) fn rebuild(&self, config: &Config, changed: &BTreeSet<String>, held: &[Arc<Issuer>]) -> Self {
+        let stays = |name: &ProviderName| !changed.iter().any(|key| key.starts_with(&format!("providers.{name}.")));
+        let (shared, outbound) = (self.shared.clone(), self.outbound.clone());
+        let either = |name: &String| match self.providers.get_key_value(&ProviderName::new(name)) {
+            Some((name, provider)) if stays(name) => (name.clone(), Arc::clone(provider)),
+            _ => provider(config, name, &shared, &outbound),
+        };
+        let providers: Providers = config.providers.keys().map(either).collect();
+        let limits = providers.keys().map(|name| (name.clone(), config.limits_of(name)));
+        let health = Arc::new(self.health.after_change(limits, stays));
+        let (hooks, keepers) = hooks(config, &providers, &health, &shared, held);
+        Self { hooks, providers, shared, outbound, health, keepers }
+    }
+
+    /// The issuers whose tokens admit.
+    pub(super) fn issuers(&self) -> Vec<Arc<Issuer>> {
+        self.keepers.iter().map(|keeper| Arc::clone(keeper.issuer())).collect()
+    }
+}
+
+fn provider(config: &Config, name: &str, shared: &Shared, outbound: &Outbound) -> (ProviderName, Arc<dyn Provider>) {
+    let settings = config.providers[name].clone();
+    let provider = provider::build(name, settings, outbound, &shared.pseudonyms);
+    (provider.name().clone(), provider)
+}
+
+fn hooks(
+    config: &Config,
+    providers: &Providers,
+    health: &Arc<Health>,
+    shared: &Shared,
+    held: &[Arc<Issuer>],
+) -> (Vec<Arc<Hook>>, Vec<Keeper>) {
+    let team = Team {
+        providers: providers.clone(),
+        health: Arc::clone(health),
+        metrics: Arc::clone(&shared.metrics),
+        clock: shared.clock,
+        tasks: shared.tasks.clone(),
+    };
+    let mut orgs = config.orgs.clone();
+    let keepers = keepers(&mut orgs, &shared.metrics, held);
+    let hook = |org: hook::Config| {
+        let dispatch = Dispatch::new(team.clone(), org.policy.clone());
+        Arc::new(Hook::new(org, dispatch, shared.clone()))
+    };
+    (orgs.into_iter().map(hook).collect(), keepers)
+}
+
+/// Who looks after the keys of the issuers. Orgs that trust the same one share them, and go on with those held.
+fn keepers(orgs: &mut [hook::Config], metrics: &Arc<Metrics>, held: &[Arc<Issuer>]) -> Vec<Keeper> {
+    let mut keepers: Vec<Keeper> = Vec::new();
+    for org in orgs {
+        let Some(issuer) = org.authenticate.issuer_mut() else { continue };
+        if let Some(known) = held.iter().find(|known| known.source() == issuer.source()) {
+            *issuer = Arc::clone(known);
+        }
+        match keepers.iter_mut().find(|keeper| keeper.issuer().source() == issuer.source()) {
+            Some(keeper) => {
+                *issuer = Arc::clone(keeper.issuer());
+                keeper.serve(&org.name);
+            }
+            None => keepers.push(Keeper::new(issuer, &org.name, metrics)),
+        }
+    }
+    keepers
+}

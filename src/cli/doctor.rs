@@ -1,0 +1,191 @@
+//! `doctor`: is all that the server needs there and well? Live, and read-only.
+//!
+//! Must not send a message, change anything anywhere, or show a secret.
+
+mod table;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::timeout;
+use url::Url;
+
+use super::paint::Paint;
+use crate::app::Hooks;
+use crate::config::{self, Config, Loaded, Sources};
+use crate::deadline::Clock;
+use crate::http::tls::Certificates;
+use crate::metrics::CertificateMetrics;
+use crate::okta::jwks;
+use crate::outbound::{Answer, Outbound};
+use crate::provider::{Check, Verdict};
+use crate::settings::show;
+use table::Table;
+
+/// A person waits for this answer, and no hook does.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Signed requests and the ends of codes bear this much; more is a clock that nobody sets.
+const SKEW_WARN: SignedDuration = SignedDuration::from_secs(5);
+
+/// Access tokens are refused from here on, and codes end too early or too late by it.
+const SKEW_FAIL: SignedDuration = SignedDuration::from_secs(60);
+
+/// As the server itself warns.
+const CERTIFICATE_SOON_DAYS: i64 = 14;
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArguments {
+    /// Print JSON, for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(sources: &Sources, arguments: &DoctorArguments) -> ExitCode {
+    let mut table = Table::default();
+    match config::load(sources) {
+        Ok(loaded) => {
+            let examined = super::small_runtime().map(|runtime| runtime.block_on(examine(&loaded, &mut table)));
+            if let Err(e) = examined {
+                return super::fail(e);
+            }
+        }
+        Err(invalid) => {
+            for fault in invalid.0.faults {
+                table.add("configuration", Check::new(fault.key, Verdict::Fail(fault.rule)));
+            }
+        }
+    }
+    super::say(&if arguments.json { table.json() } else { table.lines(Paint::stdout()) });
+    if table.fails() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+async fn examine(loaded: &Loaded, table: &mut Table) {
+    if loaded.findings.warnings.is_empty() {
+        table.add("configuration", Check::new("settings", Verdict::Ok("valid".to_owned())));
+    }
+    for warning in &loaded.findings.warnings {
+        table.add("configuration", Check::new(&warning.key, Verdict::Warn(warning.rule.clone())));
+    }
+    let config = &loaded.config;
+    if let Some(check) = certificate(config) {
+        table.add("certificate", check);
+    }
+    let hooks = match Hooks::build(config) {
+        Ok(hooks) => hooks,
+        Err(e) => return table.add("configuration", Check::new("start", Verdict::Fail(e.to_string()))),
+    };
+    providers(&hooks, table).await;
+    for org in &config.orgs {
+        let Some(issuer) = org.authenticate.issuer() else { continue };
+        let verdict = match jwks::count(issuer.source(), &hooks.outbound).await {
+            Ok(keys) => Verdict::Ok(format!("{keys} usable")),
+            Err(fault) => Verdict::Fail(fault.to_string()),
+        };
+        table.add(format!("org {}", org.name), Check::new("signing keys", verdict));
+    }
+    table.add("state", store(&hooks, config.state.timeout).await);
+    if let Some(url) = &config.server.public_url {
+        table.add("public_url", public(&hooks.outbound, url).await);
+    }
+}
+
+async fn providers(hooks: &Hooks, table: &mut Table) {
+    for (name, provider) in &hooks.providers {
+        let subject = format!("provider {name}");
+        let mut reached = true;
+        for address in provider.addresses() {
+            let host = address.host_str().unwrap_or_default().to_owned();
+            match read(&hooks.outbound, origin(&address)).await {
+                Ok(answer) => {
+                    table.add(&*subject, Check::new(&host, Verdict::Ok("reachable".to_owned())));
+                    table.add(&*subject, Check::new("clock", skew(&answer, Timestamp::now())));
+                }
+                Err(cause) => {
+                    reached = false;
+                    table.add(&*subject, Check::new(&host, Verdict::Fail(format!("not reachable ({cause})"))));
+                }
+            }
+        }
+        if !reached {
+            let verdict = Verdict::Skipped("not reachable".to_owned());
+            table.add(&*subject, Check::new("account", verdict));
+            continue;
+        }
+        for check in provider.check().await {
+            table.add(&*subject, check);
+        }
+    }
+}
+
+/// Any answer will do: it took DNS, a connection and, where the address says so, a certificate we trust.
+async fn read(outbound: &Outbound, url: Url) -> Result<Answer, String> {
+    match timeout(TIMEOUT, outbound.read(url, None)).await {
+        Ok(answer) => answer.map_err(|e| e.code),
+        Err(_) => Err("timeout".to_owned()),
+    }
+}
+
+fn origin(address: &Url) -> Url {
+    let mut origin = address.clone();
+    origin.set_path("/");
+    origin
+}
+
+/// Their clock tells whole seconds and the answer took its time: good to about a second.
+fn skew(answer: &Answer, now: Timestamp) -> Verdict {
+    let Some(date) = answer.date else { return Verdict::Skipped("the answer has no date".to_owned()) };
+    let skew = now.duration_since(date);
+    let told = format!("{} s {} theirs", skew.abs().as_secs(), if skew.is_negative() { "behind" } else { "ahead of" });
+    if skew.abs() > SKEW_FAIL {
+        Verdict::Fail(told)
+    } else if skew.abs() > SKEW_WARN {
+        Verdict::Warn(told)
+    } else {
+        Verdict::Ok("agrees with theirs".to_owned())
+    }
+}
+
+/// The certificate Okta sees. That it can be read and fits its key, the configuration's check has found already.
+fn certificate(config: &Config) -> Option<Check> {
+    let settings = config.server.tls.clone()?;
+    let verdict = match Certificates::load(settings, Clock::SYSTEM, CertificateMetrics::default()) {
+        Ok(certificates) => {
+            let days = certificates.expires().duration_since(Timestamp::now()).as_hours().div_euclid(24);
+            match days {
+                days if days < 0 => Verdict::Fail("has expired: Okta cannot connect".to_owned()),
+                days if days < CERTIFICATE_SOON_DAYS => Verdict::Warn(format!("{days} days left")),
+                days => Verdict::Ok(format!("{days} days left")),
+            }
+        }
+        Err(fault) => Verdict::Fail(fault.to_string()),
+    };
+    Some(Check::new("server.tls", verdict))
+}
+
+async fn store(hooks: &Hooks, allowed: Duration) -> Check {
+    let verdict = match hooks.shared.state.probe().await {
+        None => Verdict::Ok("in memory: not shared with replicas".to_owned()),
+        Some(Ok(took)) if took <= allowed => Verdict::Ok(format!("answers in {} ms", took.as_millis())),
+        Some(Ok(took)) => {
+            Verdict::Warn(format!("answers in {} ms, later than state.timeout ({})", took.as_millis(), show(allowed)))
+        }
+        Some(Err(fault)) => Verdict::Fail(fault.to_string()),
+    };
+    Check::new("store", verdict)
+}
+
+/// Okta may come through where we do not: not to be reached from here is no proof.
+async fn public(outbound: &Outbound, url: &Url) -> Check {
+    let mut livez = url.clone();
+    livez.set_path(&format!("{}/livez", url.path().trim_end_matches('/')));
+    let verdict = match read(outbound, livez).await {
+        Ok(answer) if answer.status == 200 => Verdict::Ok("reachable, with a trusted certificate".to_owned()),
+        Ok(answer) => Verdict::Warn(format!("answers HTTP {} to GET /livez", answer.status)),
+        Err(cause) if cause == "tls" => Verdict::Warn("its certificate is not trusted from here".to_owned()),
+        Err(cause) => Verdict::Warn(format!("not reachable from here ({cause})")),
+    };
+    Check::new("livez", verdict)
+}

@@ -1,0 +1,50 @@
+//! What a look at a Twilio account or Verify service tells.
+//!
+//! Must not send or change anything. Sources: twilio-oai `api_v2010` (`GET /2010-04-01/Accounts/{Sid}.json`) and
+//! `verify_v2` (`GET /v2/Services/{Sid}`).
+
+use http::HeaderValue;
+use serde::Deserialize;
+use url::Url;
+
+use crate::outbound::Outbound;
+use crate::provider::check::{Check, Verdict, look};
+
+#[derive(Deserialize)]
+struct Account {
+    status: String,
+}
+
+#[derive(Deserialize)]
+struct Service {
+    /// Only in the answers of newer versions of the API.
+    custom_code_enabled: Option<bool>,
+}
+
+/// The account behind the credentials: `active`, `suspended` or `closed`.
+pub(super) async fn account(outbound: &Outbound, url: Url, authorization: &HeaderValue) -> Check {
+    let verdict = match look::<Account>(outbound, url, authorization).await {
+        Ok(account) => match account.status.as_str() {
+            "active" => Verdict::Ok("active".to_owned()),
+            "suspended" | "closed" => Verdict::Fail(account.status),
+            _ => Verdict::Fail("neither active nor suspended nor closed".to_owned()),
+        },
+        Err(verdict) => verdict,
+    };
+    Check::new("account", verdict)
+}
+
+/// The Verify service, and whether it takes Okta's codes.
+pub(super) async fn service(outbound: &Outbound, url: Url, authorization: &HeaderValue) -> Check {
+    let verdict = match look::<Service>(outbound, url, authorization).await {
+        Ok(Service { custom_code_enabled: Some(true) }) => Verdict::Ok("custom codes enabled".to_owned()),
+        Ok(Service { custom_code_enabled: Some(false) }) => {
+            Verdict::Fail("custom codes are not enabled: ask Twilio's Support or Sales to".to_owned())
+        }
+        Ok(Service { custom_code_enabled: None }) => {
+            Verdict::Ok("found; Twilio does not tell whether custom codes are enabled".to_owned())
+        }
+        Err(verdict) => verdict,
+    };
+    Check::new("service", verdict)
+}

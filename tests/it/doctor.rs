@@ -1,0 +1,152 @@
+//! `doctor`: what is wrong is found by looking, and nothing is ever sent.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::support::okta::SECRET;
+use crate::support::process::{Place, Printed};
+use crate::support::vendor::{Answer, VendorServer};
+
+const TOKEN: &str = "twilio-token-canary";
+const SID: &str = "AC00000000000000000000000000000001";
+
+fn place(more: &str) -> Place {
+    let head = "[orgs.main.auth.header]\nsecret = { env = 'HOOK_SECRET' }\n";
+    Place::new().file("hook.toml", &format!("{head}{more}")).set("HOOK_SECRET", SECRET).set("TOKEN", TOKEN)
+}
+
+fn account(kind: &str, url: &str, more: &str) -> String {
+    let keys = format!("account_sid = '{SID}'\nauth_token = {{ env = 'TOKEN' }}\nbase_url = '{url}'\n");
+    format!("[providers.it]\nkind = '{kind}'\n{keys}{more}\n")
+}
+
+fn twilio(url: &str) -> String {
+    account("twilio", url, "sms = { from = '+15005550006' }")
+}
+
+fn verify(url: &str) -> String {
+    account("twilio-verify", url, "service_sid = 'VA00000000000000000000000000000001'")
+}
+
+/// The answer to the first look, at the address itself, from a clock that is this far off.
+fn root(seconds: i64) -> Answer {
+    let date = (Timestamp::now() + SignedDuration::from_secs(seconds)).strftime("%a, %d %b %Y %H:%M:%S GMT");
+    Answer::Http(404, vec![("date".into(), date.to_string())], "{}".into())
+}
+
+/// Runs `doctor` over a script; only GETs may have come, and no secret may be shown.
+async fn examine(script: impl IntoIterator<Item = Answer>, settings: fn(&str) -> String) -> Printed {
+    let vendor = VendorServer::start(script).await;
+    let printed = place(&settings(&vendor.url)).run(&["doctor", "--config", "hook.toml"]).await;
+    let calls = vendor.finish();
+    assert!(calls.iter().all(|call| call.method == "GET" && call.body.is_empty()), "{calls:?}");
+    for secret in [TOKEN, SECRET, SID] {
+        assert!(!printed.stdout.contains(secret) && !printed.stderr.contains(secret), "{printed:?}");
+    }
+    printed
+}
+
+#[track_caller]
+fn row(printed: &Printed, words: &[&str]) {
+    let found = printed.stdout.lines().any(|line| words.iter().all(|word| line.contains(word)));
+    assert!(found, "{words:?}: {}{}", printed.stdout, printed.stderr);
+}
+
+#[tokio::test]
+async fn an_account_that_is_well_is_told_so() {
+    let active = Answer::json(200, json!({ "sid": SID, "status": "active" }));
+    let printed = examine([root(0), active], twilio).await;
+    assert_eq!(printed.code, Some(0), "{printed:?}");
+    row(&printed, &["ok", "provider it", "account", "active"]);
+    row(&printed, &["ok", "provider it", "clock"]);
+    row(&printed, &["ok", "state", "in memory"]);
+    assert!(!printed.stdout.contains('\u{1b}'), "no colours in a pipe");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_an_account_is_told_and_fails() {
+    let refused = Answer::json(401, json!({ "code": 20003, "message": "Authenticate", "status": 401 }));
+    let suspended = Answer::json(200, json!({ "status": "suspended" }));
+    for (answer, told) in [
+        (refused, "credentials are refused (HTTP 401)"),
+        (suspended, "suspended"),
+        (Answer::json(200, json!({ "status": TOKEN })), "neither active"),
+        (Answer::json(200, json!("garbage")), "cannot be read"),
+        (Answer::json(500, json!({})), "HTTP 500"),
+        (Answer::Close, "no answer"),
+    ] {
+        let printed = examine([root(0), answer], twilio).await;
+        assert_eq!(printed.code, Some(1), "{told}");
+        row(&printed, &["fail", "provider it", "account", told]);
+    }
+}
+
+#[tokio::test]
+async fn a_verify_service_must_take_our_codes() {
+    for (body, verdict, told) in [
+        (json!({ "custom_code_enabled": true }), "ok", "custom codes enabled"),
+        (json!({ "custom_code_enabled": false }), "fail", "custom codes are not enabled"),
+        (json!({ "friendly_name": "x" }), "ok", "does not tell"),
+    ] {
+        let printed = examine([root(0), Answer::json(200, body)], verify).await;
+        row(&printed, &[verdict, "service", told]);
+        assert_eq!(printed.code, Some(i32::from(verdict == "fail")));
+    }
+    let printed = examine([root(0), Answer::json(404, json!({ "code": 20404 }))], verify).await;
+    row(&printed, &["fail", "service", "HTTP 404"]);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_is_told() {
+    let active = || Answer::json(200, json!({ "status": "active" }));
+    let printed = examine([root(-20), active()], twilio).await;
+    row(&printed, &["warn", "clock", "ahead of theirs"]);
+    assert_eq!(printed.code, Some(0));
+    let printed = examine([root(3600), active()], twilio).await;
+    row(&printed, &["fail", "clock", "behind theirs"]);
+    assert_eq!(printed.code, Some(1));
+}
+
+#[tokio::test]
+async fn who_cannot_be_reached_is_told_and_asked_no_further() {
+    let settings = twilio("http://127.0.0.1:9");
+    let printed = place(&settings).run(&["doctor", "--config", "hook.toml"]).await;
+    assert_eq!(printed.code, Some(1));
+    row(&printed, &["fail", "127.0.0.1", "not reachable (connect)"]);
+    row(&printed, &["skipped", "account"]);
+}
+
+#[tokio::test]
+async fn vendors_without_a_look_are_skipped_and_8x8_shows_its_voice_profiles() {
+    fn both(url: &str) -> String {
+        let eight = format!("kind = '8x8'\nbase_url = '{url}'\nvoice_base_url = '{url}'\nsubaccount_id = 'team_hq'");
+        let eight =
+            format!("[providers.a]\n{eight}\napi_key = {{ env = 'TOKEN' }}\nvoice = {{ source = '+15005550006' }}\n");
+        let key = "'MDEyMzQ1Njc4OWFiY2RlZg=='";
+        let id = "customer_id = 'FFFFFFFF-EEEE-DDDD-1234-AB1234567890'";
+        format!("{eight}[providers.b]\nkind = 'telesign'\n{id}\napi_key = {key}\nbase_url = '{url}'\n")
+    }
+    let printed = examine([root(0), Answer::json(200, json!([])), root(0)], both).await;
+    row(&printed, &["ok", "provider a", "voice account", "profiles"]);
+    row(&printed, &["skipped", "provider b", "no read-only call"]);
+}
+
+#[tokio::test]
+async fn faults_and_weak_secrets_are_rows_and_json_is_for_scripts() {
+    let printed = Place::new().run(&["doctor", "--json"]).await;
+    assert_eq!(printed.code, Some(1));
+    let page: Value = serde_json::from_str(&printed.stdout).expect("JSON");
+    assert_eq!(page["ok"], false);
+    assert!(page["checks"].as_array().is_some_and(|c| c.iter().any(|c| c["what"] == "providers")), "{page}");
+
+    let vendor = VendorServer::start([root(0), Answer::json(200, json!({ "status": "active" }))]).await;
+    let weak = place(&twilio(&vendor.url)).set("HOOK_SECRET", "weak");
+    let public = format!("{}[server]\npublic_url = 'https://127.0.0.1:9'\n", twilio(&vendor.url));
+    let weak =
+        weak.file("hook.toml", &format!("[orgs.main.auth.header]\nsecret = {{ env = 'HOOK_SECRET' }}\n{public}"));
+    let printed = weak.run(&["doctor", "--config", "hook.toml"]).await;
+    assert_eq!(printed.code, Some(0), "{printed:?}");
+    row(&printed, &["warn", "orgs.main.auth.header.secret", "shorter than 32"]);
+    row(&printed, &["warn", "public_url", "not reachable from here"]);
+    vendor.finish();
+}
