@@ -18,6 +18,7 @@ use crate::dedupe::Dedupe;
 use crate::dispatch::health::Health;
 use crate::dispatch::switches::Switches;
 use crate::dispatch::{Dispatch, Team};
+use crate::feedback::Reports;
 use crate::hook::{self, Hook, Shared};
 use crate::http::accept::{Listener, Patience, Terms};
 use crate::http::tls::{CertificateFault, Certificates, Tls};
@@ -27,7 +28,7 @@ use crate::metrics::{ConnectionMetrics, Metrics};
 use crate::okta::jwks::Keeper;
 use crate::otp::ProviderName;
 use crate::outbound::{Outbound, SetupFault};
-use crate::provider::{self, Provider};
+use crate::provider::{self, Provider, callback};
 use crate::secret::{self, RandomFault};
 use crate::store::{self, State};
 
@@ -79,6 +80,7 @@ pub struct Hooks {
     pub providers: BTreeMap<ProviderName, Arc<dyn Provider>>,
     /// What the hooks share.
     pub shared: Shared,
+    reports: Reports,
     state: State,
     outbound: Outbound,
     keepers: Vec<Keeper>,
@@ -91,11 +93,15 @@ impl Hooks {
     /// When the HTTPS client or the state store cannot be set up.
     pub fn build(config: &Config) -> Result<Self, StartFault> {
         let outbound = Outbound::new(&config.outbound)?;
-        let build = |(name, provider): (&String, &provider::Config)| {
-            let provider = provider::build(name, provider.clone(), &outbound, &config.pseudonyms);
-            (provider.name().clone(), provider)
-        };
-        let providers: BTreeMap<ProviderName, Arc<dyn Provider>> = config.providers.iter().map(build).collect();
+        let mut providers: BTreeMap<ProviderName, Arc<dyn Provider>> = BTreeMap::new();
+        let mut callbacks = BTreeMap::new();
+        for (name, provider) in &config.providers {
+            let provider = provider.clone();
+            let provider = provider.reporting_to(config.server.public_url.as_ref(), name, &config.pseudonyms);
+            callbacks.extend(callback::build(&provider).map(|callback| (ProviderName::new(name), callback)));
+            let provider = provider::build(name, provider, &outbound, &config.pseudonyms);
+            providers.insert(provider.name().clone(), provider);
+        }
         let metrics = Arc::new(Metrics::new());
         let limits = providers.keys().map(|name| (name.clone(), config.limits_of(name)));
         let health = Arc::new(Health::new(limits, Switches::default(), Arc::clone(&metrics)));
@@ -112,6 +118,8 @@ impl Hooks {
             dedupe: Dedupe::new(&state, pseudonyms.clone(), clock, Arc::clone(&metrics), &tasks),
             journal: Journal::new(&state, &config.journal, pseudonyms.clone(), clock, tasks.clone()),
         };
+        let (journal, counted) = (shared.journal.clone(), Arc::clone(&metrics));
+        let reports = Reports::new(callbacks, journal, counted, tasks.clone());
         let team = Team { providers, health, metrics, clock, tasks };
         let mut orgs = config.orgs.clone();
         let keepers = keepers(&mut orgs, &shared.metrics);
@@ -120,7 +128,7 @@ impl Hooks {
             Arc::new(Hook::new(org, dispatch, shared.clone()))
         };
         let hooks = orgs.into_iter().map(hook).collect();
-        Ok(Self { hooks, providers: team.providers, shared, state, outbound, keepers })
+        Ok(Self { hooks, providers: team.providers, shared, reports, state, outbound, keepers })
     }
 }
 
@@ -220,7 +228,7 @@ impl App {
         if let Some(certificates) = certificates {
             tokio::spawn(certificates.watch(upkeep.clone()));
         }
-        let public = tokio::spawn(public.serve(http::public(hooks.hooks, limits), front.clone()));
+        let public = tokio::spawn(public.serve(http::public(hooks.hooks, hooks.reports, limits), front.clone()));
         let admin = tokio::spawn(admin.serve(http::admin(ops), back.clone()));
         readiness.set(true);
 

@@ -154,6 +154,11 @@ fn check(settings: &Settings, sandbox: bool, environment: &Environment, findings
             findings.fault("state.timeout", rule);
         }
     }
+    if settings.server.public_url.is_some() {
+        for (name, rule) in providers.iter().filter_map(|(name, config)| Some((name, config.unproven()?))) {
+            findings.warn(format!("providers.{name}"), rule);
+        }
+    }
     Some(Config {
         server: settings.server.clone(),
         admin: settings.admin.clone(),

@@ -4,6 +4,7 @@
 
 pub mod accept;
 mod body;
+mod callback;
 mod connection;
 mod crowd;
 mod framing;
@@ -26,7 +27,8 @@ use tokio::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use crate::hook::Hook;
+use crate::feedback::Reports;
+use crate::hook::{Hook, Unread};
 use crate::okta::Reply;
 pub use connection::Received;
 pub use ops::{Ops, Readiness};
@@ -42,9 +44,10 @@ pub struct BodyLimits {
     pub timeout: Duration,
 }
 
-/// The public listener: every org's hook, and a sign of life.
-pub fn public(hooks: impl IntoIterator<Item = Arc<Hook>>, limits: BodyLimits) -> Router {
+/// The public listener: every org's hook, the providers' reports, and a sign of life.
+pub fn public(hooks: impl IntoIterator<Item = Arc<Hook>>, reports: Reports, limits: BodyLimits) -> Router {
     let mut router = Router::new().route("/livez", get(ops::livez));
+    router = router.route("/callbacks/{provider}", post(callback::take).with_state((reports, limits)));
     for hook in hooks {
         let path = hook.config().path.clone();
         router = router.route(&path, post(answer).with_state((hook, limits)));
@@ -85,6 +88,15 @@ async fn answer(State((hook, limits)): State<(Arc<Hook>, BodyLimits)>, request: 
 /// A head that not everybody reads alike.
 fn malformed() -> Response {
     respond(Reply::bad_request(&[]))
+}
+
+/// Why a body was not taken in.
+fn unread(fault: Unread) -> Reply {
+    match fault {
+        Unread::Slow => Reply::timeout(),
+        Unread::Broken => Reply::bad_request(&[]),
+        Unread::TooLarge => Reply::too_large(),
+    }
 }
 
 /// Writes a reply out. Whoever was turned away with a body still unread gets the connection closed.

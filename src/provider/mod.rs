@@ -4,6 +4,7 @@
 //! answer; everything around it stays outside.
 
 mod account;
+pub mod callback;
 pub mod eight_by_eight;
 mod error;
 pub mod sandbox;

@@ -10,7 +10,7 @@ const FLOORS: [&[&str]; 11] = [
     &["outbound", "store"],
     &["okta", "provider", "route", "text"],
     &["dedupe", "dispatch", "journal"],
-    &["hook"],
+    &["feedback", "hook"],
     &["http"],
     &["config", "telemetry"],
     &["app"],
