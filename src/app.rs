@@ -18,7 +18,7 @@ use crate::dedupe::Dedupe;
 use crate::dispatch::health::Health;
 use crate::dispatch::switches::Switches;
 use crate::dispatch::{Dispatch, Team};
-use crate::feedback::Reports;
+use crate::feedback::{self, Events, Reports};
 use crate::hook::{self, Hook, Shared};
 use crate::http::accept::{Listener, Patience, Terms};
 use crate::http::tls::{CertificateFault, Certificates, Tls};
@@ -80,6 +80,7 @@ pub struct Hooks {
     pub providers: BTreeMap<ProviderName, Arc<dyn Provider>>,
     /// What the hooks share.
     pub shared: Shared,
+    events: Vec<Arc<Events>>,
     reports: Reports,
     state: State,
     outbound: Outbound,
@@ -95,10 +96,12 @@ impl Hooks {
         let outbound = Outbound::new(&config.outbound)?;
         let mut providers: BTreeMap<ProviderName, Arc<dyn Provider>> = BTreeMap::new();
         let mut callbacks = BTreeMap::new();
+        let mut approvers = BTreeMap::new();
         for (name, provider) in &config.providers {
             let provider = provider.clone();
             let provider = provider.reporting_to(config.server.public_url.as_ref(), name, &config.pseudonyms);
             callbacks.extend(callback::build(&provider).map(|callback| (ProviderName::new(name), callback)));
+            approvers.extend(provider::approver(&provider, &outbound).map(|a| (ProviderName::new(name), a)));
             let provider = provider::build(name, provider, &outbound, &config.pseudonyms);
             providers.insert(provider.name().clone(), provider);
         }
@@ -118,6 +121,18 @@ impl Hooks {
             dedupe: Dedupe::new(&state, pseudonyms.clone(), clock, Arc::clone(&metrics), &tasks),
             journal: Journal::new(&state, &config.journal, pseudonyms.clone(), clock, tasks.clone()),
         };
+        let heard = feedback::Shared {
+            approvers: Arc::new(approvers),
+            journal: shared.journal.clone(),
+            metrics: Arc::clone(&metrics),
+            clock,
+            tasks: tasks.clone(),
+        };
+        let events = config.orgs.iter().filter_map(|org| {
+            let event_hook = org.event_hook.clone()?;
+            Some(Arc::new(Events::new(Arc::clone(&org.name), event_hook, heard.clone())))
+        });
+        let events = events.collect();
         let (journal, counted) = (shared.journal.clone(), Arc::clone(&metrics));
         let reports = Reports::new(callbacks, journal, counted, tasks.clone());
         let team = Team { providers, health, metrics, clock, tasks };
@@ -128,7 +143,7 @@ impl Hooks {
             Arc::new(Hook::new(org, dispatch, shared.clone()))
         };
         let hooks = orgs.into_iter().map(hook).collect();
-        Ok(Self { hooks, providers: team.providers, shared, reports, state, outbound, keepers })
+        Ok(Self { hooks, providers: team.providers, shared, events, reports, state, outbound, keepers })
     }
 }
 
@@ -228,7 +243,8 @@ impl App {
         if let Some(certificates) = certificates {
             tokio::spawn(certificates.watch(upkeep.clone()));
         }
-        let public = tokio::spawn(public.serve(http::public(hooks.hooks, hooks.reports, limits), front.clone()));
+        let public =
+            tokio::spawn(public.serve(http::public(hooks.hooks, hooks.events, hooks.reports, limits), front.clone()));
         let admin = tokio::spawn(admin.serve(http::admin(ops), back.clone()));
         readiness.set(true);
 

@@ -227,6 +227,12 @@ fn check_orgs(
             findings
                 .fault(format!("{at}.path"), format!("is the same as that of orgs.{other}: each org needs its own"));
         }
+        if let Some(event_hook) = &org.event_hook
+            && let Some(other) = by_path.insert(&event_hook.path, name)
+        {
+            let rule = format!("is the same as a path of orgs.{other}: each event hook needs its own");
+            findings.fault(format!("{at}.event_hook.path"), rule);
+        }
         orgs.push(org.check(name, &at, &capabilities, environment, findings));
     }
     orgs

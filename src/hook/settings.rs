@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::dispatch::{AfterUnconfirmed, Policy};
 use crate::okta::authenticate::{self, Authenticate};
-use crate::okta::{Replies, ReplySettings};
+use crate::okta::{Replies, ReplySettings, event};
 use crate::otp::Country;
 use crate::route::{self, Capability, Router};
 use crate::secret::Environment;
@@ -54,6 +54,8 @@ pub struct Settings {
     pub routes: Vec<route::Settings>,
     /// What messages say.
     pub text: text::Settings,
+    /// Where Okta tells which codes were used.
+    pub event_hook: Option<event::Settings>,
 }
 
 /// `after_unconfirmed`, by channel.
@@ -88,6 +90,7 @@ impl Default for Settings {
             reply: ReplySettings::default(),
             routes: Vec::new(),
             text: text::Settings::default(),
+            event_hook: None,
         }
     }
 }
@@ -115,6 +118,8 @@ pub struct Config {
     pub router: Router,
     /// Writes what messages say.
     pub texts: Texts,
+    /// Where Okta tells which codes were used.
+    pub event_hook: Option<event::Config>,
 }
 
 impl Config {
@@ -134,7 +139,7 @@ impl Settings {
         environment: &Environment,
         findings: &mut Findings,
     ) -> Config {
-        self.check_path(at, findings);
+        check_path(&self.path, at, findings);
         if self.okta_concurrency == 0 {
             findings.fault(format!("{at}.okta_concurrency"), "must be at least 1");
         }
@@ -160,15 +165,11 @@ impl Settings {
             replies: Replies::new(self.reply.clone()),
             router: Router::new(&self.routes, capabilities, &format!("{at}.routes"), findings),
             texts: self.text.check(&format!("{at}.text"), findings),
-        }
-    }
-
-    fn check_path(&self, at: &str, findings: &mut Findings) {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~".contains(&b);
-        if !self.path.starts_with('/') || self.path.len() < 2 || !self.path.bytes().all(plain) {
-            findings.fault(format!("{at}.path"), "must start with / and hold only letters, digits and -._~/");
-        } else if self.path == "/livez" || self.path.starts_with("/callbacks/") {
-            findings.fault(format!("{at}.path"), "must not be /livez or below /callbacks/, which are ours");
+            event_hook: self.event_hook.as_ref().map(|event_hook| {
+                let at = format!("{at}.event_hook");
+                check_path(&event_hook.path, &at, findings);
+                event_hook.check(&at, environment, findings)
+            }),
         }
     }
 
@@ -185,5 +186,14 @@ impl Settings {
             findings.fault(format!("{at}.min_attempt"), rule);
         }
         (attempt_timeout, min_attempt)
+    }
+}
+
+fn check_path(path: &str, at: &str, findings: &mut Findings) {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~".contains(&b);
+    if !path.starts_with('/') || path.len() < 2 || !path.bytes().all(plain) {
+        findings.fault(format!("{at}.path"), "must start with / and hold only letters, digits and -._~/");
+    } else if path == "/livez" || path.starts_with("/callbacks/") {
+        findings.fault(format!("{at}.path"), "must not be /livez or below /callbacks/, which are ours");
     }
 }

@@ -7,6 +7,7 @@ mod body;
 mod callback;
 mod connection;
 mod crowd;
+mod event_hook;
 mod framing;
 mod ops;
 mod proxies;
@@ -27,7 +28,7 @@ use tokio::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use crate::feedback::Reports;
+use crate::feedback::{Events, Reports};
 use crate::hook::{Hook, Unread};
 use crate::okta::Reply;
 pub use connection::Received;
@@ -44,13 +45,23 @@ pub struct BodyLimits {
     pub timeout: Duration,
 }
 
-/// The public listener: every org's hook, the providers' reports, and a sign of life.
-pub fn public(hooks: impl IntoIterator<Item = Arc<Hook>>, reports: Reports, limits: BodyLimits) -> Router {
+/// The public listener: every org's hook and event hook, the providers' reports, and a sign of life.
+pub fn public(
+    hooks: impl IntoIterator<Item = Arc<Hook>>,
+    events: impl IntoIterator<Item = Arc<Events>>,
+    reports: Reports,
+    limits: BodyLimits,
+) -> Router {
     let mut router = Router::new().route("/livez", get(ops::livez));
     router = router.route("/callbacks/{provider}", post(callback::take).with_state((reports, limits)));
     for hook in hooks {
         let path = hook.config().path.clone();
         router = router.route(&path, post(answer).with_state((hook, limits)));
+    }
+    for events in events {
+        let path = events.path().to_owned();
+        let methods = get(event_hook::verify).post(event_hook::take);
+        router = router.route(&path, methods.with_state((events, limits)));
     }
     finish(router)
 }

@@ -22,6 +22,7 @@ use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
 use crate::secret::{Environment, Pseudonyms};
 use crate::settings::Findings;
+pub use twilio::verify::Approver;
 
 /// What an attempt is told besides the message.
 #[derive(Debug, Clone, Copy)]
@@ -148,6 +149,14 @@ impl Settings {
             Self::Twilio(settings) => settings.check(at, environment, findings).map(|c| Config::Twilio(Box::new(c))),
             Self::Verify(settings) => settings.check(at, environment, findings).map(|c| Config::Verify(Box::new(c))),
         }
+    }
+}
+
+/// Whoever wants to hear that a code it delivered was used; `None` for who does not.
+pub fn approver(config: &Config, outbound: &Outbound) -> Option<Approver> {
+    match config {
+        Config::Verify(config) => Some(Approver::new(config, outbound.clone())),
+        Config::EightByEight(_) | Config::Sandbox(_) | Config::Telesign(_) | Config::Twilio(_) => None,
     }
 }
 

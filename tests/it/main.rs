@@ -11,6 +11,7 @@ mod dedupe;
 mod descriptors;
 mod edge;
 mod end_to_end;
+mod events;
 mod failover;
 mod harsh;
 mod hook;

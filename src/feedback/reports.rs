@@ -1,4 +1,4 @@
-//! What is heard of a message after Okta was answered: delivery reports of providers.
+//! Delivery reports of providers: taken, believed or not, noted in the journal.
 //!
 //! Must not know axum or any vendor, and sends nobody anything: a forged report could spoil a count, no more.
 
