@@ -128,11 +128,7 @@ impl Hooks {
             clock,
             tasks: tasks.clone(),
         };
-        let events = config.orgs.iter().filter_map(|org| {
-            let event_hook = org.event_hook.clone()?;
-            Some(Arc::new(Events::new(Arc::clone(&org.name), event_hook, heard.clone())))
-        });
-        let events = events.collect();
+        let events = events(&config.orgs, &heard);
         let (journal, counted) = (shared.journal.clone(), Arc::clone(&metrics));
         let reports = Reports::new(callbacks, journal, counted, tasks.clone());
         let team = Team { providers, health, metrics, clock, tasks };
@@ -145,6 +141,15 @@ impl Hooks {
         let hooks = orgs.into_iter().map(hook).collect();
         Ok(Self { hooks, providers: team.providers, shared, events, reports, state, outbound, keepers })
     }
+}
+
+/// The event hooks of the orgs that have one.
+fn events(orgs: &[hook::Config], shared: &feedback::Shared) -> Vec<Arc<Events>> {
+    let events = orgs.iter().filter_map(|org| {
+        let event_hook = org.event_hook.clone()?;
+        Some(Arc::new(Events::new(Arc::clone(&org.name), event_hook, shared.clone())))
+    });
+    events.collect()
 }
 
 /// Who looks after the keys of the issuers. Orgs that trust the same one share them.

@@ -165,7 +165,7 @@ async fn every_provider_is_told_where_its_reports_go() {
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let address = pair("StatusCallback", "https://otp.example.com/callbacks/twilio");
     let calls = vendor.finish();
-    assert_eq!(asked(&calls[0]), [address.clone()]);
+    assert_eq!(asked(&calls[0]), vec![address.clone()]);
     let events = ["initiated", "answered", "completed"].map(|event| pair("StatusCallbackEvent", event));
     assert_eq!(asked(&calls[1]), [vec![address], events.to_vec()].concat());
 }
