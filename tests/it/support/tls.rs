@@ -160,7 +160,7 @@ pub async fn serve_with(pki: &Pki, server: &str) -> TestServer {
 
 /// A good hook, the last of its connection.
 pub fn hook() -> Vec<u8> {
-    let body = okta::sms("+15005550010", "482913").to_string();
+    let body = okta::another_sms().to_string();
     let lines = format!("host: {NAME}\r\nauthorization: {SECRET}\r\ncontent-length: {}", body.len());
     format!("POST /okta/telephony HTTP/1.1\r\n{lines}\r\nconnection: close\r\n\r\n{body}").into_bytes()
 }
