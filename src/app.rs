@@ -2,6 +2,7 @@
 //!
 //! Must not read configuration or arguments.
 
+mod feedback;
 mod hooks;
 mod reload;
 

@@ -161,6 +161,11 @@ fn check(settings: &Settings, sandbox: bool, environment: &Environment, findings
             findings.fault("state.timeout", rule);
         }
     }
+    if settings.server.public_url.is_some() {
+        for (name, rule) in providers.iter().filter_map(|(name, config)| Some((name, config.unproven()?))) {
+            findings.warn(format!("providers.{name}"), rule);
+        }
+    }
     Some(Config {
         server: settings.server.clone(),
         admin: settings.admin.clone(),
@@ -229,6 +234,12 @@ fn check_orgs(
         if let Some(other) = by_path.insert(&org.path, name) {
             findings
                 .fault(format!("{at}.path"), format!("is the same as that of orgs.{other}: each org needs its own"));
+        }
+        if let Some(event_hook) = &org.event_hook
+            && let Some(other) = by_path.insert(&event_hook.path, name)
+        {
+            let rule = format!("is the same as a path of orgs.{other}: each event hook needs its own");
+            findings.fault(format!("{at}.event_hook.path"), rule);
         }
         orgs.push(org.check(name, &at, &capabilities, environment, findings));
     }

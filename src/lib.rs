@@ -17,6 +17,7 @@ pub mod config;
 pub mod deadline;
 pub mod dedupe;
 pub mod dispatch;
+pub mod feedback;
 pub mod guard;
 pub mod hook;
 pub mod http;

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::StartFault;
+use super::feedback::{Feedback, reporting};
 use crate::config::Config;
 use crate::deadline::Clock;
 use crate::dedupe::Dedupe;
@@ -37,6 +38,7 @@ pub struct Hooks {
     pub shared: Shared,
     /// How providers and issuers are called.
     pub outbound: Outbound,
+    pub(super) feedback: Feedback,
     pub(super) health: Arc<Health>,
     pub(super) keepers: Vec<Keeper>,
 }
@@ -69,13 +71,17 @@ impl Hooks {
         let limits = providers.keys().map(|name| (name.clone(), config.limits_of(name)));
         let health = Arc::new(Health::new(limits, shared.switches.clone(), metrics));
         let (hooks, keepers) = hooks(config, &providers, &health, &shared, &[]);
-        Ok(Self { hooks, providers, shared, outbound, health, keepers })
+        let feedback = Feedback::build(config, &shared, &outbound);
+        Ok(Self { hooks, providers, shared, outbound, feedback, health, keepers })
     }
 
     /// The same from another configuration, of which these keys have changed. A provider none of whose keys has goes
     /// on as it is, with what it has learnt and how it is doing; so do the keys of an issuer that stays.
     pub(super) fn rebuild(&self, config: &Config, changed: &BTreeSet<String>, held: &[Arc<Issuer>]) -> Self {
-        let stays = |name: &ProviderName| !changed.iter().any(|key| key.starts_with(&format!("providers.{name}.")));
+        // A provider tells its vendor where delivery reports go, so a new public address is a change of each.
+        let moved = changed.contains("server.public_url");
+        let touched = |name: &ProviderName| changed.iter().any(|key| key.starts_with(&format!("providers.{name}.")));
+        let stays = |name: &ProviderName| !moved && !touched(name);
         let (shared, outbound) = (self.shared.clone(), self.outbound.clone());
         let either = |name: &String| match self.providers.get_key_value(&ProviderName::new(name)) {
             Some((name, provider)) if stays(name) => (name.clone(), Arc::clone(provider)),
@@ -85,7 +91,8 @@ impl Hooks {
         let limits = providers.keys().map(|name| (name.clone(), config.limits_of(name)));
         let health = Arc::new(self.health.after_change(limits, stays));
         let (hooks, keepers) = hooks(config, &providers, &health, &shared, held);
-        Self { hooks, providers, shared, outbound, health, keepers }
+        let feedback = Feedback::build(config, &shared, &outbound);
+        Self { hooks, providers, shared, outbound, feedback, health, keepers }
     }
 
     /// The issuers whose tokens admit.
@@ -95,8 +102,7 @@ impl Hooks {
 }
 
 fn provider(config: &Config, name: &str, shared: &Shared, outbound: &Outbound) -> (ProviderName, Arc<dyn Provider>) {
-    let settings = config.providers[name].clone();
-    let provider = provider::build(name, settings, outbound, &shared.pseudonyms);
+    let provider = provider::build(name, reporting(config, name), outbound, &shared.pseudonyms);
     (provider.name().clone(), provider)
 }
 

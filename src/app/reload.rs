@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -65,7 +66,7 @@ impl Reloader {
     pub(super) fn start(hooks: Hooks, rest: Rest, certificates: Option<Arc<Certificates>>) -> Self {
         let upkeep = CancellationToken::new();
         let (readiness, issuers) = (Readiness::default(), hooks.issuers());
-        let public = Swap::new(http::public(hooks.hooks.clone(), rest.limits));
+        let public = Swap::new(public(&hooks, rest.limits));
         let admin = Swap::new(http::admin(ops(&hooks, &rest, readiness.of(issuers.clone()), certificates.clone())));
         let stop = upkeep.child_token();
         let current = Mutex::new(Generation { hooks, issuers, keys: rest.keys, stop });
@@ -131,7 +132,7 @@ impl Reloader {
         let _ = tokio::time::timeout(KEYS_PATIENCE, has_keys(&next.issuers)).await;
         let readiness = self.0.readiness.of(next.issuers.clone());
         self.0.admin.set(http::admin(ops(&next.hooks, &rest, readiness, self.0.certificates.clone())));
-        self.0.public.set(http::public(next.hooks.hooks.clone(), rest.limits));
+        self.0.public.set(public(&next.hooks, rest.limits));
         std::mem::replace(current, next).stop.cancel();
         let changed: Vec<String> = changed.into_iter().filter(|key| !Keys::needs_restart(key)).collect();
         tracing::info!(changed = changed.join(", "), "configuration reloaded");
@@ -150,6 +151,12 @@ async fn has_keys(issuers: &[Arc<Issuer>]) {
     while !issuers.iter().all(|issuer| issuer.has_keys()) {
         tokio::time::sleep(KEYS_LOOK).await;
     }
+}
+
+/// The routes of the public listener.
+fn public(hooks: &Hooks, limits: BodyLimits) -> Router {
+    let feedback = hooks.feedback.clone();
+    http::public(hooks.hooks.clone(), feedback.events, feedback.reports, limits)
 }
 
 fn ops(hooks: &Hooks, rest: &Rest, readiness: Readiness, certificates: Option<Arc<Certificates>>) -> Ops {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::dispatch::{AfterUnconfirmed, Policy};
 use crate::guard;
 use crate::okta::authenticate::{self, Authenticate};
-use crate::okta::{Replies, ReplySettings};
+use crate::okta::{Replies, ReplySettings, event};
 use crate::otp::Country;
 use crate::route::{self, Capability, Router};
 use crate::secret::Environment;
@@ -57,6 +57,8 @@ pub struct Settings {
     pub text: text::Settings,
     /// What is limited.
     pub guard: guard::Settings,
+    /// Where Okta tells which codes were used.
+    pub event_hook: Option<event::Settings>,
 }
 
 /// `after_unconfirmed`, by channel.
@@ -92,6 +94,7 @@ impl Default for Settings {
             routes: Vec::new(),
             text: text::Settings::default(),
             guard: guard::Settings::default(),
+            event_hook: None,
         }
     }
 }
@@ -121,6 +124,8 @@ pub struct Config {
     pub texts: Texts,
     /// What is limited.
     pub guard: guard::Config,
+    /// Where Okta tells which codes were used.
+    pub event_hook: Option<event::Config>,
 }
 
 impl Config {
@@ -140,7 +145,7 @@ impl Settings {
         environment: &Environment,
         findings: &mut Findings,
     ) -> Config {
-        self.check_path(at, findings);
+        check_path(&self.path, at, findings);
         if self.okta_concurrency == 0 {
             findings.fault(format!("{at}.okta_concurrency"), "must be at least 1");
         }
@@ -167,15 +172,11 @@ impl Settings {
             router: Router::new(&self.routes, capabilities, &format!("{at}.routes"), findings),
             texts: self.text.check(&format!("{at}.text"), findings),
             guard: self.guard.check(&format!("{at}.guard"), findings),
-        }
-    }
-
-    fn check_path(&self, at: &str, findings: &mut Findings) {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~".contains(&b);
-        if !self.path.starts_with('/') || self.path.len() < 2 || !self.path.bytes().all(plain) {
-            findings.fault(format!("{at}.path"), "must start with / and hold only letters, digits and -._~/");
-        } else if self.path == "/livez" || self.path.starts_with("/callbacks/") {
-            findings.fault(format!("{at}.path"), "must not be /livez or below /callbacks/, which are ours");
+            event_hook: self.event_hook.as_ref().map(|event_hook| {
+                let at = format!("{at}.event_hook");
+                check_path(&event_hook.path, &at, findings);
+                event_hook.check(&at, environment, findings)
+            }),
         }
     }
 
@@ -192,5 +193,14 @@ impl Settings {
             findings.fault(format!("{at}.min_attempt"), rule);
         }
         (attempt_timeout, min_attempt)
+    }
+}
+
+fn check_path(path: &str, at: &str, findings: &mut Findings) {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~".contains(&b);
+    if !path.starts_with('/') || path.len() < 2 || !path.bytes().all(plain) {
+        findings.fault(format!("{at}.path"), "must start with / and hold only letters, digits and -._~/");
+    } else if path == "/livez" || path.starts_with("/callbacks/") {
+        findings.fault(format!("{at}.path"), "must not be /livez or below /callbacks/, which are ours");
     }
 }

@@ -4,8 +4,10 @@
 
 pub mod accept;
 mod body;
+mod callback;
 mod connection;
 mod crowd;
+mod event_hook;
 mod framing;
 mod ops;
 mod proxies;
@@ -27,7 +29,8 @@ use tokio::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use crate::hook::Hook;
+use crate::feedback::{Events, Reports};
+use crate::hook::{Hook, Unread};
 use crate::okta::Reply;
 pub use connection::Received;
 pub use ops::{Ops, Readiness};
@@ -44,12 +47,23 @@ pub struct BodyLimits {
     pub timeout: Duration,
 }
 
-/// The public listener: every org's hook, and a sign of life.
-pub fn public(hooks: impl IntoIterator<Item = Arc<Hook>>, limits: BodyLimits) -> Router {
+/// The public listener: every org's hook and event hook, the providers' reports, and a sign of life.
+pub fn public(
+    hooks: impl IntoIterator<Item = Arc<Hook>>,
+    events: impl IntoIterator<Item = Arc<Events>>,
+    reports: Reports,
+    limits: BodyLimits,
+) -> Router {
     let mut router = Router::new().route("/livez", get(ops::livez));
+    router = router.route("/callbacks/{provider}", post(callback::take).with_state((reports, limits)));
     for hook in hooks {
         let path = hook.config().path.clone();
         router = router.route(&path, post(answer).with_state((hook, limits)));
+    }
+    for events in events {
+        let path = events.path().to_owned();
+        let methods = get(event_hook::verify).post(event_hook::take);
+        router = router.route(&path, methods.with_state((events, limits)));
     }
     finish(router)
 }
@@ -87,6 +101,15 @@ async fn answer(State((hook, limits)): State<(Arc<Hook>, BodyLimits)>, request: 
 /// A head that not everybody reads alike.
 fn malformed() -> Response {
     respond(Reply::bad_request(&[]))
+}
+
+/// Why a body was not taken in.
+fn unread(fault: Unread) -> Reply {
+    match fault {
+        Unread::Slow => Reply::timeout(),
+        Unread::Broken => Reply::bad_request(&[]),
+        Unread::TooLarge => Reply::too_large(),
+    }
 }
 
 /// Writes a reply out. Whoever was turned away with a body still unread gets the connection closed.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::otp::{Channel, FailureKind, ProviderName, TransactionId};
+use crate::otp::{Channel, Delivery, FailureKind, ProviderName, TransactionId};
 
 /// What became of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Entry {
     pub transaction_id: Option<TransactionId>,
     /// Why not; `None` when the provider took it.
     pub failure: Option<FailureKind>,
+    /// How far the message has come since, by the provider's reports.
+    pub delivery: Option<Delivery>,
     /// When Okta was answered.
     pub sent_at: Timestamp,
     /// The keyed hash of the event.
@@ -36,6 +38,8 @@ struct Written {
     #[serde(skip_serializing_if = "Option::is_none")]
     transaction_id: Option<String>,
     kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery: Option<String>,
     sent_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<String>,
@@ -52,6 +56,7 @@ impl Entry {
             channel: self.channel.to_string(),
             transaction_id: self.transaction_id.as_ref().map(|id| id.as_str().to_owned()),
             kind: self.failure.map_or(ACCEPTED, FailureKind::as_str).to_owned(),
+            delivery: self.delivery.map(|delivery| delivery.to_string()),
             sent_at: self.sent_at,
             event: self.event.clone(),
         };
@@ -71,6 +76,7 @@ impl Entry {
                 ACCEPTED => None,
                 kind => Some(FailureKind::parse(kind)?),
             },
+            delivery: written.delivery.as_deref().and_then(Delivery::parse),
             sent_at: written.sent_at,
             event: written.event,
         })

@@ -4,6 +4,7 @@
 //! A journal that cannot be read or written costs nobody a code.
 
 mod entry;
+mod later;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::secret::Pseudonyms;
 use crate::settings::{Findings, duration};
 use crate::store::{Key, State, Store, StoreFault};
 pub use entry::Entry;
+pub use later::Reported;
 
 /// A new code for the same person within this is a resend: the last one did not arrive, or not soon enough.
 const RESEND_WINDOW: Duration = Duration::from_secs(5 * 60);
@@ -116,6 +118,7 @@ impl Journal {
             channel: message.channel,
             transaction_id: decisive.result.as_ref().ok().map(|a| a.transaction_id.clone()),
             failure: decisive.result.as_ref().err().map(|e| e.kind),
+            delivery: None,
             sent_at: inner.clock.now(),
             event: inner.pseudonyms.event(org, message).map(|event| event.to_string()),
         };

@@ -55,6 +55,11 @@ impl Authenticate {
         }
     }
 
+    /// Recognises nobody: stands for settings that have been found wanting.
+    pub(super) fn nobody() -> Self {
+        Self { header: None, basic: Vec::new(), tokens: None, current: None }
+    }
+
     /// The header that a caller with the current credential sends.
     pub fn current(&self) -> Option<&(HeaderName, Secret)> {
         self.current.as_ref()

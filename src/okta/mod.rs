@@ -4,6 +4,7 @@
 
 pub mod authenticate;
 mod decode;
+pub mod event;
 pub mod jwks;
 pub mod oauth;
 pub mod preview;

@@ -221,6 +221,11 @@ impl Reply {
         error(400, "The request cannot be read", faults, None)
     }
 
+    /// 200 to what is not a hook: there is nothing to say.
+    pub fn noted() -> Self {
+        Self { status: 200, body: b"{}".to_vec(), retry_after: None }
+    }
+
     /// 404.
     pub fn not_found() -> Self {
         error(404, "Not found", &[], None)

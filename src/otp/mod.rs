@@ -2,11 +2,13 @@
 //!
 //! Must not know Okta, any provider, HTTP or configuration files.
 
+mod delivery;
 mod message;
 mod outcome;
 mod phone;
 mod source;
 
+pub use delivery::Delivery;
 pub use message::{Channel, Content, EventId, Locale, Message, OtpCode, RequestType, Speech, Text, UserId};
 pub use outcome::{Accepted, Attempt, FailureKind, Next, Outcome, ProviderName, SendError, TransactionId, Verdict};
 pub use phone::{Country, Phone, PhoneFault};

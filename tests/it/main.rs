@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "the support modules are shared within one crate")]
 
+mod callbacks;
 mod certificate;
 mod cli;
 mod config;
@@ -11,6 +12,7 @@ mod descriptors;
 mod doctor;
 mod edge;
 mod end_to_end;
+mod events;
 mod failover;
 mod guard;
 mod harsh;

@@ -10,7 +10,7 @@ const FLOORS: [&[&str]; 11] = [
     &["outbound", "store"],
     &["okta", "provider", "route", "text"],
     &["dedupe", "dispatch", "guard", "journal"],
-    &["hook"],
+    &["feedback", "hook"],
     &["http"],
     &["config", "telemetry"],
     &["app"],
@@ -23,7 +23,7 @@ const NEIGHBOURS: [(&str, &str); 1] = [("config", "telemetry")];
 
 /// A word, and the only places in which it may stand.
 const HOMES: [(&str, &[&str]); 11] = [
-    ("axum::", &["http"]),
+    ("axum::", &["http", "app"]),
     ("reqwest::", &["outbound", "cli/preview/call"]),
     ("std::env::", &["config/sources", "cli/paint"]),
     ("SUCCESSFUL", &["okta/reply"]),

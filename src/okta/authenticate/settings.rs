@@ -60,7 +60,7 @@ pub struct BasicSettings {
 impl Settings {
     /// Reads the secrets and checks the rules; `at` is the key path of this table.
     pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Authenticate {
-        let mut found = Authenticate { header: None, basic: Vec::new(), tokens: None, current: None };
+        let mut found = Authenticate::nobody();
         if self.header.is_none() && self.basic.is_none() && self.oauth.is_none() {
             findings
                 .fault(at, "configure header, basic or oauth: without one, anybody could send messages at your cost");

@@ -8,6 +8,7 @@ mod check;
 mod codes;
 #[cfg(test)]
 mod fixtures;
+mod reports;
 mod sms;
 #[cfg(test)]
 mod tests;
@@ -21,11 +22,13 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use url::Url;
 
+pub(super) use self::reports::Reports;
 use super::account::{self, Senders, base_url, join};
+use super::callback::Address;
 use super::{Check, Provider, SendOptions};
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
-use crate::secret::{Environment, SecretRef};
+use crate::secret::{Environment, Secret, SecretRef};
 use crate::settings::Findings;
 
 /// `[providers.*] kind = "8x8"`.
@@ -42,7 +45,7 @@ pub struct Settings {
     pub base_url: Option<Url>,
     /// `https://voice.8x8.com`, the only one documented, or a test server.
     pub voice_base_url: Option<Url>,
-    /// What 8x8 puts into the `Authorization` of its webhooks. Read at the start, so that a missing one is found then.
+    /// What 8x8 puts into the `Authorization` of its webhooks.
     pub callback_secret: Option<SecretRef>,
     /// Texts; on without this table too, unless `voice` stands alone.
     pub sms: Option<sms::Settings>,
@@ -54,6 +57,8 @@ pub struct Settings {
 #[derive(Debug, Clone)]
 pub struct Config {
     authorization: HeaderValue,
+    callback_secret: Option<Secret>,
+    reports_to: Option<Address>,
     sms: Option<Endpoint<sms::Config>>,
     voice: Option<Endpoint<voice::Config>>,
 }
@@ -69,9 +74,10 @@ impl Settings {
     /// Reads the secrets and checks the rules; `at` is the key path of this table.
     pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Config> {
         let authorization = self.authorization(at, environment, findings);
-        if let Some(Err(rule)) = self.callback_secret.as_ref().map(|secret| secret.resolve(environment)) {
-            findings.fault(format!("{at}.callback_secret"), rule);
-        }
+        let callback_secret = self.callback_secret.as_ref().and_then(|secret| {
+            let secret = secret.resolve(environment);
+            secret.map_err(|rule| findings.fault(format!("{at}.callback_secret"), rule)).ok()
+        });
         let general = self.subaccount_id.as_deref().unwrap_or_default();
         check_subaccount(general, &format!("{at}.subaccount_id"), findings);
         let sms_url = base_url(self.base_url.as_ref(), "https://sms.8x8.com", &format!("{at}.base_url"), findings);
@@ -88,6 +94,8 @@ impl Settings {
         let (sms_url, voice_url) = (sms_url?, voice_url?);
         Some(Config {
             authorization: authorization?,
+            callback_secret,
+            reports_to: None,
             sms: sms.map(|config| Endpoint { url: resource(&sms_url, general, "messages"), config }),
             voice: voice.map(|(id, config)| Endpoint { url: resource(&voice_url, id, "callflows"), config }),
         })
@@ -159,6 +167,17 @@ impl Config {
             Channel::Voice => self.voice.is_some(),
         }
     }
+
+    /// Why reports could not be verified.
+    pub(super) fn unproven(&self) -> Option<&'static str> {
+        let rule = "has no callback_secret, by which alone delivery reports are known: none are asked for";
+        self.callback_secret.is_none().then_some(rule)
+    }
+
+    /// Where reports go, if they can be verified.
+    pub(super) fn report_to(&mut self, address: Option<Address>) {
+        self.reports_to = address.filter(|_| self.unproven().is_none());
+    }
 }
 
 /// One 8x8 account.
@@ -181,7 +200,10 @@ impl EightByEight {
 impl Config {
     fn call(&self, message: &Message, options: SendOptions<'_>) -> Result<Request, SendError> {
         let (url, body) = match (options.content, &self.sms, &self.voice) {
-            (Content::Text(text), Some(sms), _) => (&sms.url, sms::body(&sms.config, message, text, options.now)?),
+            (Content::Text(text), Some(sms), _) => {
+                let report_to = self.reports_to.as_ref().map(reports::text_address);
+                (&sms.url, sms::body(&sms.config, message, text, options.now, report_to.as_ref())?)
+            }
             (Content::Speech(speech), _, Some(voice)) => {
                 (&voice.url, voice::body(&voice.config, message, speech, options.now)?)
             }

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::{expiry, senders};
 use crate::otp::{EventId, FailureKind, Message, SendError, Text};
@@ -106,10 +107,18 @@ struct Body<'a> {
     client_ip: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     track: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dlr_callback_url: Option<&'a str>,
 }
 
 /// Writes the body.
-pub(super) fn body(config: &Config, message: &Message, text: &Text, now: Timestamp) -> Result<Vec<u8>, SendError> {
+pub(super) fn body(
+    config: &Config,
+    message: &Message,
+    text: &Text,
+    now: Timestamp,
+    report_to: Option<&Url>,
+) -> Result<Vec<u8>, SendError> {
     let text = text.expose();
     if text.encode_utf16().count() > MAX_TEXT_UNITS {
         return Err(SendError::new(FailureKind::Rejected, "text_too_long"));
@@ -123,6 +132,7 @@ pub(super) fn body(config: &Config, message: &Message, text: &Text, now: Timesta
         expiry: expiry(message, now, EXPIRY_FORMAT),
         client_ip: message.client_ip.filter(|_| config.client_ip).and_then(telling),
         track: config.track.then_some("Outcome"),
+        dlr_callback_url: report_to.map(Url::as_str),
     };
     Ok(serde_json::to_vec(&body).expect("texts and numbers, into a Vec"))
 }
@@ -150,7 +160,7 @@ mod tests {
     fn written(settings: Value, message: &Message) -> Value {
         let settings: Settings = serde_json::from_value(settings).expect("well-formed settings");
         let config = settings.check("sms", &mut Findings::default());
-        let body = body(&config, message, &Text::new("Code 482913".to_owned()), now()).expect("a body");
+        let body = body(&config, message, &Text::new("Code 482913".to_owned()), now(), None).expect("a body");
         serde_json::from_slice(&body).expect("JSON")
     }
 
@@ -206,7 +216,8 @@ mod tests {
     #[test]
     fn a_text_that_8x8_would_cut_is_not_sent() {
         let config = Settings::default().check("sms", &mut Findings::default());
-        let send = |units| body(&config, &message(), &Text::new("é".repeat(units)), now()).map_err(|e| e.to_string());
+        let send =
+            |units| body(&config, &message(), &Text::new("é".repeat(units)), now(), None).map_err(|e| e.to_string());
         assert!(send(670).is_ok());
         assert_eq!(send(671), Err("rejected: text_too_long".to_owned()));
     }

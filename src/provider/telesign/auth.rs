@@ -46,8 +46,7 @@ impl Authorization {
 
     /// Digest: the key counts as the bytes its base64 stands for. `None` when it is no base64.
     pub(super) fn digest(customer_id: &str, api_key: &Secret) -> Option<Self> {
-        let key = Zeroizing::new(STANDARD.decode(api_key.expose()).ok()?);
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
+        let key = signing_key(api_key)?;
         Some(Self::Digest(Box::new(Signer { customer_id: customer_id.to_owned(), key })))
     }
 
@@ -85,6 +84,12 @@ impl Authorization {
             }
         }
     }
+}
+
+/// The key of signatures, those of Telesign's reports too: the bytes that its base64 stands for.
+pub(super) fn signing_key(api_key: &Secret) -> Option<hmac::Key> {
+    let key = Zeroizing::new(STANDARD.decode(api_key.expose()).ok()?);
+    Some(hmac::Key::new(hmac::HMAC_SHA256, &key))
 }
 
 /// Signs with the account's key.

@@ -176,6 +176,11 @@ pub(super) fn find(product: Product, code: i64) -> Option<Meaning> {
     row(own).or_else(|| row(&REFUSALS)).or_else(error)
 }
 
+/// What a code means to whichever product has it: no two give one code two meanings.
+pub(super) fn any(code: i64) -> Option<Meaning> {
+    [Product::Omnichannel, Product::Messaging, Product::Voice].into_iter().find_map(|product| find(product, code))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@ mod answer;
 mod auth;
 mod codes;
 mod omnichannel;
+mod reports;
 mod settings;
 mod sms_voice;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use crate::otp::{Accepted, Channel, Content, FailureKind, Message, ProviderName,
 use crate::outbound::{Outbound, Request};
 
 pub use auth::AuthMethod;
+pub(super) use reports::Reports;
 pub use settings::{Api, Config, Settings};
 
 /// One of Telesign's products: it has its own resource, body and codes.
@@ -90,16 +92,19 @@ struct Details<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     account_lifecycle_event: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    callback_url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     external_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     originating_ip: Option<IpAddr>,
 }
 
 impl<'a> Details<'a> {
-    fn of(config: &Config, message: &'a Message) -> Self {
+    fn of(config: &'a Config, message: &'a Message) -> Self {
         let ip = message.client_ip.filter(|_| config.originating_ip).map(|ip| ip.to_canonical());
         Self {
             account_lifecycle_event: config.account_lifecycle_event.map(LifecycleEvent::as_str),
+            callback_url: config.reports_to.as_ref().map(|address| address.url.as_str()),
             external_id: message.event_id.as_ref().map(|id| id.as_str()).filter(|id| is_external_id(id)),
             // Loopback is what Okta's preview sends: it would only mislead the scoring.
             originating_ip: ip.filter(|ip| !ip.is_loopback()),
@@ -108,6 +113,7 @@ impl<'a> Details<'a> {
 
     fn append_to(&self, form: &mut Serializer<'_, String>) {
         form.extend_pairs(self.account_lifecycle_event.map(|event| ("account_lifecycle_event", event)));
+        form.extend_pairs(self.callback_url.map(|url| ("callback_url", url)));
         form.extend_pairs(self.external_id.map(|id| ("external_id", id)));
         form.extend_pairs(self.originating_ip.map(|ip| ("originating_ip", ip.to_string())));
     }

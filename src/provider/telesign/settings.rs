@@ -4,13 +4,15 @@
 
 use std::collections::BTreeMap;
 
+use aws_lc_rs::hmac;
 use serde::Deserialize;
 use url::Url;
 
-use super::auth::{AuthMethod, Authorization};
+use super::auth::{AuthMethod, Authorization, signing_key};
 use super::{LifecycleEvent, sms_voice};
 use crate::otp::{Channel, Phone};
 use crate::provider::account::{Senders, base_url, by_country};
+use crate::provider::callback::Address;
 use crate::secret::{Environment, SecretRef};
 use crate::settings::{Findings, List, Localized, optional_word, word};
 
@@ -91,6 +93,9 @@ pub enum Api {
 pub struct Config {
     pub(super) api: Api,
     pub(super) authorization: Authorization,
+    /// What Telesign signs its reports with; `None` when the key is no base64.
+    pub(super) signing_key: Option<hmac::Key>,
+    pub(super) reports_to: Option<Address>,
     pub(super) base_url: Url,
     pub(super) channels: Vec<Channel>,
     pub(super) sender: Senders<String>,
@@ -108,6 +113,17 @@ impl Config {
     pub fn supports(&self, channel: Channel) -> bool {
         self.channels.contains(&channel)
     }
+
+    /// Why reports could not be verified.
+    pub(in crate::provider) fn unproven(&self) -> Option<&'static str> {
+        let rule = "has an api_key that is not base64, as which it signs delivery reports: none are asked for";
+        self.signing_key.is_none().then_some(rule)
+    }
+
+    /// Where reports go, if they can be verified.
+    pub(in crate::provider) fn report_to(&mut self, address: Option<Address>) {
+        self.reports_to = address.filter(|_| self.unproven().is_none());
+    }
 }
 
 impl Settings {
@@ -122,6 +138,9 @@ impl Settings {
         Some(Config {
             api: self.api,
             authorization: authorization?,
+            // One that cannot be read has been told above.
+            signing_key: self.api_key.as_ref().and_then(|key| signing_key(&key.resolve(environment).ok()?)),
+            reports_to: None,
             base_url: base_url?,
             channels: channels?,
             sender,

@@ -104,6 +104,10 @@ mod tests {
     #[test]
     fn every_published_answer_is_classified_as_documented() {
         for (name, fixture) in fixtures("verify-") {
+            // Answers to feedback are no answers to a send.
+            if name.starts_with("verify-feedback-") {
+                continue;
+            }
             let (expect, found) = (&fixture["expect"], classify(&answer(&fixture["response"])));
             if expect["outcome"] == "accepted" {
                 let accepted = found.expect(&name);

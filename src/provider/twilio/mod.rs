@@ -11,6 +11,7 @@ mod credentials;
 mod lookup;
 mod messages;
 mod recent;
+mod reports;
 #[cfg(test)]
 mod testing;
 pub mod verify;
@@ -22,11 +23,13 @@ use url::Url;
 
 use self::credentials::{Credentials, check_sid};
 use self::lookup::Gate;
+pub(super) use self::reports::Reports;
 use super::account::{base_url, join};
+use super::callback::Address;
 use super::{Check, Provider, SendOptions};
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
-use crate::secret::{Environment, Pseudonyms, SecretRef};
+use crate::secret::{Environment, Pseudonyms, Secret, SecretRef};
 use crate::settings::Findings;
 
 /// The only media type Twilio's create calls take.
@@ -61,6 +64,9 @@ pub struct Settings {
 pub struct Config {
     account_sid: String,
     authorization: HeaderValue,
+    /// Signs callbacks, also where an API key authenticates requests.
+    auth_token: Option<Secret>,
+    reports_to: Option<Address>,
     base_url: Url,
     sms: Option<messages::Config>,
     voice: Option<calls::Config>,
@@ -92,6 +98,9 @@ impl Settings {
         Some(Config {
             account_sid: account_sid.to_owned(),
             authorization: authorization?,
+            // One that cannot be read has been told above.
+            auth_token: self.auth_token.as_ref().and_then(|token| token.resolve(environment).ok()),
+            reports_to: None,
             base_url: base_url?,
             sms: sms.map_or(Some(None), |s| s.map(Some))?,
             voice: voice.map_or(Some(None), |v| v.map(Some))?,
@@ -107,6 +116,17 @@ impl Config {
             Channel::Sms => self.sms.is_some(),
             Channel::Voice => self.voice.is_some(),
         }
+    }
+
+    /// Why callbacks could not be verified.
+    pub(super) fn unproven(&self) -> Option<&'static str> {
+        let rule = "has an API key and no auth_token, which alone signs delivery reports: none are asked for";
+        self.auth_token.is_none().then_some(rule)
+    }
+
+    /// Where callbacks go, if they can be verified.
+    pub(super) fn report_to(&mut self, address: Option<Address>) {
+        self.reports_to = address.filter(|_| self.unproven().is_none());
     }
 }
 
@@ -136,13 +156,17 @@ impl Twilio {
     }
 
     fn call(&self, message: &Message, options: SendOptions<'_>) -> Result<Request, SendError> {
-        let (url, form) = match (options.content, &self.config.sms, &self.config.voice) {
+        let report_to = self.config.reports_to.as_ref().map(|address| &address.url);
+        let (url, mut form) = match (options.content, &self.config.sms, &self.config.voice) {
             (Content::Text(text), Some(sms), _) => {
                 (&self.messages_url, messages::form(sms, message, text, options.now)?)
             }
             (Content::Speech(speech), _, Some(voice)) => (&self.calls_url, calls::form(voice, message, speech)?),
             (Content::Text(_), None, _) | (Content::Speech(_), _, None) => return Err(answer::not_configured()),
         };
+        if let Some(address) = report_to {
+            form.push_str(&reports::asked(options.content, address));
+        }
         Ok(Request::post(url.clone(), &self.config.authorization, FORM, form))
     }
 }

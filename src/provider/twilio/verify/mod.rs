@@ -4,6 +4,7 @@
 //! with two exceptions that Twilio's own documentation makes necessary: a locale it refuses, and an earlier
 //! verification that stands in the way. Source: twilio-oai `verify_v2`.
 
+mod approve;
 mod form;
 mod locale;
 mod settings;
@@ -18,6 +19,7 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 use url::Url;
 
+pub use self::approve::Approver;
 pub use self::settings::{Config, Settings, Supersede};
 use super::recent::Recent;
 use super::{FORM, answer, check};
@@ -69,7 +71,7 @@ impl Verify {
     /// A service under this name.
     pub fn new(name: ProviderName, config: Config, outbound: Outbound, pseudonyms: Pseudonyms) -> Self {
         outbound.keep_open(&config.base_url);
-        let verifications_url = join(&config.base_url, &format!("/v2/Services/{}/Verifications", config.service_sid));
+        let verifications_url = verifications_url(&config);
         let (pending, refused_locales) = (Recent::new(PENDING_LIFE), Mutex::default());
         Self { name, config, verifications_url, outbound, pseudonyms, pending, refused_locales }
     }
@@ -159,6 +161,10 @@ impl Verify {
         };
         self.pending.put(key, pending);
     }
+}
+
+fn verifications_url(config: &Config) -> Url {
+    join(&config.base_url, &format!("/v2/Services/{}/Verifications", config.service_sid))
 }
 
 /// `Locale` by the settings, else by Verify's list; `None` leaves the choice to Verify.

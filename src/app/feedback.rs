@@ -1,0 +1,55 @@
+//! What is heard after an answer: the event hooks of the orgs, and the delivery reports of the providers.
+//!
+//! Must not listen, nor know what is done with what is heard.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::feedback::{self, Events, Reports};
+use crate::hook::Shared;
+use crate::otp::ProviderName;
+use crate::outbound::Outbound;
+use crate::provider::{self, callback};
+
+/// Everything that listens for feedback.
+#[derive(Debug, Clone)]
+pub(super) struct Feedback {
+    /// The event hooks of the orgs that have one.
+    pub(super) events: Vec<Arc<Events>>,
+    /// The delivery reports of every provider that can prove itself.
+    pub(super) reports: Reports,
+}
+
+/// A provider's configuration, told where its delivery reports may go.
+pub(super) fn reporting(config: &Config, name: &str) -> provider::Config {
+    config.providers[name].clone().reporting_to(config.server.public_url.as_ref(), name, &config.pseudonyms)
+}
+
+impl Feedback {
+    pub(super) fn build(config: &Config, shared: &Shared, outbound: &Outbound) -> Self {
+        let mut callbacks = BTreeMap::new();
+        let mut approvers = BTreeMap::new();
+        for name in config.providers.keys() {
+            let provider = reporting(config, name);
+            callbacks.extend(callback::build(&provider).map(|callback| (ProviderName::new(name), callback)));
+            approvers.extend(provider::approver(&provider, outbound).map(|a| (ProviderName::new(name), a)));
+        }
+        let heard = feedback::Shared {
+            approvers: Arc::new(approvers),
+            journal: shared.journal.clone(),
+            metrics: Arc::clone(&shared.metrics),
+            clock: shared.clock,
+            tasks: shared.tasks.clone(),
+        };
+        let event_hook = |org: &crate::hook::Config| {
+            let event_hook = org.event_hook.clone()?;
+            Some(Arc::new(Events::new(Arc::clone(&org.name), event_hook, heard.clone())))
+        };
+        let (journal, metrics) = (shared.journal.clone(), Arc::clone(&shared.metrics));
+        Self {
+            events: config.orgs.iter().filter_map(event_hook).collect(),
+            reports: Reports::new(callbacks, journal, metrics, shared.tasks.clone()),
+        }
+    }
+}

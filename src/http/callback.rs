@@ -1,0 +1,33 @@
+//! `POST /callbacks/{provider}`: a provider's delivery report comes in.
+//!
+//! Must not judge it: `feedback` does. The body is read before the sender is known, as signatures cover it, within the
+//! same limits as a hook's.
+
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+
+use super::{BodyLimits, body, respond, unread};
+use crate::feedback::Reports;
+use crate::okta::Reply;
+use crate::provider::callback::{CallbackRequest, Forged};
+
+pub(super) async fn take(
+    State((reports, limits)): State<(Reports, BodyLimits)>,
+    Path(provider): Path<String>,
+    request: Request,
+) -> Response {
+    if !reports.knows(&provider) {
+        return respond(Reply::not_found());
+    }
+    let (head, body) = request.into_parts();
+    let body = match body::read(body, &head.headers, limits).await {
+        Ok(body) => body,
+        Err(fault) => return respond(unread(fault)),
+    };
+    let path_and_query = head.uri.path_and_query().map_or("/", |whole| whole.as_str());
+    let request = CallbackRequest { path_and_query, headers: &head.headers, body: &body };
+    match reports.take(&provider, &request).await {
+        Ok(()) => respond(Reply::noted()),
+        Err(Forged) => respond(Reply::unauthorized()),
+    }
+}

@@ -1,0 +1,83 @@
+//! What is heard after an answer: delivery reports, codes that were used, failures that Okta saw.
+//!
+//! Must not know who tells it. Labels are names from the configuration and words from fixed sets.
+
+use std::sync::Arc;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+
+use super::OrgLabels;
+use crate::otp::{Channel, Delivery, ProviderName};
+
+/// Labels of `okta_hook_delivery_reports_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReportLabels {
+    /// Name of the provider in the configuration.
+    pub provider: Arc<str>,
+    /// `sms` or `voice`.
+    pub channel: &'static str,
+    /// `underway`, `delivered` or `undelivered`.
+    pub status: &'static str,
+}
+
+/// Labels of `okta_hook_callbacks_refused_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct CallbackLabels {
+    /// Name of the provider in the configuration.
+    pub provider: Arc<str>,
+    /// `forged`, `unreadable` or `unknown`.
+    pub reason: &'static str,
+}
+
+/// Labels of `okta_hook_conversions_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ConversionLabels {
+    /// Name of the provider in the configuration.
+    pub provider: Arc<str>,
+    /// `sms` or `voice`.
+    pub channel: &'static str,
+}
+
+/// Counts what is heard after an answer.
+#[derive(Debug, Clone, Default)]
+pub struct FeedbackMetrics {
+    reports: Family<ReportLabels, Counter>,
+    refused: Family<CallbackLabels, Counter>,
+    conversions: Family<ConversionLabels, Counter>,
+    okta_failures: Family<OrgLabels, Counter>,
+}
+
+impl FeedbackMetrics {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register("delivery_reports", "Messages reported so, each status once", self.reports.clone());
+        registry.register("callbacks_refused", "Callbacks that changed nothing, by reason", self.refused.clone());
+        registry.register("conversions", "Messages whose code was used", self.conversions.clone());
+        let failures = self.okta_failures.clone();
+        registry.register("okta_reported_failures", "Hooks that failed in the eyes of Okta", failures);
+    }
+
+    /// Counts a report that was news.
+    pub fn reported(&self, provider: &ProviderName, channel: Channel, delivery: Delivery) {
+        let (channel, status) = (channel.as_str(), delivery.as_str());
+        self.reports.get_or_create(&ReportLabels { provider: provider.shared(), channel, status }).inc();
+    }
+
+    /// Counts a callback that could not be made use of.
+    pub fn refused(&self, provider: &ProviderName, reason: &'static str) {
+        self.refused.get_or_create(&CallbackLabels { provider: provider.shared(), reason }).inc();
+    }
+
+    /// Counts a message whose code was used.
+    pub fn converted(&self, provider: &ProviderName, channel: Channel) {
+        let labels = ConversionLabels { provider: provider.shared(), channel: channel.as_str() };
+        self.conversions.get_or_create(&labels).inc();
+    }
+
+    /// Counts a hook of ours that failed in the eyes of Okta.
+    pub fn failed_at_okta(&self, org: &Arc<str>) {
+        self.okta_failures.get_or_create(&OrgLabels { org: Arc::clone(org) }).inc();
+    }
+}

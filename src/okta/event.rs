@@ -1,0 +1,223 @@
+//! Event hooks: Okta's notices of what happened, as far as they concern codes that we sent.
+//!
+//! Must not judge or count: every event that is not ours to know is left out. Notices come at least once, in any order.
+//! Source: Okta docs, "Event hooks"; the System Log's `LogEvent`.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Reply;
+use super::authenticate::{self, Authenticate, BasicSettings, HeaderSettings};
+use crate::otp::{Channel, UserId};
+use crate::secret::Environment;
+use crate::settings::Findings;
+
+/// The header of the one question by which Okta makes sure of us, which its answer has to repeat.
+pub const CHALLENGE: &str = "x-okta-verification-challenge";
+
+/// `[orgs.*.event_hook]`, as typed.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Path on the public listener.
+    pub path: String,
+    /// How Okta proves itself there.
+    pub auth: AuthSettings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { path: "/okta/events".to_owned(), auth: AuthSettings::default() }
+    }
+}
+
+/// `[orgs.*.event_hook.auth]`: event hooks know no access tokens.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuthSettings {
+    /// A header with a fixed value.
+    pub header: Option<HeaderSettings>,
+    /// HTTP Basic.
+    pub basic: Option<BasicSettings>,
+}
+
+/// `[orgs.*.event_hook]`, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Path on the public listener.
+    pub path: String,
+    /// Recognises Okta.
+    pub authenticate: Authenticate,
+}
+
+impl Settings {
+    /// Reads the secrets and checks the rules; `at` is the key path of this table. The path is for the caller to check.
+    pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Config {
+        let at = format!("{at}.auth");
+        let AuthSettings { header, basic } = self.auth.clone();
+        let authenticate = if header.is_none() && basic.is_none() {
+            findings.fault(&at, "configure header or basic: without one, anybody could tell of sign-ins");
+            Authenticate::nobody()
+        } else {
+            authenticate::Settings { header, basic, oauth: None }.check(&at, environment, findings)
+        };
+        Config { path: self.path.clone(), authenticate }
+    }
+}
+
+/// One notice that concerns us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its id, the same each time it comes.
+    pub uuid: String,
+    /// What happened.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// A user proved to have got a code.
+    Used(UserId, Channel),
+    /// Okta could not make use of an inline hook's answer, or had none.
+    HookFailed,
+}
+
+/// The answer to a challenge.
+pub fn challenged(value: &str) -> Reply {
+    let body = serde_json::json!({ "verification": value }).to_string().into_bytes();
+    Reply { status: 200, body, retry_after: None }
+}
+
+/// The notices in a body that concern us; `None` when it is no event hook's.
+pub fn decode(body: &[u8]) -> Option<Vec<Event>> {
+    let body: Body = serde_json::from_slice(body).ok()?;
+    let events = body.data?.events.into_iter();
+    // One that has another form does not cost the others.
+    Some(events.filter_map(|event| serde_json::from_value::<LogEvent>(event).ok()?.read()).collect())
+}
+
+#[derive(Deserialize)]
+struct Body {
+    data: Option<Data>,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    events: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LogEvent {
+    uuid: String,
+    event_type: String,
+    actor: Option<Actor>,
+    outcome: Option<Outcome>,
+    debug_context: Option<DebugContext>,
+}
+
+#[derive(Deserialize)]
+struct Actor {
+    id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Outcome {
+    result: Option<String>,
+    reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DebugContext {
+    debug_data: Option<DebugData>,
+}
+
+#[derive(Deserialize)]
+struct DebugData {
+    factor: Option<String>,
+}
+
+impl LogEvent {
+    fn read(self) -> Option<Event> {
+        let outcome = self.outcome?;
+        let result = outcome.result.as_deref()?;
+        let what = match self.event_type.as_str() {
+            "user.authentication.auth_via_mfa" | "user.mfa.factor.activate" if result == "SUCCESS" => {
+                let factor = self.debug_context.and_then(|context| context.debug_data?.factor);
+                let channel = factor.as_deref().and_then(channel);
+                let channel = channel.or_else(|| outcome.reason.as_deref().and_then(channel_in))?;
+                What::Used(UserId::parse(&self.actor?.id?)?, channel)
+            }
+            "inline_hook.executed" if result == "FAILURE" => What::HookFailed,
+            _ => return None,
+        };
+        Some(Event { uuid: self.uuid, what })
+    }
+}
+
+fn channel(factor: &str) -> Option<Channel> {
+    match factor {
+        "SMS_FACTOR" => Some(Channel::Sms),
+        "CALL_FACTOR" => Some(Channel::Voice),
+        _ => None,
+    }
+}
+
+/// The factor that a sentence names.
+fn channel_in(reason: &str) -> Option<Channel> {
+    reason.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').find_map(channel)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_recorded_batch_holds_two_uses() {
+        let body = include_bytes!("../../tests/data/okta/event-hook-mfa-batch.json");
+        let events = decode(body).expect("a batch");
+        let used = |n: u8, user, channel| Event {
+            uuid: format!("f1d0b993-cc19-11ed-a688-00000000000{n}"),
+            what: What::Used(UserId::parse(user).expect("an id"), channel),
+        };
+        let expected = [used(1, "00uyxxSknGtK8022w0g3", Channel::Sms), used(2, "00u1ero7vZFVEIYLWPBN", Channel::Voice)];
+        assert_eq!(events, expected);
+    }
+
+    #[test]
+    fn what_does_not_concern_us_is_left_out() {
+        let used = json!({
+            "uuid": "1", "eventType": "user.authentication.auth_via_mfa", "actor": { "id": "00u" },
+            "outcome": { "result": "SUCCESS" }, "debugContext": { "debugData": { "factor": "SMS_FACTOR" } },
+        });
+        let with = |pointer: &str, value: Value| {
+            let mut event = used.clone();
+            *event.pointer_mut(pointer).expect("there") = value;
+            event
+        };
+        let read = |events: Vec<Value>| {
+            decode(json!({ "data": { "events": events } }).to_string().as_bytes()).expect("a batch").len()
+        };
+        let others = vec![
+            with("/outcome/result", json!("FAILURE")),
+            with("/outcome", Value::Null),
+            with("/eventType", json!("user.session.start")),
+            with("/eventType", json!("inline_hook.executed")),
+            with("/actor/id", json!("")),
+            with("/debugContext/debugData/factor", json!("EMAIL_FACTOR")),
+            with("/debugContext", json!({})),
+            json!("an event of another form"),
+        ];
+        assert_eq!(read(others.clone()), 0);
+        assert_eq!(read([others, vec![used]].concat()), 1);
+        let failed = json!({ "uuid": "2", "eventType": "inline_hook.executed", "outcome": { "result": "FAILURE" } });
+        assert_eq!(read(vec![failed]), 1);
+        for body in ["", "[]", "{}", r#"{"data":{}}"#, r#"{"data":{"events":{}}}"#] {
+            assert_eq!(decode(body.as_bytes()), None, "{body}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Telesign's delivery reports: their signature and their codes.
+//!
+//! Must not know who asks. There is no date in what is signed: a report can be played again, and must then change
+//! nothing. Source: Telesign docs, "Authenticate callbacks", "Messaging – Callback service".
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{AUTHORIZATION, HeaderName};
+use serde::Deserialize;
+
+use super::Config;
+use super::codes::{self, Meaning};
+use crate::otp::Delivery;
+use crate::provider::callback::{Callback, CallbackRequest, Forged, Report, Verified, only};
+
+const SECOND_HEADER: HeaderName = HeaderName::from_static("x-ts-authorization");
+
+/// Reads the reports of one account.
+#[derive(Debug)]
+pub(in crate::provider) struct Reports(hmac::Key);
+
+impl Reports {
+    /// `None` when the key is no base64, or there is no public address.
+    pub(in crate::provider) fn new(config: &Config) -> Option<Self> {
+        config.reports_to.as_ref()?;
+        config.signing_key.clone().map(Self)
+    }
+}
+
+impl Callback for Reports {
+    fn verify(&self, request: &CallbackRequest<'_>) -> Result<Verified, Forged> {
+        // Telesign's pages and samples differ on which header holds the signature, and in which form.
+        let matches = |name: &HeaderName| {
+            let signature = only(request.headers, name).and_then(signature);
+            signature.is_some_and(|signature| hmac::verify(&self.0, request.body, &signature).is_ok())
+        };
+        let is_theirs = matches(&AUTHORIZATION) || matches(&SECOND_HEADER);
+        is_theirs.then(|| Verified::new(request)).ok_or(Forged)
+    }
+
+    fn parse(&self, verified: Verified) -> Report {
+        let Ok(body) = serde_json::from_slice::<Body>(verified.body()) else { return Report::Unreadable };
+        Report::of(body.reference_id.as_deref(), body.status.and_then(|status| delivery(status.code?)))
+    }
+}
+
+/// The outer members: those inside `channel_status` carry another id.
+#[derive(Deserialize)]
+struct Body {
+    reference_id: Option<String>,
+    status: Option<Status>,
+}
+
+#[derive(Deserialize)]
+struct Status {
+    code: Option<i64>,
+}
+
+/// `TSA id:signature`, or the signature alone.
+fn signature(value: &str) -> Option<Vec<u8>> {
+    let value = value.trim();
+    let bare = value.strip_prefix("TSA ").map_or(Some(value), |pair| pair.split_once(':').map(|(_, text)| text))?;
+    STANDARD.decode(bare.trim()).ok()
+}
+
+/// Codes of all products: none means two things.
+fn delivery(code: i64) -> Option<Delivery> {
+    match code {
+        // Delivered or read; delivered to the handset; the call was answered.
+        3000 | 3005 | 200 | 100 => Some(Delivery::Delivered),
+        // Not inside the fallback time; the call was not answered.
+        3056 | 101 => Some(Delivery::Undelivered),
+        // For now.
+        3041 | 210 => Some(Delivery::Underway),
+        _ => match codes::any(code)? {
+            Meaning::Accepted => Some(Delivery::Underway),
+            Meaning::Failed(_) => Some(Delivery::Undelivered),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::{HeaderMap, HeaderValue};
+    use serde_json::Value;
+
+    use super::*;
+
+    const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==";
+    const SIGNATURE: &str = "xu2icDrGa5lvPxYxpM3fGWVYAQX9AFJw/myi7p6DEg0=";
+
+    fn reports() -> Reports {
+        Reports(hmac::Key::new(hmac::HMAC_SHA256, &STANDARD.decode(KEY).expect("base64")))
+    }
+
+    fn verify(headers: &[(&str, String)], body: &str) -> Result<Verified, Forged> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            let name: HeaderName = name.parse().expect("a name");
+            map.append(name, HeaderValue::from_str(value).expect("a value"));
+        }
+        let body = Bytes::from(body.to_owned());
+        reports().verify(&CallbackRequest { path_and_query: "/callbacks/telesign", headers: &map, body: &body })
+    }
+
+    fn case(name: &str) -> Value {
+        let path = format!("{}/tests/data/telesign/callback-{name}.json", env!("CARGO_MANIFEST_DIR"));
+        serde_json::from_slice(&std::fs::read(path).expect("readable")).expect("JSON")
+    }
+
+    #[test]
+    fn every_recorded_callback_is_recognised_and_read() {
+        for name in ["bad-signature", "delivered", "delivery-error", "no-signature", "sms-api-delivered"] {
+            let case = case(name);
+            let (request, expect) = (&case["inbound_request"], &case["expect"]);
+            let headers = request["headers"].as_object().expect("headers");
+            let headers: Vec<_> =
+                headers.iter().map(|(n, v)| (n.as_str(), v.as_str().expect("a text").to_owned())).collect();
+            let verified = verify(&headers, request["raw_body"].as_str().expect("a body"));
+            assert_eq!(verified.is_ok(), expect["signature_valid"].as_bool().expect("a bool"), "{name}");
+            let Ok(verified) = verified else { continue };
+            let delivered = expect["delivered"].as_bool().expect("a bool");
+            let delivery = if delivered { Delivery::Delivered } else { Delivery::Undelivered };
+            assert_eq!(
+                reports().parse(verified),
+                Report::of(expect["reference_id"].as_str(), Some(delivery)),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn either_header_in_either_form_suffices_and_one_must_match() {
+        let case = case("delivered");
+        let body = case["inbound_request"]["raw_body"].as_str().expect("a body");
+        let tsa = format!("TSA 11111111-2222-3333-4444-555555555555:{SIGNATURE}");
+        let wrong = tsa.replace("xu2", "xu3");
+        let (first, second) = ("authorization", "x-ts-authorization");
+        for (headers, fine) in [
+            (vec![(first, tsa.clone())], true),
+            (vec![(second, tsa.clone())], true),
+            (vec![(second, SIGNATURE.to_owned())], true),
+            (vec![(first, wrong.clone()), (second, SIGNATURE.to_owned())], true),
+            (vec![(first, wrong.clone()), (second, wrong.clone())], false),
+            (vec![(first, tsa.clone()), (first, tsa.clone())], false),
+            (vec![(first, "TSA ".to_owned())], false),
+            (vec![], false),
+        ] {
+            assert_eq!(verify(&headers, body).is_ok(), fine, "{headers:?}");
+        }
+        assert!(verify(&[(first, tsa)], &body.replace("3000", "3003")).is_err());
+    }
+
+    #[test]
+    fn codes_of_every_product_have_one_status() {
+        for (code, status) in [
+            (3001, Some(Delivery::Underway)),
+            (3005, Some(Delivery::Delivered)),
+            (3056, Some(Delivery::Undelivered)),
+            (290, Some(Delivery::Underway)),
+            (221, Some(Delivery::Undelivered)),
+            (100, Some(Delivery::Delivered)),
+            (101, Some(Delivery::Undelivered)),
+            (103, Some(Delivery::Underway)),
+            (424_242, None),
+        ] {
+            assert_eq!(delivery(code), status, "{code}");
+        }
+    }
+}

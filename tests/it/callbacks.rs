@@ -1,0 +1,216 @@
+//! Delivery reports: who is believed, what a report changes, and what it must not.
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::support::okta;
+use crate::support::server::{Answer as Answered, TestServer};
+use crate::support::vendor::{Answer, Call, VendorServer};
+
+const PUBLIC: &str = "https://otp.example.com";
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+const CUSTOMER: &str = "11111111-2222-3333-4444-555555555555";
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==";
+const WEBHOOK: &str = "Bearer 3f9c1d7a-webhook-secret";
+const SID: &str = "SMaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+
+fn twilio(url: &str, credentials: &str) -> String {
+    format!(
+        "[providers.twilio]\nkind = 'twilio'\naccount_sid = 'AC00000000000000000000000000000001'\n{credentials}\n\
+         base_url = '{url}'\nsms = {{ from = '+15005550006' }}\nvoice = {{ from = '+15005550006' }}\n"
+    )
+}
+
+fn telesign(url: &str, key: &str) -> String {
+    format!(
+        "[providers.telesign]\nkind = 'telesign'\ncustomer_id = '{CUSTOMER}'\napi_key = '{key}'\nbase_url = '{url}'\n"
+    )
+}
+
+fn eight(url: &str, secret: &str) -> String {
+    format!(
+        "[providers.eight]\nkind = '8x8'\napi_key = 'k'\nsubaccount_id = 'acme_otp'\nbase_url = '{url}'\n{secret}\n"
+    )
+}
+
+async fn start(public: bool, provider: &str) -> TestServer {
+    let public = if public { format!("[server]\npublic_url = '{PUBLIC}'\n") } else { String::new() };
+    TestServer::start(&format!("{public}[orgs.main]\n{provider}")).await
+}
+
+/// Twilio's signature over address and form.
+fn signature(url: &str, form: &[(&str, &str)]) -> String {
+    let mut form = form.to_vec();
+    form.sort_unstable();
+    let signed: String = form.iter().flat_map(|(name, value)| [*name, *value]).collect();
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, TOKEN.as_bytes());
+    STANDARD.encode(hmac::sign(&key, format!("{url}{signed}").as_bytes()))
+}
+
+async fn report(server: &TestServer, sid: &str, status: &str) -> Answered {
+    let form = [("MessageStatus", status), ("MessageSid", sid), ("To", "+15005550010"), ("Later", "unknown field")];
+    let signature = signature(&format!("{PUBLIC}/callbacks/twilio"), &form);
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    server.post("/callbacks/twilio", &[FORM, ("x-twilio-signature", &signature)], body.as_bytes()).await
+}
+
+async fn reports(server: &TestServer, status: &str) -> f64 {
+    let labels = format!("{{provider=\"twilio\",channel=\"sms\",status=\"{status}\"}}");
+    server.metric(&format!("okta_hook_delivery_reports_total{labels}")).await
+}
+
+async fn refused(server: &TestServer, provider: &str, reason: &str) -> f64 {
+    let labels = format!("{{provider=\"{provider}\",reason=\"{reason}\"}}");
+    server.metric(&format!("okta_hook_callbacks_refused_total{labels}")).await
+}
+
+fn accepted() -> Answer {
+    Answer::json(201, json!({ "sid": SID, "status": "queued" }))
+}
+
+#[tokio::test]
+async fn a_report_counts_once_and_the_first_final_one_stands() {
+    let vendor = VendorServer::start([accepted()]).await;
+    let server = start(true, &twilio(&vendor.url, &format!("auth_token = '{TOKEN}'"))).await;
+    assert_eq!(server.hook(&okta::another_sms()).await.status, 200);
+    for status in ["sent", "sent", "undelivered", "sent", "undelivered", "delivered"] {
+        let answer = report(&server, SID, status).await;
+        assert_eq!((answer.status, answer.body.as_slice()), (200, b"{}".as_slice()), "{status}");
+    }
+    assert_eq!(reports(&server, "underway").await, 1.0);
+    assert_eq!(reports(&server, "undelivered").await, 1.0);
+    assert_eq!(reports(&server, "delivered").await, 0.0, "it had been undelivered for good");
+    for reason in ["forged", "unreadable", "unknown"] {
+        assert_eq!(refused(&server, "twilio", reason).await, 0.0, "{reason}");
+    }
+    server.stop().await;
+    let calls = vendor.finish();
+    assert_eq!(calls.len(), 1, "a report sends nothing");
+}
+
+#[tokio::test]
+async fn what_is_forged_changes_nothing_and_what_is_of_no_use_is_taken() {
+    let vendor = VendorServer::start([accepted()]).await;
+    let server = start(true, &twilio(&vendor.url, &format!("auth_token = '{TOKEN}'"))).await;
+    assert_eq!(server.hook(&okta::another_sms()).await.status, 200);
+    let body = format!("MessageSid={SID}&MessageStatus=delivered");
+    let form = [("MessageSid", SID), ("MessageStatus", "delivered")];
+    // Signed for the address that the request line and `Host` would give.
+    let elsewhere = signature("https://x/callbacks/twilio", &form);
+    for headers in [vec![FORM], vec![FORM, ("x-twilio-signature", &elsewhere)], vec![("x-twilio-signature", "AAAA")]] {
+        let answer = server.post("/callbacks/twilio", &headers, body.as_bytes()).await;
+        assert_eq!(answer.status, 401, "{headers:?}");
+        assert!(answer.head.contains("content-type: application/json") && answer.body.len() < 200, "{answer:?}");
+    }
+    assert_eq!(refused(&server, "twilio", "forged").await, 3.0);
+    assert_eq!(reports(&server, "delivered").await, 0.0);
+
+    assert_eq!(report(&server, "SMbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", "delivered").await.status, 200);
+    assert_eq!(refused(&server, "twilio", "unknown").await, 1.0);
+    assert_eq!(report(&server, SID, "a new word").await.status, 200);
+    assert_eq!(report(&server, "", "delivered").await.status, 200);
+    assert_eq!(refused(&server, "twilio", "unreadable").await, 2.0);
+    assert_eq!(reports(&server, "delivered").await, 0.0);
+
+    let huge = vec![b'x'; 64 * 1024 + 1];
+    assert_eq!(server.post("/callbacks/twilio", &[FORM], &huge).await.status, 413);
+    for nobody in ["/callbacks/nobody", "/callbacks/twilio/sms", "/callbacks/"] {
+        assert_eq!(server.post(nobody, &[FORM], body.as_bytes()).await.status, 404, "{nobody}");
+    }
+    assert_eq!(refused(&server, "nobody", "forged").await, 0.0);
+    server.stop().await;
+    vendor.finish();
+}
+
+#[tokio::test]
+async fn who_cannot_prove_itself_is_not_asked_and_not_found() {
+    let key = "api_key = 'SK00000000000000000000000000000002'\napi_secret = 's'";
+    let token = format!("auth_token = '{TOKEN}'");
+    let secret = format!("callback_secret = '{WEBHOOK}'");
+    let text = json!({ "umid": "u-1", "status": { "code": "QUEUED" } });
+    let taken = json!({ "reference_id": "R", "status": { "code": 3001 } });
+    for (public, name, configure, answer) in [
+        (true, "twilio", &(|url: &str| twilio(url, key)) as &dyn Fn(&str) -> String, accepted()),
+        (false, "twilio", &|url: &str| twilio(url, &token), accepted()),
+        (true, "telesign", &|url: &str| telesign(url, "not base64!"), Answer::json(200, taken.clone())),
+        (false, "telesign", &|url: &str| telesign(url, KEY), Answer::json(200, taken)),
+        (true, "eight", &|url: &str| eight(url, ""), Answer::json(200, text.clone())),
+        (false, "eight", &|url: &str| eight(url, &secret), Answer::json(200, text)),
+    ] {
+        let vendor = VendorServer::start([answer]).await;
+        let server = start(public, &configure(&vendor.url)).await;
+        assert_eq!(server.hook(&okta::another_sms()).await.status, 200);
+        let path = format!("/callbacks/{name}");
+        assert_eq!(server.post(&path, &[("authorization", WEBHOOK)], b"{}").await.status, 404, "{name}");
+        server.stop().await;
+        let body = vendor.finish()[0].body.to_ascii_lowercase();
+        assert!(!body.contains("callback"), "{name}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn every_provider_is_told_where_its_reports_go() {
+    let call = Answer::json(201, json!({ "sid": "CAbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", "status": "queued" }));
+    let vendor = VendorServer::start([accepted(), call]).await;
+    let server = start(true, &twilio(&vendor.url, &format!("auth_token = '{TOKEN}'"))).await;
+    server.hook(&okta::another_sms()).await;
+    server.hook(&okta::voice("+15005557001", "482913")).await;
+    server.stop().await;
+    let asked = |call: &Call| -> Vec<(String, String)> {
+        call.form().into_iter().filter(|(name, _)| name.starts_with("StatusCallback")).collect()
+    };
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let address = pair("StatusCallback", "https://otp.example.com/callbacks/twilio");
+    let calls = vendor.finish();
+    assert_eq!(asked(&calls[0]), vec![address.clone()]);
+    let events = ["initiated", "answered", "completed"].map(|event| pair("StatusCallbackEvent", event));
+    assert_eq!(asked(&calls[1]), [vec![address], events.to_vec()].concat());
+}
+
+#[tokio::test]
+async fn telesign_reports_with_its_key() {
+    let id = "0123456789ABCDEF0123456789ABCDEF";
+    let vendor = VendorServer::start([Answer::json(200, json!({ "reference_id": id, "status": { "code": 3001 } }))]);
+    let vendor = vendor.await;
+    let server = start(true, &telesign(&vendor.url, KEY)).await;
+    assert_eq!(server.hook(&okta::another_sms()).await.status, 200);
+    let path = crate::support::data("telesign/callback-delivered.json");
+    let case: Value = serde_json::from_slice(&std::fs::read(path).expect("readable")).expect("JSON");
+    let body = case["inbound_request"]["raw_body"].as_str().expect("a body").as_bytes();
+    let signed = case["inbound_request"]["headers"]["Authorization"].as_str().expect("a header");
+    assert_eq!(server.post("/callbacks/telesign", &[("authorization", "TSA x:AAAA")], body).await.status, 401);
+    assert_eq!(server.post("/callbacks/telesign", &[("authorization", signed)], body).await.status, 200);
+    let line = "okta_hook_delivery_reports_total{provider=\"telesign\",channel=\"sms\",status=\"delivered\"}";
+    assert_eq!(server.metric(line).await, 1.0);
+    server.stop().await;
+    let sent: Value = serde_json::from_str(&vendor.finish()[0].body).expect("JSON");
+    assert_eq!(sent["callback_url"], "https://otp.example.com/callbacks/telesign");
+}
+
+#[tokio::test]
+async fn eight_by_eight_reports_with_our_secret_at_an_address_nobody_can_guess() {
+    let queued = json!({ "umid": "u-1", "status": { "code": "QUEUED" } });
+    let vendor = VendorServer::start([Answer::json(200, queued)]).await;
+    let server = start(true, &eight(&vendor.url, &format!("callback_secret = '{WEBHOOK}'"))).await;
+    assert_eq!(server.hook(&okta::another_sms()).await.status, 200);
+    let sent: Value = serde_json::from_str(&vendor.finish()[0].body).expect("JSON");
+    let address = sent["dlrCallbackUrl"].as_str().expect("an address");
+    let path = address.strip_prefix(PUBLIC).expect("ours");
+    let token = path.strip_prefix("/callbacks/eight?token=").expect("a token");
+    assert_eq!(token.len(), 32);
+    let body = json!({ "namespace": "SMS", "payload": { "umid": "u-1", "status": { "state": "delivered" } } });
+    let body = body.to_string();
+    let other = format!("/callbacks/eight?token={}", "0".repeat(32));
+    for (path, authorization) in [(other.as_str(), WEBHOOK), (path, "Bearer nope"), (path, "")] {
+        let answer = server.post(path, &[("authorization", authorization)], body.as_bytes()).await;
+        assert_eq!(answer.status, 401, "{path} {authorization}");
+    }
+    let line = "okta_hook_delivery_reports_total{provider=\"eight\",channel=\"sms\",status=\"delivered\"}";
+    assert_eq!(server.metric(line).await, 0.0);
+    assert_eq!(server.post(path, &[("authorization", WEBHOOK)], body.as_bytes()).await.status, 200);
+    assert_eq!(server.metric(line).await, 1.0);
+    server.stop().await;
+}
