@@ -48,7 +48,7 @@ async fn reloads(server: &Running, result: &str) -> u64 {
 }
 
 fn request(path: &str, secret: &str) -> Vec<u8> {
-    let body = okta::another_sms().to_string();
+    let body = okta::for_a_stranger(okta::another_sms()).to_string();
     let length = body.len();
     format!("POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: {secret}\r\ncontent-length: {length}\r\n\r\n{body}")
         .into()
