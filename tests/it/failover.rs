@@ -1,8 +1,10 @@
 //! From one provider to the next inside one deadline: scripts and transcripts on a paused clock.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use okta_telephony_hook::deadline::Clock;
 use okta_telephony_hook::otp::FailureKind::{Blocked, Recipient, Unavailable, Unconfirmed};
 use tokio::time::Instant;
 
@@ -102,4 +104,25 @@ async fn when_slow_providers_would_use_up_the_orgs_transactions_hooks_are_given_
     assert!((Duration::from_millis(650)..Duration::from_millis(900)).contains(last), "{last:?}");
     assert_eq!(*heard, Understood::Command("PENDING".into(), Some("a".into()), None));
     assert!(stage.metric("okta_hook_shortened_total") > 100.0);
+}
+
+/// A wall clock that jumps an hour forth and back at every look.
+fn jumping() -> jiff::Timestamp {
+    static LOOKS: AtomicU32 = AtomicU32::new(0);
+    let hour =
+        jiff::SignedDuration::from_hours(if LOOKS.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) { 1 } else { -1 });
+    jiff::Timestamp::now() + hour
+}
+
+#[tokio::test(start_paused = true)]
+async fn row_44_a_wall_clock_that_jumps_moves_no_deadline() {
+    for _ in 0..4 {
+        let stage = Stage::with_clock("", &[("a", &[Act::Hang]), ("b", &[Act::Hang])], Clock::new(jumping));
+        let mut request = okta::sms("+15005550010", "482913");
+        // Whether a code has run out is all that the wall clock decides; this one's life is unknown.
+        request["data"]["messageProfile"].as_object_mut().expect("object").remove("otpExpires");
+        let reply = stage.call(&request).await;
+        assert_eq!(understand(&reply.body), Understood::Command("PENDING".into(), Some("b".into()), None));
+        assert_eq!(stage.transcript(), ["0 a asked", "1200 b asked", "2575 Okta hears 200"]);
+    }
 }

@@ -1,4 +1,4 @@
-//! Two thousand hooks with many repeats over two replicas, while the Redis they share is killed and comes back empty.
+//! Ten thousand hooks with many repeats over two replicas, while the Redis they share is killed and comes back empty.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,13 +13,13 @@ use crate::support::redis::RedisServer;
 use crate::support::server::TestServer;
 use crate::support::vendor::{Answer, VendorServer};
 
-const HOOKS: usize = 2000;
-const REPEATS: usize = 600;
+const HOOKS: usize = 10_000;
+const REPEATS: usize = 3000;
 const CALLERS: usize = 32;
 
 /// Redis goes when so many hooks have been called, and comes back.
-const DOWN: usize = 700;
-const UP: usize = 1100;
+const DOWN: usize = 3500;
+const UP: usize = 5500;
 
 /// Okta's own patience.
 const IN_TIME: Duration = Duration::from_secs(3);

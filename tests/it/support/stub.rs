@@ -121,15 +121,27 @@ pub struct Stage {
 impl Stage {
     /// Sets the stage: settings of `[orgs.main]`, and a script for each provider, named in order of preference.
     pub fn new(org: &str, scripts: &[(&str, &[Act])]) -> Self {
-        Self::with(org, scripts, |config, metrics| State::open(&config.state, metrics).expect("memory"))
+        Self::with_clock(org, scripts, Clock::SYSTEM)
+    }
+
+    /// The same by another wall clock.
+    pub fn with_clock(org: &str, scripts: &[(&str, &[Act])], clock: Clock) -> Self {
+        Self::with(org, scripts, clock, |config, metrics| State::open(&config.state, metrics).expect("memory"))
     }
 
     /// Sets a stage that shares a store with others, as replicas do.
     pub fn sharing(store: &Arc<dyn Store>, org: &str, scripts: &[(&str, &[Act])]) -> Self {
-        Self::with(org, scripts, |config, metrics| State::over(Arc::clone(store), config.state.timeout, metrics))
+        Self::with(org, scripts, Clock::SYSTEM, |config, metrics| {
+            State::over(Arc::clone(store), config.state.timeout, metrics)
+        })
     }
 
-    fn with(org: &str, scripts: &[(&str, &[Act])], open: impl FnOnce(&Config, Arc<Metrics>) -> State) -> Self {
+    fn with(
+        org: &str,
+        scripts: &[(&str, &[Act])],
+        clock: Clock,
+        open: impl FnOnce(&Config, Arc<Metrics>) -> State,
+    ) -> Self {
         let providers: String =
             scripts.iter().map(|(name, _)| format!("[providers.{name}]\nkind = \"sandbox\"\n")).collect();
         let toml = format!("allow_sandbox = true\nprivacy.hash_key = 'a test key'\n[orgs.main]\n{org}\n{providers}");
@@ -151,7 +163,7 @@ impl Stage {
         let metrics = Arc::new(Metrics::new());
         let limits = providers.keys().map(|name| (name.clone(), config.limits_of(name)));
         let health = Arc::new(Health::new(limits, Switches::default(), Arc::clone(&metrics)));
-        let (clock, tasks) = (Clock::SYSTEM, TaskTracker::new());
+        let tasks = TaskTracker::new();
         let (state, pseudonyms) = (open(&config, Arc::clone(&metrics)), &config.pseudonyms);
         let shared = Shared {
             metrics: Arc::clone(&metrics),
