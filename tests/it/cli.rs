@@ -47,6 +47,29 @@ async fn the_printed_curl_of_the_sandbox_works_when_pasted() {
 }
 
 #[tokio::test]
+async fn trying_one_answer_of_the_sandbox_does_not_spoil_the_next() {
+    let server = Place::new().serve(&["serve", "--sandbox"]).await;
+    let mut printed = server.stdout();
+    while !printed.contains("authorization: ") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        printed = server.stdout();
+    }
+    let secret = printed.split("authorization: ").nth(1).and_then(|s| s.split('\'').next()).expect("secret");
+    // 0007 is refused as fraud; its neighbours, and one person many times, are still served.
+    for n in (0..12).map(|n| if n == 0 { 7 } else { 100 + n }) {
+        let body = okta::sms(&format!("+1500555{n:04}"), "482913").to_string();
+        let request = format!(
+            "POST /okta/telephony HTTP/1.1\r\nhost: x\r\nauthorization: {secret}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = exchange(server.public, request.as_bytes()).await;
+        let sent = matches!(understand(&answer.body), Understood::Command(_, _, Some(_)));
+        assert_eq!(sent, n != 7, "{n}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_sandbox_never_listens_beyond_this_machine() {
     let place =
         Place::new().file("local.toml", "[server]\nlisten = '0.0.0.0:0'\n[providers.twilio]\nkind = 'twilio'\n");
