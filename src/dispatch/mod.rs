@@ -128,6 +128,10 @@ impl Dispatch {
             if !room || (place > 0 && !self.team.health.may_fail_over()) {
                 break;
             }
+            if place > 0 {
+                let (from, kind) = (candidates.asked[place - 1].name(), race.last_kind().as_str());
+                tracing::warn!(%from, to = %provider.name(), kind, phone_ref = job.phone_ref, "failover");
+            }
             self.begin(job, provider, &mut race);
             let until = self.patience(channel, place + 1 < candidates.asked.len(), &race, deadline);
             if race.wait(until).await || !self.may_go_on(channel, &race) {
