@@ -10,7 +10,7 @@ use crate::feedback::{self, Events, Reports};
 use crate::hook::Shared;
 use crate::otp::ProviderName;
 use crate::outbound::Outbound;
-use crate::provider::{self, callback};
+use crate::provider::{self, Listener, callback};
 
 /// Everything that listens for feedback.
 #[derive(Debug, Clone)]
@@ -29,14 +29,14 @@ pub(super) fn reporting(config: &Config, name: &str) -> provider::Config {
 impl Feedback {
     pub(super) fn build(config: &Config, shared: &Shared, outbound: &Outbound) -> Self {
         let mut callbacks = BTreeMap::new();
-        let mut approvers = BTreeMap::new();
+        let mut listeners = BTreeMap::new();
         for name in config.providers.keys() {
             let provider = reporting(config, name);
             callbacks.extend(callback::build(&provider).map(|callback| (ProviderName::new(name), callback)));
-            approvers.extend(provider::approver(&provider, outbound).map(|a| (ProviderName::new(name), a)));
+            listeners.extend(Listener::new(&provider, outbound).map(|listener| (ProviderName::new(name), listener)));
         }
         let heard = feedback::Shared {
-            approvers: Arc::new(approvers),
+            listeners: Arc::new(listeners),
             journal: shared.journal.clone(),
             metrics: Arc::clone(&shared.metrics),
             clock: shared.clock,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use jiff::Timestamp;
 use tokio_util::task::TaskTracker;
 
 use crate::deadline::Clock;
@@ -16,7 +17,7 @@ use crate::journal::{Entry, Journal};
 use crate::metrics::Metrics;
 use crate::okta::event::{self, Event, What};
 use crate::otp::ProviderName;
-use crate::provider::Approver;
+use crate::provider::{Fate, Listener, News};
 
 /// How long Okta is kept waiting: of its three seconds, one is for the network.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -33,7 +34,7 @@ pub struct Events {
 #[derive(Debug, Clone)]
 pub struct Shared {
     /// Who wants to hear that a code of theirs was used.
-    pub approvers: Arc<BTreeMap<ProviderName, Approver>>,
+    pub listeners: Arc<BTreeMap<ProviderName, Listener>>,
     /// Who was sent what by whom.
     pub journal: Journal,
     /// Where everything is counted.
@@ -111,18 +112,19 @@ impl Events {
             What::Used(user, channel) => {
                 if let Some(entry) = journal.used(&self.org, &user, channel).await {
                     metrics.feedback.converted(&entry.provider, entry.channel);
-                    self.approve(&entry).await;
+                    self.tell(&entry, event.at).await;
                 }
             }
         }
     }
 
     /// Tells the provider, if it wants to hear it. Failing costs nobody a code.
-    async fn approve(&self, entry: &Entry) {
-        let Some((approver, id)) = self.shared.approvers.get(&entry.provider).zip(entry.transaction_id.as_ref()) else {
+    async fn tell(&self, entry: &Entry, at: Option<Timestamp>) {
+        let Some((listener, id)) = self.shared.listeners.get(&entry.provider).zip(entry.transaction_id.as_ref()) else {
             return;
         };
-        if let Err(error) = approver.approve(id).await {
+        let news = News { id, channel: entry.channel, fate: Fate::Used, at };
+        if let Err(error) = listener.tell(news).await {
             tracing::warn!(provider = %entry.provider, %error, "a used code could not be reported");
         }
     }

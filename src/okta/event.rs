@@ -3,6 +3,7 @@
 //! Must not judge or count: every event that is not ours to know is left out. Notices come at least once, in any order.
 //! Source: Okta docs, "Event hooks"; the System Log's `LogEvent`.
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -70,6 +71,8 @@ impl Settings {
 pub struct Event {
     /// Its id, the same each time it comes.
     pub uuid: String,
+    /// When it happened, unless Okta did not say it readably.
+    pub at: Option<Timestamp>,
     /// What happened.
     pub what: What,
 }
@@ -111,6 +114,7 @@ struct Data {
 #[serde(rename_all = "camelCase")]
 struct LogEvent {
     uuid: String,
+    published: Option<Value>,
     event_type: String,
     actor: Option<Actor>,
     outcome: Option<Outcome>,
@@ -153,7 +157,8 @@ impl LogEvent {
             "inline_hook.executed" if result == "FAILURE" => What::HookFailed,
             _ => return None,
         };
-        Some(Event { uuid: self.uuid, what })
+        let at = self.published.as_ref().and_then(Value::as_str).and_then(|at| at.parse().ok());
+        Some(Event { uuid: self.uuid, at, what })
     }
 }
 
@@ -180,11 +185,15 @@ mod tests {
     fn the_recorded_batch_holds_two_uses() {
         let body = include_bytes!("../../tests/data/okta/event-hook-mfa-batch.json");
         let events = decode(body).expect("a batch");
-        let used = |n: u8, user, channel| Event {
+        let used = |n: u8, at: &str, user, channel| Event {
             uuid: format!("f1d0b993-cc19-11ed-a688-00000000000{n}"),
+            at: at.parse().ok(),
             what: What::Used(UserId::parse(user).expect("an id"), channel),
         };
-        let expected = [used(1, "00uyxxSknGtK8022w0g3", Channel::Sms), used(2, "00u1ero7vZFVEIYLWPBN", Channel::Voice)];
+        let expected = [
+            used(1, "2026-01-05T10:00:38.159Z", "00uyxxSknGtK8022w0g3", Channel::Sms),
+            used(2, "2026-01-05T10:00:38.900Z", "00u1ero7vZFVEIYLWPBN", Channel::Voice),
+        ];
         assert_eq!(events, expected);
     }
 
@@ -215,7 +224,12 @@ mod tests {
         assert_eq!(read(others.clone()), 0);
         assert_eq!(read([others, vec![used]].concat()), 1);
         let failed = json!({ "uuid": "2", "eventType": "inline_hook.executed", "outcome": { "result": "FAILURE" } });
-        assert_eq!(read(vec![failed]), 1);
+        assert_eq!(read(vec![failed.clone()]), 1);
+        for at in [json!("yesterday"), json!(1767607238), Value::Null] {
+            let mut undated = failed.clone();
+            undated["published"] = at;
+            assert_eq!(read(vec![undated]), 1, "a date costs no event");
+        }
         for body in ["", "[]", "{}", r#"{"data":{}}"#, r#"{"data":{"events":{}}}"#] {
             assert_eq!(decode(body.as_bytes()), None, "{body}");
         }

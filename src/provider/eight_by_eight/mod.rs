@@ -6,6 +6,7 @@
 mod answer;
 mod check;
 mod codes;
+mod feedback;
 #[cfg(test)]
 mod fixtures;
 mod reports;
@@ -22,6 +23,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use url::Url;
 
+pub use self::feedback::Feedback;
 pub(super) use self::reports::Reports;
 use super::account::{self, Senders, base_url, join};
 use super::callback::Address;
