@@ -3,23 +3,27 @@
 //! Must not know a number, a user or a code when it writes: its keys are keyed hashes, its entries hold none of them.
 //! A journal that cannot be read or written costs nobody a code.
 
+mod answers;
 mod entry;
 mod later;
 
 use std::collections::BTreeSet;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use tokio_util::task::TaskTracker;
 
 use crate::deadline::Clock;
-use crate::otp::{Channel, Message, Outcome, Phone, ProviderName, UserId};
+use crate::otp::{Channel, Message, Outcome, Phone, ProviderName, TransactionId, UserId};
 use crate::secret::Pseudonyms;
 use crate::settings::{Findings, duration};
 use crate::store::{Key, State, Store, StoreFault};
+pub use answers::Answer;
 pub use entry::Entry;
-pub use later::Reported;
+pub use later::{Begun, Reported, Use};
 
 /// A new code for the same person within this is a resend: the last one did not arrive, or not soon enough.
 const RESEND_WINDOW: Duration = Duration::from_secs(5 * 60);
@@ -72,6 +76,10 @@ pub struct Previous {
     pub provider: ProviderName,
     /// How long ago.
     pub seconds_ago: u64,
+    /// The id it had there, if it was accepted.
+    pub transaction_id: Option<TransactionId>,
+    /// When that was.
+    pub sent_at: Timestamp,
 }
 
 impl Journal {
@@ -104,13 +112,18 @@ impl Journal {
         let entry = self.last(message.user.as_ref(), &message.recipient).await?;
         // Another replica's clock may be ahead of ours.
         let ago = Duration::try_from(self.0.clock.now().duration_since(entry.sent_at)).unwrap_or_default();
-        (ago < RESEND_WINDOW).then_some(Previous { provider: entry.provider, seconds_ago: ago.as_secs() })
+        (ago < RESEND_WINDOW).then(|| Previous {
+            provider: entry.provider,
+            seconds_ago: ago.as_secs(),
+            transaction_id: entry.transaction_id,
+            sent_at: entry.sent_at,
+        })
     }
 
-    /// Notes what became of a message, without delaying whoever tells it. A preview, and what no provider was asked
-    /// for, is not noted.
-    pub async fn note(&self, org: &str, message: &Message, outcome: &Outcome) {
-        let Some(decisive) = outcome.decisive().filter(|_| !message.preview) else { return };
+    /// Notes what became of a message, without delaying whoever tells it; tells since when it stands there. A preview,
+    /// and what no provider was asked for, is not noted.
+    pub async fn note(&self, org: &str, message: &Message, outcome: &Outcome) -> Option<Timestamp> {
+        let decisive = outcome.decisive().filter(|_| !message.preview)?;
         let inner = &self.0;
         let entry = Entry {
             org: org.to_owned(),
@@ -126,14 +139,10 @@ impl Journal {
         keys.extend(entry.transaction_id.as_ref().map(|id| inner.transaction(entry.provider.as_str(), id.as_str())));
         keys.extend(message.user.as_ref().map(|user| inner.user(user, message.channel)));
         let index = inner.number(&message.recipient);
-        let inner = Arc::clone(inner);
+        let (inner, sent_at) = (Arc::clone(inner), entry.sent_at);
         // A fault was counted and told where it came up.
-        let write = async move { drop(inner.write(&index, &keys, &entry).await) };
-        if self.0.is_remote {
-            self.0.tasks.spawn(write);
-        } else {
-            write.await;
-        }
+        self.aside(async move { drop(inner.write(&index, &keys, &entry).await) }).await;
+        Some(sent_at)
     }
 
     /// Forgets all entries about a number, and those about a user's channels.
@@ -153,6 +162,15 @@ impl Journal {
         }
         inner.store.remove(&index).await?;
         Ok(forgotten)
+    }
+
+    /// Writes to a distant store while the caller goes on.
+    async fn aside(&self, write: impl Future<Output = ()> + Send + 'static) {
+        if self.0.is_remote {
+            self.0.tasks.spawn(write);
+        } else {
+            write.await;
+        }
     }
 
     async fn read(&self, key: &Key) -> Option<Entry> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
+use okta_telephony_hook::agenda::Agenda;
 use okta_telephony_hook::config::Config;
 use okta_telephony_hook::deadline::Clock;
 use okta_telephony_hook::dedupe::Dedupe;
@@ -174,6 +175,8 @@ impl Stage {
             switches: health.switches().clone(),
             dedupe: Dedupe::new(&state, pseudonyms.clone(), clock, Arc::clone(&metrics), &tasks),
             journal: Journal::new(&state, &config.journal, pseudonyms.clone(), clock, tasks.clone()),
+            agenda: Agenda::new(&state, pseudonyms),
+            listeners: Arc::default(),
             counters: state.store(),
             state: state.clone(),
         };
