@@ -114,13 +114,15 @@ pub struct Stage {
     pub hook: Arc<Hook>,
     pub metrics: Arc<Metrics>,
     pub tasks: TaskTracker,
+    pub agenda: Agenda,
     transcript: Transcript,
     stubs: Vec<Arc<Stub>>,
     zero: Instant,
 }
 
 impl Stage {
-    /// Sets the stage: settings of `[orgs.main]`, and a script for each provider, named in order of preference.
+    /// Sets the stage: settings of `[orgs.main]`, and a script for each provider, named in order of preference. One that
+    /// is named `listener` wants to hear what becomes of its codes.
     pub fn new(org: &str, scripts: &[(&str, &[Act])]) -> Self {
         Self::with_clock(org, scripts, Clock::SYSTEM)
     }
@@ -176,7 +178,7 @@ impl Stage {
             dedupe: Dedupe::new(&state, pseudonyms.clone(), clock, Arc::clone(&metrics), &tasks),
             journal: Journal::new(&state, &config.journal, pseudonyms.clone(), clock, tasks.clone()),
             agenda: Agenda::new(&state, pseudonyms),
-            listeners: Arc::default(),
+            listeners: Arc::new([ProviderName::new("listener")].into()),
             counters: state.store(),
             state: state.clone(),
         };
@@ -185,6 +187,7 @@ impl Stage {
         Self {
             metrics: Arc::clone(&shared.metrics),
             tasks: shared.tasks.clone(),
+            agenda: shared.agenda.clone(),
             hook: Arc::new(Hook::new(org, dispatch, shared)),
             transcript,
             stubs,
