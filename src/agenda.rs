@@ -93,9 +93,9 @@ impl Agenda {
         self.put(items, Self::LEASE).await
     }
 
-    /// Notes a thing to be done after `delay`, or sooner if that was noted before.
-    pub async fn note(&self, item: Item, delay: Duration) {
-        self.put([item], delay).await;
+    /// Notes things to be done after `delay`, or sooner if that was noted before.
+    pub async fn note(&self, items: impl IntoIterator<Item = Item>, delay: Duration) {
+        self.put(items, delay).await;
     }
 
     /// Has a thing done now that may have been noted for later.

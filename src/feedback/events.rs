@@ -21,6 +21,9 @@ use crate::okta::event::{self, Event, What};
 /// How long Okta is kept waiting: of its three seconds, one is for the network.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How much of a batch is done at once, if time allows; the rest is due for whoever has time.
+const AT_FIRST: usize = 128;
+
 /// The event hook of one org.
 #[derive(Debug)]
 pub struct Events {
@@ -86,8 +89,12 @@ impl Events {
         let Some(events) = event::decode(&body) else { return Taken::Unreadable };
         let (used, failed): (Vec<_>, Vec<_>) = events.into_iter().partition(|e| matches!(e.what, What::Used(..)));
         let now = self.worker.tools().clock.now();
-        let items: BTreeSet<Item> = used.into_iter().filter_map(|event| self.item(event, now)).collect();
+        let mut items: BTreeSet<Item> = used.into_iter().filter_map(|event| self.item(event, now)).collect();
+        let rest = items.iter().nth(AT_FIRST).cloned().map(|item| items.split_off(&item)).unwrap_or_default();
         let tasks = self.worker.tools().agenda.take(items).await;
+        if !rest.is_empty() {
+            self.worker.leave(rest).await;
+        }
         let hook = Arc::clone(self);
         let work = self.tasks.spawn(async move {
             for event in failed {

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::agenda::{Agenda, Item, Task};
@@ -33,7 +33,7 @@ const WAIT: Duration = Duration::from_secs(8);
 /// How often it is looked what is due.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The first try again comes after this, a later one after half of the task's age.
+/// The first try again comes after this, a later one after a quarter of the task's age.
 const MIN_PAUSE: Duration = Duration::from_secs(2);
 const MAX_PAUSE: Duration = Duration::from_secs(300);
 
@@ -45,6 +45,8 @@ const GIVE_UP: Duration = Duration::from_secs(60 * 60);
 pub struct Worker {
     tools: Tools,
     turns: Arc<Semaphore>,
+    /// Something is due now.
+    due: Notify,
 }
 
 /// What a worker works with.
@@ -74,7 +76,7 @@ enum Ending {
 impl Worker {
     /// A worker with these tools.
     pub fn new(tools: Tools) -> Self {
-        Self { tools, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { tools, turns: Arc::new(Semaphore::new(AT_ONCE)), due: Notify::new() }
     }
 
     /// What it works with.
@@ -89,9 +91,19 @@ impl Worker {
             let is_all = tasks.len() < CHUNK;
             self.work_off(tasks, Instant::now() + WAIT).await;
             if is_all {
-                let _ = timeout(LOOK, stop.cancelled()).await;
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = self.due.notified() => {}
+                    () = sleep(LOOK) => {}
+                }
             }
         }
+    }
+
+    /// Leaves work to whoever has time: this process, another, or this one's successor.
+    pub async fn leave(&self, items: impl IntoIterator<Item = Item>) {
+        self.tools.agenda.note(items, Duration::ZERO).await;
+        self.due.notify_one();
     }
 
     /// Does these tasks. One whose turn has not come by `until` is left to whoever finds it due.
@@ -121,7 +133,7 @@ impl Worker {
                 Some(task)
             }
             Ending::Again => {
-                self.tools.agenda.postpone(&task, (age / 2).clamp(MIN_PAUSE, MAX_PAUSE)).await;
+                self.tools.agenda.postpone(&task, (age / 4).clamp(MIN_PAUSE, MAX_PAUSE)).await;
                 None
             }
             Ending::Left => None,

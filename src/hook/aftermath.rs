@@ -56,7 +56,7 @@ impl Hook {
         };
         let delay = message.life_left(self.shared.clock.now()).unwrap_or(CODE_LIFE) + TOLD_WITHIN;
         let agenda = self.shared.agenda.clone();
-        self.shared.tasks.spawn(async move { agenda.note(item, delay).await });
+        self.shared.tasks.spawn(async move { agenda.note([item], delay).await });
     }
 
     /// A newer code has gone out: has whoever took the one before hear that it will not be used. A provider that took
