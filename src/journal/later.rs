@@ -1,12 +1,15 @@
-//! What becomes known of a message after it was sent: delivery reports, and that its code was used.
+//! What becomes known of a message after Okta was answered: that it was taken late, delivery reports, that its code was
+//! used.
 //!
 //! Must not know who says so. Everything here may come twice, late and out of order, and to several replicas at once:
 //! a claim in the store decides which one is the first, and only that one counts.
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{Entry, Inner, Journal};
-use crate::otp::{Channel, Delivery, ProviderName, TransactionId, UserId};
+use crate::otp::{Attempt, Channel, Delivery, Message, ProviderName, TransactionId, UserId};
 use crate::secret::random_below;
 use crate::store::{Claim, Key, StoreFault};
 
@@ -25,6 +28,24 @@ pub enum Reported {
 }
 
 impl Journal {
+    /// Notes that a provider took a message after Okta was answered, `since` Okta asked. Comes after the `note` of the
+    /// outcome, from the same process. A preview, and a failure, is not noted.
+    pub async fn note_late(&self, org: &str, message: &Message, attempt: &Attempt, since: Timestamp) {
+        if message.preview || attempt.result.is_err() {
+            return;
+        }
+        let inner = &self.0;
+        let entry = inner.entry(org, message, attempt, since);
+        let mut keys: Vec<Key> = inner.transaction_of(&entry).into_iter().collect();
+        for key in inner.last(message) {
+            if self.read(&key).await.is_none_or(|last| gives_way(&last, &entry)) {
+                keys.push(key);
+            }
+        }
+        // A fault was counted and told where it came up.
+        drop(inner.write(&inner.number(&message.recipient), &keys, &entry).await);
+    }
+
     /// Notes how far a message has come.
     pub async fn report(&self, provider: &ProviderName, id: &TransactionId, delivery: Delivery) -> Reported {
         let key = self.0.transaction(provider.as_str(), id.as_str());
@@ -70,6 +91,13 @@ impl Journal {
     async fn is_first(&self, kind: &'static str, of: &[&[u8]], ttl: Duration) -> bool {
         !matches!(self.0.claim(kind, of, ttl).await, Ok(Claim::Existing(_)))
     }
+}
+
+/// Whether the last send, as it is known, is outdone by one that was accepted late: it is the same message's failure,
+/// or an earlier message.
+fn gives_way(last: &Entry, late: &Entry) -> bool {
+    let is_same = last.event.is_some() && last.event == late.event;
+    if is_same { last.failure.is_some() } else { last.sent_at < late.sent_at }
 }
 
 impl Inner {

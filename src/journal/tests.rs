@@ -75,7 +75,7 @@ async fn written(journal: &Journal) {
 async fn an_entry_is_found_by_recipient_transaction_and_user() {
     let journal = journal(Arc::new(Memory::new(100)));
     let message = message(USER, NUMBER);
-    journal.note("main", &message, &accepted("one", "SM1")).await;
+    journal.note("main", &message, &accepted("one", "SM1"), ()).await;
     written(&journal).await;
     let user = UserId::parse(USER).expect("an id");
     let entry = journal.last(Some(&user), &phone(NUMBER)).await.expect("an entry");
@@ -97,11 +97,28 @@ async fn an_entry_is_found_by_recipient_transaction_and_user() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_two_that_were_accepted_in_one_instant_both_are_found_by_their_ids() {
+    let journal = journal(Arc::new(Memory::new(100)));
+    let attempts = [accepted("one", "SM1"), accepted("two", "SM2")].map(|mut outcome| outcome.attempts.remove(0));
+    let outcome = Outcome::of(Channel::Sms, "default".into(), attempts.into());
+    journal.note("main", &message(USER, NUMBER), &outcome, ()).await;
+    written(&journal).await;
+    for (provider, id) in [("one", "SM1"), ("two", "SM2")] {
+        let entry = journal.of_transaction(&ProviderName::new(provider), id).await.expect("an entry");
+        assert_eq!((entry.provider.as_str(), entry.failure), (provider, None));
+    }
+    let last = journal.last(UserId::parse(USER).as_ref(), &phone(NUMBER)).await.expect("an entry");
+    assert_eq!(last.provider.as_str(), "two");
+    // Two ids, a recipient, a user.
+    assert_eq!(journal.forget(&phone(NUMBER), None).await, Ok(4));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_resend_is_known_for_five_minutes_and_an_entry_for_a_day() {
     let journal = journal(Arc::new(Memory::new(100)));
     for message in [message(USER, NUMBER), message("", NUMBER)] {
         assert_eq!(journal.previous(&message).await, None);
-        journal.note("main", &message, &failed("one", FailureKind::Unconfirmed)).await;
+        journal.note("main", &message, &failed("one", FailureKind::Unconfirmed), ()).await;
         written(&journal).await;
         tokio::time::advance(Duration::from_secs(45)).await;
         let previous = Previous { provider: ProviderName::new("one"), seconds_ago: 45 };
@@ -122,11 +139,11 @@ async fn a_preview_is_neither_read_nor_written_and_what_nobody_was_asked_for_is_
     let store = Arc::new(Memory::new(100));
     let journal = journal(Arc::clone(&store) as Arc<dyn Store>);
     let preview = Message { preview: true, ..message(USER, NUMBER) };
-    journal.note("main", &preview, &accepted("one", "SM1")).await;
-    journal.note("main", &message(USER, NUMBER), &Outcome::blocked(Channel::Sms, "switch")).await;
+    journal.note("main", &preview, &accepted("one", "SM1"), ()).await;
+    journal.note("main", &message(USER, NUMBER), &Outcome::blocked(Channel::Sms, "switch"), ()).await;
     written(&journal).await;
     assert_eq!(format!("{store:?}"), "Memory(0 of 100 entries)");
-    journal.note("main", &message(USER, NUMBER), &accepted("one", "SM1")).await;
+    journal.note("main", &message(USER, NUMBER), &accepted("one", "SM1"), ()).await;
     written(&journal).await;
     assert_eq!(journal.previous(&preview).await, None);
     assert!(journal.previous(&message(USER, NUMBER)).await.is_some());
@@ -139,9 +156,9 @@ async fn a_number_is_forgotten_with_all_that_was_sent_to_it_and_nobody_elses() {
     for (user, number, id) in
         [(USER, NUMBER, "SM1"), (USER, NUMBER, "SM2"), ("", NUMBER, "SM3"), ("00uother", NUMBER, "SM4")]
     {
-        journal.note("main", &message(user, number), &accepted("one", id)).await;
+        journal.note("main", &message(user, number), &accepted("one", id), ()).await;
     }
-    journal.note("main", &message("00ufriend", "+15005550007"), &accepted("one", "SM5")).await;
+    journal.note("main", &message("00ufriend", "+15005550007"), &accepted("one", "SM5"), ()).await;
     written(&journal).await;
     // Three recipients, four transactions, two users.
     assert_eq!(journal.forget(&phone(NUMBER), None).await, Ok(9));
@@ -184,7 +201,7 @@ impl Store for WithoutSets {
 async fn what_could_not_be_forgotten_is_not_written() {
     let store = Arc::new(WithoutSets(Memory::new(100)));
     let journal = journal(Arc::clone(&store) as Arc<dyn Store>);
-    journal.note("main", &message(USER, NUMBER), &accepted("one", "SM1")).await;
+    journal.note("main", &message(USER, NUMBER), &accepted("one", "SM1"), ()).await;
     written(&journal).await;
     assert_eq!(format!("{:?}", store.0), "Memory(0 of 100 entries)");
 }

@@ -18,6 +18,7 @@ mod guard;
 mod harsh;
 mod hook;
 mod hostile;
+mod late;
 mod leak;
 mod listener;
 mod matrix;

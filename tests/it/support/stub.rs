@@ -113,6 +113,7 @@ pub struct Stage {
     pub hook: Arc<Hook>,
     pub metrics: Arc<Metrics>,
     pub tasks: TaskTracker,
+    pub journal: Journal,
     transcript: Transcript,
     stubs: Vec<Arc<Stub>>,
     zero: Instant,
@@ -182,6 +183,7 @@ impl Stage {
         Self {
             metrics: Arc::clone(&shared.metrics),
             tasks: shared.tasks.clone(),
+            journal: shared.journal.clone(),
             hook: Arc::new(Hook::new(org, dispatch, shared)),
             transcript,
             stubs,
