@@ -55,15 +55,26 @@ impl Journal {
         }
         let Some(left) = self.left(&entry) else { return Reported::Unknown };
         // Any two final reports meet in one claim, whatever they say.
-        let stage: &[u8] = if delivery.is_final() { b"final" } else { b"underway" };
-        let of = [b"journal-delivery".as_slice(), stage, provider.as_str().as_bytes(), id.as_str().as_bytes()];
-        if !self.is_first("journal-delivery", &of, left).await {
+        let claim = self.0.stage(provider, id, delivery.is_final());
+        if !self.is_first(&claim, delivery.as_str(), left).await {
             return Reported::Nothing;
         }
         let entry = Entry { delivery: Some(delivery), ..entry };
         // A fault was counted and told where it came up.
         drop(self.0.store.write(&key, entry.written(), left).await);
+        if !delivery.is_final()
+            && let Some(stands) = self.final_report(provider, id).await
+        {
+            // It came at another replica, between our reading and our writing.
+            drop(self.0.store.write(&key, Entry { delivery: Some(stands), ..entry.clone() }.written(), left).await);
+        }
         Reported::News(entry)
+    }
+
+    /// The final report of a message, by the claim that it left.
+    async fn final_report(&self, provider: &ProviderName, id: &TransactionId) -> Option<Delivery> {
+        let claim = self.0.store.read(&self.0.stage(provider, id, true)).await.ok()??;
+        str::from_utf8(&claim).ok()?.split(' ').next().and_then(Delivery::parse)
     }
 
     /// The send whose code a user of an org has just used; `None` when there is none, or its use is known already.
@@ -71,14 +82,15 @@ impl Journal {
         let entry = self.last_to_user(user, channel).await.filter(|entry| entry.org == org)?;
         let Some(id) = &entry.transaction_id else { return Some(entry) };
         let of = [b"journal-used".as_slice(), entry.provider.as_str().as_bytes(), id.as_str().as_bytes()];
+        let claim = Key::new("journal-used", self.0.pseudonyms.hash(&of));
         let left = self.left(&entry)?;
-        self.is_first("journal-used", &of, left).await.then_some(entry)
+        self.is_first(&claim, "used", left).await.then_some(entry)
     }
 
     /// Whether an event of an org is heard of for the first time.
     pub async fn is_new_event(&self, org: &str, uuid: &str) -> bool {
         let of = [b"okta-event".as_slice(), org.as_bytes(), uuid.as_bytes()];
-        self.is_first("okta-event", &of, EVENT_TTL).await
+        self.is_first(&Key::new("okta-event", self.0.pseudonyms.hash(&of)), "event", EVENT_TTL).await
     }
 
     /// What is left of an entry's time: nothing is kept longer for having been changed.
@@ -87,9 +99,9 @@ impl Journal {
         self.0.ttl.checked_sub(age).filter(|left| !left.is_zero())
     }
 
-    /// Without a store that answers, everything is the first: counted twice is better than lost.
-    async fn is_first(&self, kind: &'static str, of: &[&[u8]], ttl: Duration) -> bool {
-        !matches!(self.0.claim(kind, of, ttl).await, Ok(Claim::Existing(_)))
+    /// Without a store that answers, everything is the first: counted twice is better than lost. The claim tells `what`.
+    async fn is_first(&self, claim: &Key, what: &str, ttl: Duration) -> bool {
+        !matches!(self.0.claim(claim, what, ttl).await, Ok(Claim::Existing(_)))
     }
 }
 
@@ -101,13 +113,20 @@ fn gives_way(last: &Entry, late: &Entry) -> bool {
 }
 
 impl Inner {
-    async fn claim(&self, kind: &'static str, of: &[&[u8]], ttl: Duration) -> Result<Claim, StoreFault> {
-        let key = Key::new(kind, self.pseudonyms.hash(of));
-        let ours = format!("{:08x}{:08x}", random_below(u32::MAX), random_below(u32::MAX));
-        let claim = self.store.claim(&key, ours.clone().into(), ttl).await?;
+    /// What claims one stage of a message's way: being underway, or its end.
+    fn stage(&self, provider: &ProviderName, id: &TransactionId, is_final: bool) -> Key {
+        let stage: &[u8] = if is_final { b"final" } else { b"underway" };
+        let of = [b"journal-delivery".as_slice(), stage, provider.as_str().as_bytes(), id.as_str().as_bytes()];
+        Key::new("journal-delivery", self.pseudonyms.hash(&of))
+    }
+
+    async fn claim(&self, key: &Key, what: &str, ttl: Duration) -> Result<Claim, StoreFault> {
+        // The lot tells our claim from another's that says the same.
+        let ours = format!("{what} {:08x}{:08x}", random_below(u32::MAX), random_below(u32::MAX));
+        let claim = self.store.claim(key, ours.clone().into(), ttl).await?;
         if claim == Claim::Claimed {
             // What is claimed and not yet written, memory must not drop; this it may, when it is full.
-            self.store.write(&key, ours.into(), ttl).await?;
+            self.store.write(key, ours.into(), ttl).await?;
         }
         Ok(claim)
     }

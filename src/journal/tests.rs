@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::metrics::Metrics;
-use crate::otp::{Accepted, Attempt, EventId, FailureKind, OtpCode, RequestType, SendError, TransactionId};
+use crate::otp::{Accepted, Attempt, Delivery, EventId, FailureKind, OtpCode, RequestType, SendError, TransactionId};
 use crate::secret::Secret;
 use crate::store::{Claim, Memory};
 
@@ -168,42 +168,70 @@ async fn a_number_is_forgotten_with_all_that_was_sent_to_it_and_nobody_elses() {
     assert_eq!(format!("{store:?}"), "Memory(0 of 100 entries)");
 }
 
-/// A store that refuses one operation, and shows what was written nevertheless.
+/// A way to the same memory on which sets may fail and what is written arrives late.
 #[derive(Debug)]
-struct WithoutSets(Memory);
+struct Way {
+    memory: Arc<Memory>,
+    has_sets: bool,
+    late: Duration,
+}
 
 #[async_trait]
-impl Store for WithoutSets {
+impl Store for Way {
     async fn claim(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<Claim, StoreFault> {
-        self.0.claim(key, value, ttl).await
+        self.memory.claim(key, value, ttl).await
     }
     async fn read(&self, key: &Key) -> Result<Option<Bytes>, StoreFault> {
-        self.0.read(key).await
+        self.memory.read(key).await
     }
     async fn write(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<(), StoreFault> {
-        self.0.write(key, value, ttl).await
+        tokio::time::sleep(self.late).await;
+        self.memory.write(key, value, ttl).await
     }
     async fn remove(&self, key: &Key) -> Result<bool, StoreFault> {
-        self.0.remove(key).await
+        self.memory.remove(key).await
     }
     async fn count(&self, key: &Key, by: u64, ttl: Duration) -> Result<u64, StoreFault> {
-        self.0.count(key, by, ttl).await
+        self.memory.count(key, by, ttl).await
     }
-    async fn distinct(&self, _: &Key, _: &str, _: Duration) -> Result<u64, StoreFault> {
-        Err(StoreFault::Timeout)
+    async fn distinct(&self, key: &Key, member: &str, ttl: Duration) -> Result<u64, StoreFault> {
+        if self.has_sets { self.memory.distinct(key, member, ttl).await } else { Err(StoreFault::Timeout) }
     }
     async fn members(&self, key: &Key) -> Result<Vec<String>, StoreFault> {
-        self.0.members(key).await
+        self.memory.members(key).await
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_could_not_be_forgotten_is_not_written() {
-    let store = Arc::new(WithoutSets(Memory::new(100)));
-    let journal = journal(Arc::clone(&store) as Arc<dyn Store>);
+    let memory = Arc::new(Memory::new(100));
+    let journal = journal(Arc::new(Way { memory: Arc::clone(&memory), has_sets: false, late: Duration::ZERO }));
     journal.note("main", &message(USER, NUMBER), &accepted("one", "SM1"), ()).await;
     written(&journal).await;
-    assert_eq!(format!("{:?}", store.0), "Memory(0 of 100 entries)");
+    assert_eq!(format!("{memory:?}"), "Memory(0 of 100 entries)");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_final_report_is_not_undone_by_an_earlier_one_that_is_written_later() {
+    let ms = Duration::from_millis;
+    for (slow, fast, pause) in [(40, 0, 0), (40, 0, 50), (0, 40, 0), (40, 10, 5), (40, 40, 0), (40, 35, 60)] {
+        let memory = Arc::new(Memory::new(100));
+        let way = |late| journal(Arc::new(Way { memory: Arc::clone(&memory), has_sets: true, late: ms(late) }));
+        let (here, there) = (way(slow), way(fast));
+        there.note("main", &message(USER, NUMBER), &accepted("one", "SM1"), ()).await;
+        written(&there).await;
+        let (one, id) = (ProviderName::new("one"), TransactionId::parse("SM1").expect("an id"));
+        let (underway, delivered) = tokio::join!(here.report(&one, &id, Delivery::Underway), async {
+            tokio::time::sleep(ms(pause)).await;
+            there.report(&one, &id, Delivery::Delivered).await
+        });
+        assert!(matches!(underway, Reported::News(_)) && matches!(delivered, Reported::News(_)));
+        let entry = here.of_transaction(&one, "SM1").await.expect("an entry");
+        assert_eq!(entry.delivery, Some(Delivery::Delivered), "{slow} {fast} {pause}");
+        for again in [Delivery::Underway, Delivery::Undelivered, Delivery::Delivered] {
+            assert_eq!(here.report(&one, &id, again).await, Reported::Nothing);
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "the support modules are shared within one crate")]
 
+mod callback_attacks;
 mod callbacks;
 mod certificate;
 mod cli;
