@@ -3,6 +3,7 @@
 //! Must not know axum or any vendor. `http` hands in headers and a body yet unread, and writes out the reply.
 
 mod aftermath;
+mod late;
 mod load;
 mod record;
 mod settings;
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tokio_util::sync::DropGuard;
 use tokio_util::task::TaskTracker;
 
 use crate::agenda::Agenda;
@@ -34,6 +36,7 @@ use crate::otp::{Content, Message, Outcome, ProviderName};
 use crate::route::Plan;
 use crate::secret::Pseudonyms;
 use crate::store::{State, Store};
+use late::Late;
 use load::Load;
 use record::Record;
 pub use settings::{Config, Settings};
@@ -165,7 +168,7 @@ impl Hook {
         let _place = self.enter(deadline)?;
         let body = deadline.bound(body).await.unwrap_or(Err(Unread::Slow))?;
         let message = decode(&body, self.config.default_country)?;
-        let job = self.job(message, begun, record);
+        let (job, noted) = self.job(message, begun, record);
         if self.has_expired(&job.message) {
             return Ok(self.expired(&job.message, record).await);
         }
@@ -186,7 +189,7 @@ impl Hook {
         record.outcome(&outcome);
         let reply = self.reply(&job.message, &outcome, deadline);
         ticket.answer(&reply);
-        self.noted(&job.message, &outcome, previous, deadline.elapsed()).await;
+        self.noted(&job.message, &outcome, previous, deadline.elapsed(), noted).await;
         Ok(reply)
     }
 
@@ -205,10 +208,13 @@ impl Hook {
         Ok((permit, place))
     }
 
-    fn job(&self, message: Message, begun: Arc<AtomicBool>, record: &mut Record) -> Arc<Job> {
+    /// The message on its way, and what keeps late outcomes back until its own is noted.
+    fn job(&self, message: Message, begun: Arc<AtomicBool>, record: &mut Record) -> (Arc<Job>, DropGuard) {
         let phone_ref = self.shared.pseudonyms.of(&message.recipient);
         record.message(&message, &phone_ref);
-        Arc::new(Job { content: self.content(&message), message, phone_ref, begun })
+        let (late, noted) = Late::new(&self.config.name, &self.shared);
+        let content = self.content(&message);
+        (Arc::new(Job { content, message, phone_ref, begun, afterwards: Arc::new(late) }), noted)
     }
 
     fn has_expired(&self, message: &Message) -> bool {

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio_util::sync::DropGuard;
 
 use super::Hook;
 use crate::agenda::Item;
@@ -18,16 +19,17 @@ const CODE_LIFE: Duration = Duration::from_secs(5 * 60);
 const TOLD_WITHIN: Duration = Duration::from_secs(60);
 
 impl Hook {
-    /// Notes what became of a message, and when its code will be over.
+    /// Notes what became of a message, and when its code will be over. `done` is dropped when the journal has it.
     pub(super) async fn noted(
         &self,
         message: &Message,
         outcome: &Outcome,
         previous: Option<Previous>,
         elapsed: Duration,
+        done: DropGuard,
     ) {
         let (org, journal) = (&self.config.name, &self.shared.journal);
-        let Some(sent_at) = journal.note(org, message, outcome).await else { return };
+        let Some(sent_at) = journal.note(org, message, outcome, done).await else { return };
         // Nobody would tell of uses: every code would look unused.
         if self.config.event_hook.is_none() {
             return;

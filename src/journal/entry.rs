@@ -17,13 +17,13 @@ pub struct Entry {
     pub provider: ProviderName,
     /// How it travelled.
     pub channel: Channel,
-    /// The provider's id, when it took the message while we waited.
+    /// The provider's id, when it took the message.
     pub transaction_id: Option<TransactionId>,
     /// Why not; `None` when the provider took it.
     pub failure: Option<FailureKind>,
     /// How far the message has come since, by the provider's reports.
     pub delivery: Option<Delivery>,
-    /// When Okta was answered.
+    /// When Okta was answered; when it asked, if the message was taken later than that.
     pub sent_at: Timestamp,
     /// The keyed hash of the event.
     pub event: Option<String>,

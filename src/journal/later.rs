@@ -1,4 +1,5 @@
-//! What becomes known of a message after it was sent: delivery reports, and that its code was used.
+//! What becomes known of a message after Okta was answered: that it was taken late, delivery reports, that its code was
+//! used.
 //!
 //! Must not know who says so. Everything here may come twice, late and out of order, and to several replicas at once:
 //! a claim in the store decides which one is the first, and only that one counts.
@@ -6,17 +7,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 
 use super::{Entry, Inner, Journal};
-use crate::otp::{Channel, Delivery, ProviderName, TransactionId, UserId};
+use crate::otp::{Attempt, Delivery, Message, ProviderName, TransactionId};
 use crate::secret::random_below;
 use crate::store::{Claim, Key, StoreFault};
-
-/// How long an event of Okta's is remembered. It comes again once, seconds later; a day is for outages of its own.
-const EVENT_TTL: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// What stands under an event that was dealt with.
-const DONE: &str = "done";
 
 /// What a delivery report has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,29 +25,25 @@ pub enum Reported {
     Unknown,
 }
 
-/// What is known of a code that was used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Use {
-    /// It is that of this send.
-    Of(Entry),
-    /// Its use was told by another event.
-    Known,
-    /// Nobody sent one, as far as the journal knows.
-    Unknown,
-}
-
-/// Whose an event is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Begun {
-    /// The caller's.
-    Ours,
-    /// Somebody's who is at it.
-    Busy,
-    /// Nobody's: it was dealt with.
-    Done,
-}
-
 impl Journal {
+    /// Notes that a provider took a message after Okta was answered, `since` Okta asked. Comes after the `note` of the
+    /// outcome, from the same process. A preview, and a failure, is not noted.
+    pub async fn note_late(&self, org: &str, message: &Message, attempt: &Attempt, since: Timestamp) {
+        if message.preview || attempt.result.is_err() {
+            return;
+        }
+        let inner = &self.0;
+        let entry = inner.entry(org, message, attempt, since);
+        let mut keys: Vec<Key> = inner.transaction_of(&entry).into_iter().collect();
+        for key in inner.last(message) {
+            if self.read(&key).await.is_none_or(|last| gives_way(&last, &entry)) {
+                keys.push(key);
+            }
+        }
+        // A fault was counted and told where it came up.
+        drop(inner.write(&inner.number(&message.recipient), &keys, &entry).await);
+    }
+
     /// Notes how far a message has come.
     pub async fn report(&self, provider: &ProviderName, id: &TransactionId, delivery: Delivery) -> Reported {
         let key = self.0.transaction(provider.as_str(), id.as_str());
@@ -61,90 +53,66 @@ impl Journal {
         }
         let Some(left) = self.left(&entry) else { return Reported::Unknown };
         // Any two final reports meet in one claim, whatever they say.
-        let stage: &[u8] = if delivery.is_final() { b"final" } else { b"underway" };
-        let of = [b"journal-delivery".as_slice(), stage, provider.as_str().as_bytes(), id.as_str().as_bytes()];
-        let claimed = Key::new("journal-delivery", self.0.pseudonyms.hash(&of));
-        // Without a store that answers, everything is the first: counted twice is better than lost.
-        if let Ok(Claim::Existing(_)) = self.0.claim(&claimed, unique(), left).await {
+        let claim = self.0.stage(provider, id, delivery.is_final());
+        if !self.is_first(&claim, delivery.as_str(), left).await {
             return Reported::Nothing;
         }
         let entry = Entry { delivery: Some(delivery), ..entry };
         // A fault was counted and told where it came up.
         drop(self.0.store.write(&key, entry.written(), left).await);
+        if !delivery.is_final()
+            && let Some(stands) = self.final_report(provider, id).await
+        {
+            // It came at another replica, between our reading and our writing.
+            drop(self.0.store.write(&key, Entry { delivery: Some(stands), ..entry.clone() }.written(), left).await);
+        }
         Reported::News(entry)
     }
 
-    /// The key of the last message to a user over a channel.
-    pub fn user_key(&self, user: &UserId, channel: Channel) -> Key {
-        self.0.user(user, channel)
-    }
-
-    /// The send whose code a user of an org has just used, told by this event. Asked again for the same event, it says
-    /// the same again.
-    pub async fn used(&self, org: &str, user: &Key, event: &Key) -> Use {
-        let Some(entry) = self.read(user).await.filter(|entry| entry.org == org) else { return Use::Unknown };
-        let Some(left) = self.left(&entry) else { return Use::Unknown };
-        let Some(id) = &entry.transaction_id else { return Use::Of(entry) };
-        let key = self.0.used(entry.provider.as_str(), id.as_str());
-        match self.0.claim(&key, event.as_str().to_owned().into(), left).await {
-            Ok(Claim::Existing(_)) => Use::Known,
-            // Without a store that answers, everything is the first: counted twice is better than lost.
-            Ok(Claim::Claimed) | Err(_) => Use::Of(entry),
-        }
-    }
-
-    /// Whether the code of a send is known to have been used.
-    pub async fn is_used(&self, provider: &str, id: &str) -> bool {
-        self.0.store.read(&self.0.used(provider, id)).await.is_ok_and(|found| found.is_some())
-    }
-
-    /// The key of an event of an org.
-    pub fn event_key(&self, org: &str, id: &str) -> Key {
-        Key::new("okta-event", self.0.pseudonyms.hash(&[b"okta-event", org.as_bytes(), id.as_bytes()]))
-    }
-
-    /// Takes an event to be dealt with; nobody else gets it before `lease` is over.
-    pub async fn begin_event(&self, event: &Key, lease: Duration) -> Begun {
-        match self.0.store.claim(event, unique(), lease).await {
-            Ok(Claim::Existing(value)) if value == DONE => Begun::Done,
-            Ok(Claim::Existing(_)) => Begun::Busy,
-            Ok(Claim::Claimed) | Err(_) => Begun::Ours,
-        }
-    }
-
-    /// Remembers that an event was dealt with.
-    pub async fn end_event(&self, event: &Key) {
-        drop(self.0.store.write(event, DONE.into(), EVENT_TTL).await);
-    }
-
-    /// Gives an event back that could not be dealt with.
-    pub async fn give_back_event(&self, event: &Key) {
-        drop(self.0.store.remove(event).await);
+    /// The final report of a message, by the claim that it left.
+    async fn final_report(&self, provider: &ProviderName, id: &TransactionId) -> Option<Delivery> {
+        let claim = self.0.store.read(&self.0.stage(provider, id, true)).await.ok()??;
+        str::from_utf8(&claim).ok()?.split(' ').next().and_then(Delivery::parse)
     }
 
     /// What is left of an entry's time: nothing is kept longer for having been changed.
-    fn left(&self, entry: &Entry) -> Option<Duration> {
+    pub(super) fn left(&self, entry: &Entry) -> Option<Duration> {
         let age = Duration::try_from(self.0.clock.now().duration_since(entry.sent_at)).unwrap_or_default();
         self.0.ttl.checked_sub(age).filter(|left| !left.is_zero())
     }
+
+    /// Without a store that answers, everything is the first: counted twice is better than lost. The claim tells `what`.
+    async fn is_first(&self, claim: &Key, what: &str, ttl: Duration) -> bool {
+        !matches!(self.0.claim(claim, unique(what), ttl).await, Ok(Claim::Existing(_)))
+    }
+}
+
+/// Whether the last send, as it is known, is outdone by one that was accepted late: it is the same message's failure,
+/// or an earlier message.
+fn gives_way(last: &Entry, late: &Entry) -> bool {
+    let is_same = last.event.is_some() && last.event == late.event;
+    if is_same { last.failure.is_some() } else { last.sent_at < late.sent_at }
 }
 
 impl Inner {
+    /// What claims one stage of a message's way: being underway, or its end.
+    fn stage(&self, provider: &ProviderName, id: &TransactionId, is_final: bool) -> Key {
+        let stage: &[u8] = if is_final { b"final" } else { b"underway" };
+        let of = [b"journal-delivery".as_slice(), stage, provider.as_str().as_bytes(), id.as_str().as_bytes()];
+        Key::new("journal-delivery", self.pseudonyms.hash(&of))
+    }
+
     /// Claims for good: memory may drop it when it is full, unlike a claim in progress.
-    async fn claim(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<Claim, StoreFault> {
+    pub(super) async fn claim(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<Claim, StoreFault> {
         let claim = self.store.claim(key, value.clone(), ttl).await?;
         if claim == Claim::Claimed {
             self.store.write(key, value, ttl).await?;
         }
         Ok(claim)
     }
-
-    fn used(&self, provider: &str, id: &str) -> Key {
-        Key::new("journal-used", self.pseudonyms.hash(&[b"journal-used", provider.as_bytes(), id.as_bytes()]))
-    }
 }
 
-/// A value unlike any other, as claims want it.
-fn unique() -> Bytes {
-    format!("{:08x}{:08x}", random_below(u32::MAX), random_below(u32::MAX)).into()
+/// A value that says `what`, unlike any other, as claims want it.
+pub(super) fn unique(what: &str) -> Bytes {
+    format!("{what} {:08x}{:08x}", random_below(u32::MAX), random_below(u32::MAX)).into()
 }

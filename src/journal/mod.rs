@@ -6,9 +6,11 @@
 mod answers;
 mod entry;
 mod later;
+mod uses;
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,13 +19,14 @@ use serde::Deserialize;
 use tokio_util::task::TaskTracker;
 
 use crate::deadline::Clock;
-use crate::otp::{Channel, Message, Outcome, Phone, ProviderName, TransactionId, UserId};
+use crate::otp::{Attempt, Channel, Message, Outcome, Phone, ProviderName, TransactionId, UserId};
 use crate::secret::Pseudonyms;
 use crate::settings::{Findings, duration};
 use crate::store::{Key, State, Store, StoreFault};
 pub use answers::Answer;
 pub use entry::Entry;
-pub use later::{Begun, Reported, Use};
+pub use later::Reported;
+pub use uses::{Begun, Use};
 
 /// A new code for the same person within this is a resend: the last one did not arrive, or not soon enough.
 const RESEND_WINDOW: Duration = Duration::from_secs(5 * 60);
@@ -121,28 +124,38 @@ impl Journal {
     }
 
     /// Notes what became of a message, without delaying whoever tells it; tells since when it stands there. A preview,
-    /// and what no provider was asked for, is not noted.
-    pub async fn note(&self, org: &str, message: &Message, outcome: &Outcome) -> Option<Timestamp> {
+    /// and what no provider was asked for, is not noted. `done` is dropped when it is written.
+    pub async fn note(
+        &self,
+        org: &str,
+        message: &Message,
+        outcome: &Outcome,
+        done: impl Send + 'static,
+    ) -> Option<Timestamp> {
         let decisive = outcome.decisive().filter(|_| !message.preview)?;
         let inner = &self.0;
-        let entry = Entry {
-            org: org.to_owned(),
-            provider: decisive.provider.clone(),
-            channel: message.channel,
-            transaction_id: decisive.result.as_ref().ok().map(|a| a.transaction_id.clone()),
-            failure: decisive.result.as_ref().err().map(|e| e.kind),
-            delivery: None,
-            sent_at: inner.clock.now(),
-            event: inner.pseudonyms.event(org, message).map(|event| event.to_string()),
-        };
-        let mut keys = vec![inner.recipient(message.user.as_ref(), &message.recipient)];
-        keys.extend(entry.transaction_id.as_ref().map(|id| inner.transaction(entry.provider.as_str(), id.as_str())));
-        keys.extend(message.user.as_ref().map(|user| inner.user(user, message.channel)));
+        let now = inner.clock.now();
+        let entry = inner.entry(org, message, decisive, now);
+        let mut keys = inner.last(message);
+        keys.extend(inner.transaction_of(&entry));
+        let mut pages = vec![(keys, entry)];
+        // Two may be accepted in one instant. Reports come of both.
+        let others = outcome.attempts.iter().filter(|attempt| attempt.result.is_ok() && !ptr::eq(*attempt, decisive));
+        pages.extend(others.map(|attempt| {
+            let entry = inner.entry(org, message, attempt, now);
+            (inner.transaction_of(&entry).into_iter().collect(), entry)
+        }));
         let index = inner.number(&message.recipient);
-        let (inner, sent_at) = (Arc::clone(inner), entry.sent_at);
-        // A fault was counted and told where it came up.
-        self.aside(async move { drop(inner.write(&index, &keys, &entry).await) }).await;
-        Some(sent_at)
+        let inner = Arc::clone(inner);
+        let write = async move {
+            for (keys, entry) in &pages {
+                // A fault was counted and told where it came up.
+                drop(inner.write(&index, keys, entry).await);
+            }
+            drop(done);
+        };
+        self.aside(write).await;
+        Some(now)
     }
 
     /// Forgets all entries about a number, and those about a user's channels.
@@ -179,6 +192,19 @@ impl Journal {
 }
 
 impl Inner {
+    fn entry(&self, org: &str, message: &Message, attempt: &Attempt, sent_at: Timestamp) -> Entry {
+        Entry {
+            org: org.to_owned(),
+            provider: attempt.provider.clone(),
+            channel: message.channel,
+            transaction_id: attempt.result.as_ref().ok().map(|a| a.transaction_id.clone()),
+            failure: attempt.result.as_ref().err().map(|e| e.kind),
+            delivery: None,
+            sent_at,
+            event: self.pseudonyms.event(org, message).map(|event| event.to_string()),
+        }
+    }
+
     /// The index comes first: what could not be found again is not written.
     async fn write(&self, index: &Key, keys: &[Key], entry: &Entry) -> Result<(), StoreFault> {
         let entry = entry.written();
@@ -187,6 +213,17 @@ impl Inner {
             self.store.write(key, entry.clone(), self.ttl).await?;
         }
         Ok(())
+    }
+
+    /// Where the last send to this user and number stands, and the last to this user over this channel.
+    fn last(&self, message: &Message) -> Vec<Key> {
+        let user = message.user.as_ref();
+        let to_user = user.map(|user| self.user(user, message.channel));
+        [self.recipient(user, &message.recipient)].into_iter().chain(to_user).collect()
+    }
+
+    fn transaction_of(&self, entry: &Entry) -> Option<Key> {
+        entry.transaction_id.as_ref().map(|id| self.transaction(entry.provider.as_str(), id.as_str()))
     }
 
     fn recipient(&self, user: Option<&UserId>, number: &Phone) -> Key {

@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "the support modules are shared within one crate")]
 
 mod aftermath;
+mod callback_attacks;
 mod callbacks;
 mod certificate;
 mod cli;
@@ -19,6 +20,7 @@ mod guard;
 mod harsh;
 mod hook;
 mod hostile;
+mod late;
 mod leak;
 mod listener;
 mod matrix;

@@ -75,7 +75,7 @@ async fn send_codes(redis: &RedisServer) {
         let accepted = Accepted { transaction_id: TransactionId::parse(&sid(n)).expect("an id") };
         let attempt =
             Attempt { provider: ProviderName::new("verify"), result: Ok(accepted), elapsed: Duration::from_millis(5) };
-        journal.note("main", &message, &Outcome::of(message.channel, "default".into(), vec![attempt])).await;
+        journal.note("main", &message, &Outcome::of(message.channel, "default".into(), vec![attempt]), ()).await;
         while tasks.len() > 500 {
             tokio::task::yield_now().await;
         }

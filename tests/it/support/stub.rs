@@ -115,6 +115,7 @@ pub struct Stage {
     pub metrics: Arc<Metrics>,
     pub tasks: TaskTracker,
     pub agenda: Agenda,
+    pub journal: Journal,
     transcript: Transcript,
     stubs: Vec<Arc<Stub>>,
     zero: Instant,
@@ -185,9 +186,10 @@ impl Stage {
         let org = config.orgs.into_iter().next().expect("one org");
         let dispatch = Dispatch::new(Team { providers, health, metrics, clock, tasks }, org.policy.clone());
         Self {
+            agenda: shared.agenda.clone(),
             metrics: Arc::clone(&shared.metrics),
             tasks: shared.tasks.clone(),
-            agenda: shared.agenda.clone(),
+            journal: shared.journal.clone(),
             hook: Arc::new(Hook::new(org, dispatch, shared)),
             transcript,
             stubs,
