@@ -179,7 +179,7 @@ impl Hook {
         record.outcome(&outcome);
         let reply = self.reply(&job.message, &outcome, deadline);
         ticket.answer(&reply);
-        self.shared.journal.note(&self.config.name, &job.message, &outcome).await;
+        self.shared.journal.note(&self.config.name, &job.message, &outcome, previous.as_ref()).await;
         Ok(reply)
     }
 
@@ -256,6 +256,7 @@ impl Hook {
     pub fn plan(&self, message: &Message, previous: Option<&Previous>) -> Plan {
         let plan = self.config.router.plan(message, crate::secret::random_below);
         match previous {
+            Some(previous) if previous.undelivered => plan.without(&previous.provider, "undelivered"),
             Some(previous) => plan.after(&previous.provider),
             None => plan,
         }

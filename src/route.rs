@@ -76,6 +76,8 @@ pub struct Plan {
     pub route: Arc<str>,
     /// Who to ask, best first. Every one supports the message's channel.
     pub providers: Vec<ProviderName>,
+    /// Who is not to be asked although the route names them, with the reason in one word.
+    pub skipped: Vec<(ProviderName, &'static str)>,
 }
 
 impl Plan {
@@ -84,6 +86,17 @@ impl Plan {
     pub fn after(mut self, last: &ProviderName) -> Self {
         if let Some(place) = self.providers.iter().position(|name| name == last) {
             self.providers[place..].rotate_left(1);
+        }
+        self
+    }
+
+    /// The same providers without this one, which is skipped for the reason given; all of them when it is the only one.
+    #[must_use]
+    pub fn without(mut self, name: &ProviderName, reason: &'static str) -> Self {
+        if self.providers.len() > 1
+            && let Some(place) = self.providers.iter().position(|n| n == name)
+        {
+            self.skipped.push((self.providers.remove(place), reason));
         }
         self
     }
@@ -127,7 +140,7 @@ impl Router {
     /// The plan for a message. `draw(n)` picks a number below `n` for weighted routes.
     pub fn plan(&self, message: &Message, draw: impl FnOnce(u32) -> u32) -> Plan {
         let Some(route) = self.routes.iter().find(|route| route.fits(message)) else {
-            return Plan { route: "none".into(), providers: Vec::new() };
+            return Plan { route: "none".into(), providers: Vec::new(), skipped: Vec::new() };
         };
         let offers = &route.providers[message.channel as usize];
         let mut providers: Vec<ProviderName> = offers.iter().map(|(name, _)| name.clone()).collect();
@@ -136,7 +149,7 @@ impl Router {
         {
             providers[..=drawn].rotate_right(1);
         }
-        Plan { route: Arc::clone(&route.name), providers }
+        Plan { route: Arc::clone(&route.name), providers, skipped: Vec::new() }
     }
 
     /// Warns of a route behind another that takes everything it would.

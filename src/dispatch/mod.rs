@@ -105,7 +105,7 @@ pub struct Dispatch {
 }
 
 /// Who will be asked for one message, and who will not, with the reason.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Candidates<'a> {
     asked: Vec<&'a Arc<dyn Provider>>,
     skipped: Vec<(ProviderName, &'static str)>,
@@ -151,7 +151,7 @@ impl Dispatch {
     fn candidates(&self, plan: &Plan, channel: Channel, deadline: &Deadline) -> Candidates<'_> {
         // A probe is likely to fail: it needs time for another attempt after it.
         let may_probe = deadline.remaining() >= self.policy.min_attempt * 2;
-        let mut candidates = Candidates::default();
+        let mut candidates = Candidates { asked: Vec::new(), skipped: plan.skipped.clone() };
         let mut spare: Option<(Instant, &Arc<dyn Provider>)> = None;
         for provider in plan.providers.iter().filter_map(|name| self.team.providers.get(name)) {
             let skip = match self.team.health.availability(provider.name(), channel) {
@@ -174,13 +174,19 @@ impl Dispatch {
             candidates.skipped.push((provider.name().clone(), skip.as_str()));
         }
         if candidates.asked.is_empty()
-            && let Some((_, provider)) = spare
+            && let Some(provider) = spare.map(|(_, provider)| provider).or_else(|| self.last_resort(plan, channel))
         {
             // A code hook that asks nobody is an outage of its own making.
             candidates.skipped.retain(|(name, _)| name != provider.name());
             candidates.asked.push(provider);
         }
         candidates
+    }
+
+    /// One that the plan leaves out, for when none of those it names may be asked.
+    fn last_resort(&self, plan: &Plan, channel: Channel) -> Option<&Arc<dyn Provider>> {
+        let mut left_out = plan.skipped.iter().filter_map(|(name, _)| self.team.providers.get(name));
+        left_out.find(|p| !matches!(self.team.health.availability(p.name(), channel), Availability::Never(_)))
     }
 
     /// Until when the attempt begun last is waited for: to the deadline when nobody could be asked after it.

@@ -42,7 +42,23 @@ impl Journal {
         let entry = Entry { delivery: Some(delivery), ..entry };
         // A fault was counted and told where it came up.
         drop(self.0.store.write(&key, entry.written(), left).await);
+        if delivery == Delivery::Undelivered {
+            self.tell_recipient(&entry, left).await;
+        }
         Reported::News(entry)
+    }
+
+    /// Notes where a resend looks that the last send did not arrive. Done here, as nobody waits for a report: the hook
+    /// then knows it from the one entry that it reads anyway.
+    ///
+    /// Should the person ask again between the two steps, the newer send is overwritten: the next resend takes the older
+    /// one for the last, and begins with a provider that was asked already. Nothing is lost by it.
+    async fn tell_recipient(&self, entry: &Entry, left: Duration) {
+        let Some(key) = &entry.to else { return };
+        let Some(last) = self.read(key).await else { return };
+        if (&last.provider, &last.transaction_id) == (&entry.provider, &entry.transaction_id) {
+            drop(self.0.store.write(key, entry.written(), left).await);
+        }
     }
 
     /// The send whose code a user of an org has just used; `None` when there is none, or its use is known already.

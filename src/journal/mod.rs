@@ -14,7 +14,7 @@ use serde::Deserialize;
 use tokio_util::task::TaskTracker;
 
 use crate::deadline::Clock;
-use crate::otp::{Channel, Message, Outcome, Phone, ProviderName, UserId};
+use crate::otp::{Channel, Delivery, Message, Outcome, Phone, ProviderName, UserId};
 use crate::secret::Pseudonyms;
 use crate::settings::{Findings, duration};
 use crate::store::{Key, State, Store, StoreFault};
@@ -72,6 +72,8 @@ pub struct Previous {
     pub provider: ProviderName,
     /// How long ago.
     pub seconds_ago: u64,
+    /// Whether the provider has reported that it will not arrive.
+    pub undelivered: bool,
 }
 
 impl Journal {
@@ -104,25 +106,31 @@ impl Journal {
         let entry = self.last(message.user.as_ref(), &message.recipient).await?;
         // Another replica's clock may be ahead of ours.
         let ago = Duration::try_from(self.0.clock.now().duration_since(entry.sent_at)).unwrap_or_default();
-        (ago < RESEND_WINDOW).then_some(Previous { provider: entry.provider, seconds_ago: ago.as_secs() })
+        let undelivered = entry.delivery == Some(Delivery::Undelivered);
+        let previous = Previous { provider: entry.provider, seconds_ago: ago.as_secs(), undelivered };
+        (ago < RESEND_WINDOW).then_some(previous)
     }
 
     /// Notes what became of a message, without delaying whoever tells it. A preview, and what no provider was asked
-    /// for, is not noted.
-    pub async fn note(&self, org: &str, message: &Message, outcome: &Outcome) {
+    /// for, is not noted. `previous` is the send that it repeats.
+    pub async fn note(&self, org: &str, message: &Message, outcome: &Outcome, previous: Option<&Previous>) {
         let Some(decisive) = outcome.decisive().filter(|_| !message.preview) else { return };
         let inner = &self.0;
+        let to = inner.recipient(message.user.as_ref(), &message.recipient);
         let entry = Entry {
             org: org.to_owned(),
             provider: decisive.provider.clone(),
             channel: message.channel,
+            country: message.recipient.country(),
             transaction_id: decisive.result.as_ref().ok().map(|a| a.transaction_id.clone()),
             failure: decisive.result.as_ref().err().map(|e| e.kind),
             delivery: None,
             sent_at: inner.clock.now(),
             event: inner.pseudonyms.event(org, message).map(|event| event.to_string()),
+            resend: previous.is_some(),
+            to: Some(to.clone()),
         };
-        let mut keys = vec![inner.recipient(message.user.as_ref(), &message.recipient)];
+        let mut keys = vec![to];
         keys.extend(entry.transaction_id.as_ref().map(|id| inner.transaction(entry.provider.as_str(), id.as_str())));
         keys.extend(message.user.as_ref().map(|user| inner.user(user, message.channel)));
         let index = inner.number(&message.recipient);

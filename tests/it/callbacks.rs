@@ -9,8 +9,8 @@ use crate::support::okta;
 use crate::support::server::{Answer as Answered, TestServer};
 use crate::support::vendor::{Answer, Call, VendorServer};
 
-const PUBLIC: &str = "https://otp.example.com";
-const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+pub const PUBLIC: &str = "https://otp.example.com";
+pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const CUSTOMER: &str = "11111111-2222-3333-4444-555555555555";
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==";
 const WEBHOOK: &str = "Bearer 3f9c1d7a-webhook-secret";
@@ -51,10 +51,16 @@ fn signature(url: &str, form: &[(&str, &str)]) -> String {
 }
 
 async fn report(server: &TestServer, sid: &str, status: &str) -> Answered {
+    report_of(server, "twilio", sid, status).await
+}
+
+/// A report of the Twilio account of this name.
+pub async fn report_of(server: &TestServer, provider: &str, sid: &str, status: &str) -> Answered {
     let form = [("MessageStatus", status), ("MessageSid", sid), ("To", "+15005550010"), ("Later", "unknown field")];
-    let signature = signature(&format!("{PUBLIC}/callbacks/twilio"), &form);
+    let path = format!("/callbacks/{provider}");
+    let signature = signature(&format!("{PUBLIC}{path}"), &form);
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-    server.post("/callbacks/twilio", &[FORM, ("x-twilio-signature", &signature)], body.as_bytes()).await
+    server.post(&path, &[FORM, ("x-twilio-signature", &signature)], body.as_bytes()).await
 }
 
 async fn reports(server: &TestServer, status: &str) -> f64 {

@@ -26,6 +26,7 @@ mod pairs;
 mod provider_contract;
 mod reload;
 mod replicas;
+mod resend;
 mod shared_redis;
 mod store;
 mod support;
