@@ -38,6 +38,7 @@ impl Feedback {
         let heard = feedback::Shared {
             approvers: Arc::new(approvers),
             journal: shared.journal.clone(),
+            learn: shared.learn.clone(),
             metrics: Arc::clone(&shared.metrics),
             clock: shared.clock,
             tasks: shared.tasks.clone(),
@@ -46,10 +47,10 @@ impl Feedback {
             let event_hook = org.event_hook.clone()?;
             Some(Arc::new(Events::new(Arc::clone(&org.name), event_hook, heard.clone())))
         };
-        let (journal, metrics) = (shared.journal.clone(), Arc::clone(&shared.metrics));
+        let (journal, learn, metrics) = (shared.journal.clone(), shared.learn.clone(), Arc::clone(&shared.metrics));
         Self {
             events: config.orgs.iter().filter_map(event_hook).collect(),
-            reports: Reports::new(callbacks, journal, metrics, shared.tasks.clone()),
+            reports: Reports::new(callbacks, journal, learn, metrics, shared.tasks.clone()),
         }
     }
 }

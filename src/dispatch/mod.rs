@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::deadline::{Clock, Deadline};
+use crate::learn::{Learn, Way};
 use crate::metrics::{AttemptLabels, Metrics};
 use crate::otp::{Channel, Content, FailureKind, Message, Next, Outcome, ProviderName, SendError};
 use crate::provider::{Provider, SendOptions};
@@ -89,6 +90,8 @@ pub struct Team {
     pub providers: BTreeMap<ProviderName, Arc<dyn Provider>>,
     /// How they are doing.
     pub health: Arc<Health>,
+    /// What is learnt of them.
+    pub learn: Learn,
     /// Where attempts are counted.
     pub metrics: Arc<Metrics>,
     /// The wall clock.
@@ -217,10 +220,15 @@ impl Dispatch {
         let ticket = self.team.health.begin(provider.name(), job.message.channel);
         let (job, asked) = (Arc::clone(job), Arc::clone(provider));
         let now = self.team.clock.now();
+        let learn = (!job.message.preview).then(|| self.team.learn.clone());
         let work = async move {
             let options = SendOptions { content: &job.content, now };
             let ending = timeout(HARD_CAP, asked.send(&job.message, options)).await;
-            ending.unwrap_or_else(|_| Err(SendError::new(FailureKind::Unconfirmed, "timeout")))
+            let ending = ending.unwrap_or_else(|_| Err(SendError::new(FailureKind::Unconfirmed, "timeout")));
+            if let Some(learn) = learn {
+                learn.ended(&Way::of(asked.name(), &job.message), ending.is_ok());
+            }
+            ending
         };
         race.begin(provider.name(), ticket, Box::pin(work));
     }

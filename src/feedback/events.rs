@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::deadline::Clock;
 use crate::journal::{Entry, Journal};
+use crate::learn::Learn;
 use crate::metrics::Metrics;
 use crate::okta::event::{self, Event, What};
 use crate::otp::ProviderName;
@@ -36,6 +37,8 @@ pub struct Shared {
     pub approvers: Arc<BTreeMap<ProviderName, Approver>>,
     /// Who was sent what by whom.
     pub journal: Journal,
+    /// What is learnt from codes that were used.
+    pub learn: Learn,
     /// Where everything is counted.
     pub metrics: Arc<Metrics>,
     /// The wall clock.
@@ -87,6 +90,7 @@ impl Events {
             Err(fault) => return Taken::Unread(fault),
         };
         let Some(events) = event::decode(&body) else { return Taken::Unreadable };
+        self.shared.learn.heard(&self.org);
         let hook = Arc::clone(self);
         let work = self.shared.tasks.spawn(async move {
             for event in events {
@@ -111,6 +115,7 @@ impl Events {
             What::Used(user, channel) => {
                 if let Some(entry) = journal.used(&self.org, &user, channel).await {
                     metrics.feedback.converted(&entry.provider, entry.channel);
+                    self.shared.learn.used(&self.org, &entry.sent());
                     self.approve(&entry).await;
                 }
             }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::learn::{Sent, Way};
 use crate::otp::{Channel, Country, Delivery, FailureKind, ProviderName, TransactionId};
 use crate::store::Key;
 
@@ -62,6 +63,12 @@ struct Written {
 const ACCEPTED: &str = "accepted";
 
 impl Entry {
+    /// The message that it is about, for whoever learns from what became of it.
+    pub fn sent(&self) -> Sent {
+        let way = Way { provider: self.provider.clone(), country: self.country, channel: self.channel };
+        Sent { way, at: self.sent_at, awaited: self.failure.is_none() && !self.resend }
+    }
+
     pub(super) fn written(&self) -> Bytes {
         let written = Written {
             org: self.org.clone(),

@@ -19,6 +19,7 @@ mod harsh;
 mod hook;
 mod hostile;
 mod leak;
+mod learning;
 mod matrix;
 mod oauth;
 mod oauth_settings;
