@@ -5,6 +5,7 @@
 mod aftermath;
 mod late;
 mod load;
+mod order;
 mod record;
 mod settings;
 
@@ -27,13 +28,13 @@ use crate::dedupe::{self, Claim, Dedupe};
 use crate::dispatch::switches::Switches;
 use crate::dispatch::{Dispatch, Job};
 use crate::guard::{Explanation, Guard, Tools, Verdict};
-use crate::journal::{Journal, Previous};
+use crate::journal::Journal;
+use crate::learn::Learn;
 use crate::metrics::Metrics;
 use crate::okta::authenticate::Denied;
 use crate::okta::oauth::Reason;
 use crate::okta::{Fault, Replies, Reply, decode};
 use crate::otp::{Content, Message, Outcome, ProviderName};
-use crate::route::Plan;
 use crate::secret::Pseudonyms;
 use crate::store::{State, Store};
 use late::Late;
@@ -83,6 +84,8 @@ pub struct Shared {
     pub agenda: Agenda,
     /// Who wants to hear what became of a code.
     pub listeners: Arc<BTreeSet<ProviderName>>,
+    /// How providers do, by what comes back.
+    pub learn: Learn,
     /// Where is remembered what outlives a hook.
     pub state: State,
     /// Where guards count: one place for as long as the process lives, whatever becomes of the configuration.
@@ -165,6 +168,7 @@ impl Hook {
         B: Future<Output = Result<Bytes, Unread>>,
     {
         self.config.authenticate.check(headers, self.shared.clock.now())?;
+        self.shared.learn.hook(&self.config.name);
         let _place = self.enter(deadline)?;
         let body = deadline.bound(body).await.unwrap_or(Err(Unread::Slow))?;
         let message = decode(&body, self.config.default_country)?;
@@ -262,16 +266,6 @@ impl Hook {
     /// What a message says, in the org's texts.
     pub fn content(&self, message: &Message) -> Content {
         self.config.texts.content(message, self.shared.clock.now())
-    }
-
-    /// The plan for a message, by the org's routes. After a send a short while ago it begins with another provider: that
-    /// one's message has not served.
-    pub fn plan(&self, message: &Message, previous: Option<&Previous>) -> Plan {
-        let plan = self.config.router.plan(message, crate::secret::random_below);
-        match previous {
-            Some(previous) => plan.after(&previous.provider),
-            None => plan,
-        }
     }
 
     fn reply(&self, message: &Message, outcome: &Outcome, deadline: &Deadline) -> Reply {

@@ -23,6 +23,7 @@ pub mod guard;
 pub mod hook;
 pub mod http;
 pub mod journal;
+pub mod learn;
 pub mod metrics;
 pub mod okta;
 pub mod otp;

@@ -24,5 +24,5 @@ fn note(bencher: Bencher) {
     };
     bencher
         .with_inputs(told)
-        .bench_local_refs(|(message, outcome)| at_once(HOOKS.shared.journal.note("main", message, outcome, ())));
+        .bench_local_refs(|(message, outcome)| at_once(HOOKS.shared.journal.note("main", message, outcome, None, ())));
 }

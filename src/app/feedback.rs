@@ -41,6 +41,7 @@ impl Feedback {
             agenda: shared.agenda.clone(),
             journal: shared.journal.clone(),
             listeners: Arc::new(listeners),
+            learn: shared.learn.clone(),
             metrics: Arc::clone(&shared.metrics),
             clock: shared.clock,
         }));
@@ -49,10 +50,10 @@ impl Feedback {
             let (worker, tasks) = (Arc::clone(&worker), shared.tasks.clone());
             Some(Arc::new(Events::new(name, event_hook, org.budget, worker, tasks)))
         };
-        let (journal, metrics) = (shared.journal.clone(), Arc::clone(&shared.metrics));
+        let (journal, learn, metrics) = (shared.journal.clone(), shared.learn.clone(), Arc::clone(&shared.metrics));
         Self {
             events: config.orgs.iter().filter_map(event_hook).collect(),
-            reports: Reports::new(callbacks, journal, metrics, shared.tasks.clone()),
+            reports: Reports::new(callbacks, journal, learn, metrics, shared.tasks.clone()),
             worker,
         }
     }

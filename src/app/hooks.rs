@@ -19,6 +19,7 @@ use crate::dispatch::switches::Switches;
 use crate::dispatch::{Dispatch, Team};
 use crate::hook::{self, Hook, Shared};
 use crate::journal::Journal;
+use crate::learn::Learn;
 use crate::metrics::Metrics;
 use crate::okta::jwks::{Issuer, Keeper};
 use crate::otp::ProviderName;
@@ -66,6 +67,7 @@ impl Hooks {
             journal: Journal::new(&state, &config.journal, pseudonyms.clone(), clock, tasks.clone()),
             agenda: Agenda::new(&state, pseudonyms),
             listeners: listeners(config),
+            learn: Learn::new(clock, Arc::clone(&metrics)),
             counters: state.store(),
             state,
         };
@@ -93,6 +95,7 @@ impl Hooks {
         };
         let providers: Providers = config.providers.keys().map(either).collect();
         let limits = providers.keys().map(|name| (name.clone(), config.limits_of(name)));
+        shared.learn.forget(|name| !stays(name));
         let health = Arc::new(self.health.after_change(limits, stays));
         let (hooks, keepers) = hooks(config, &providers, &health, &shared, held);
         let feedback = Feedback::build(config, &shared, &outbound);
@@ -125,10 +128,13 @@ fn hooks(
     let team = Team {
         providers: providers.clone(),
         health: Arc::clone(health),
+        learn: shared.learn.clone(),
         metrics: Arc::clone(&shared.metrics),
         clock: shared.clock,
         tasks: shared.tasks.clone(),
     };
+    let known = |org: &hook::Config| (Arc::clone(&org.name), org.event_hook.is_some());
+    shared.learn.serve(&config.orgs.iter().map(known).collect::<Vec<_>>());
     let mut orgs = config.orgs.clone();
     let keepers = keepers(&mut orgs, &shared.metrics, held);
     let hook = |org: hook::Config| {

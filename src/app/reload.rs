@@ -167,6 +167,8 @@ fn public(hooks: &Hooks, limits: BodyLimits) -> Router {
 
 fn ops(hooks: &Hooks, rest: &Rest, readiness: Readiness, certificates: Option<Arc<Certificates>>) -> Ops {
     let names = hooks.providers.keys().cloned().collect();
-    let ops = Ops::new(Arc::clone(&hooks.shared.metrics), readiness, hooks.shared.switches.clone(), names);
+    let shared = &hooks.shared;
+    let (metrics, learn) = (Arc::clone(&shared.metrics), shared.learn.clone());
+    let ops = Ops::new(metrics, readiness, shared.switches.clone(), names, learn);
     ops.guarded_by(rest.token.as_ref()).with_certificates(certificates)
 }

@@ -2,6 +2,7 @@
 //!
 //! Must not send a message, change anything anywhere, or show a secret.
 
+mod learned;
 mod table;
 
 use std::process::ExitCode;
@@ -90,6 +91,7 @@ async fn examine(loaded: &Loaded, table: &mut Table) {
     if let Some(url) = &config.server.public_url {
         table.add("public_url", public(&hooks.outbound, url).await);
     }
+    learned::learned(config, table);
 }
 
 async fn providers(hooks: &Hooks, table: &mut Table) {

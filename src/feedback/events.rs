@@ -87,6 +87,7 @@ impl Events {
             Err(fault) => return Taken::Unread(fault),
         };
         let Some(events) = event::decode(&body) else { return Taken::Unreadable };
+        self.worker.tools().learn.heard(&self.org);
         let (used, failed): (Vec<_>, Vec<_>) = events.into_iter().partition(|e| matches!(e.what, What::Used(..)));
         let now = self.worker.tools().clock.now();
         let mut items: BTreeSet<Item> = used.into_iter().filter_map(|event| self.item(event, now)).collect();

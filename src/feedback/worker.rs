@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::agenda::{Agenda, Item, Task};
 use crate::deadline::Clock;
 use crate::journal::{Begun, Journal, Use};
+use crate::learn::Learn;
 use crate::metrics::Metrics;
 use crate::otp::{Channel, FailureKind, ProviderName, TransactionId};
 use crate::provider::{Fate, Listener, News};
@@ -58,6 +59,8 @@ pub struct Tools {
     pub journal: Journal,
     /// Who wants to hear of codes of theirs.
     pub listeners: Arc<BTreeMap<ProviderName, Listener>>,
+    /// What is learnt from codes that were used.
+    pub learn: Learn,
     /// Where everything is counted.
     pub metrics: Arc<Metrics>,
     /// The wall clock.
@@ -159,7 +162,7 @@ impl Worker {
     }
 
     async fn used(&self, org: &str, event: &Key, user: &Key, at: Option<Timestamp>) -> Ending {
-        let Tools { journal, metrics, .. } = &self.tools;
+        let Tools { journal, learn, metrics, .. } = &self.tools;
         match journal.begin_event(event, Agenda::LEASE).await {
             Begun::Done => return Ending::Done,
             Begun::Busy => return Ending::Left,
@@ -173,6 +176,7 @@ impl Worker {
                 return Ending::Again;
             }
             metrics.feedback.converted(&entry.provider, entry.channel);
+            learn.used(org, &entry.sent());
         }
         journal.end_event(event).await;
         Ending::Done

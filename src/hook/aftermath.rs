@@ -29,7 +29,8 @@ impl Hook {
         done: DropGuard,
     ) {
         let (org, journal) = (&self.config.name, &self.shared.journal);
-        let Some(sent_at) = journal.note(org, message, outcome, done).await else { return };
+        let Some(sent_at) = journal.note(org, message, outcome, previous.as_ref(), done).await else { return };
+        self.await_use(message, outcome, previous.as_ref());
         // Nobody would tell of uses: every code would look unused.
         if self.config.event_hook.is_none() {
             return;

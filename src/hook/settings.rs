@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::dispatch::{AfterUnconfirmed, Policy};
 use crate::guard;
+use crate::learn;
 use crate::okta::authenticate::{self, Authenticate};
 use crate::okta::{Replies, ReplySettings, event};
 use crate::otp::Country;
@@ -53,6 +54,9 @@ pub struct Settings {
     pub reply: ReplySettings,
     /// Who delivers what.
     pub routes: Vec<route::Settings>,
+    /// What follows when a provider falls behind.
+    #[serde(deserialize_with = "word")]
+    pub learn: learn::Mode,
     /// What messages say.
     pub text: text::Settings,
     /// What is limited.
@@ -92,6 +96,7 @@ impl Default for Settings {
             auth: authenticate::Settings::default(),
             reply: ReplySettings::default(),
             routes: Vec::new(),
+            learn: learn::Mode::default(),
             text: text::Settings::default(),
             guard: guard::Settings::default(),
             event_hook: None,
@@ -120,6 +125,8 @@ pub struct Config {
     pub replies: Replies,
     /// Makes plans.
     pub router: Router,
+    /// What follows when a provider falls behind.
+    pub learn: learn::Mode,
     /// Writes what messages say.
     pub texts: Texts,
     /// What is limited.
@@ -170,6 +177,7 @@ impl Settings {
             authenticate: self.auth.check(&format!("{at}.auth"), environment, findings),
             replies: Replies::new(self.reply.clone()),
             router: Router::new(&self.routes, capabilities, &format!("{at}.routes"), findings),
+            learn: self.learn,
             texts: self.text.check(&format!("{at}.text"), findings),
             guard: self.guard.check(&format!("{at}.guard"), findings),
             event_hook: self.event_hook.as_ref().map(|event_hook| {

@@ -33,7 +33,8 @@ impl Journal {
             return;
         }
         let inner = &self.0;
-        let entry = inner.entry(org, message, attempt, since);
+        // Nobody awaits its use any more: like a resend's, it says nothing of the provider.
+        let entry = Entry { resend: true, ..inner.entry(org, message, attempt, since) };
         let mut keys: Vec<Key> = inner.transaction_of(&entry).into_iter().collect();
         for key in inner.last(message) {
             if self.read(&key).await.is_none_or(|last| gives_way(&last, &entry)) {
@@ -66,6 +67,9 @@ impl Journal {
             // It came at another replica, between our reading and our writing.
             drop(self.0.store.write(&key, Entry { delivery: Some(stands), ..entry.clone() }.written(), left).await);
         }
+        if delivery == Delivery::Undelivered {
+            self.tell_recipient(&entry, left).await;
+        }
         Reported::News(entry)
     }
 
@@ -73,6 +77,19 @@ impl Journal {
     async fn final_report(&self, provider: &ProviderName, id: &TransactionId) -> Option<Delivery> {
         let claim = self.0.store.read(&self.0.stage(provider, id, true)).await.ok()??;
         str::from_utf8(&claim).ok()?.split(' ').next().and_then(Delivery::parse)
+    }
+
+    /// Notes where a resend looks that the last send did not arrive. Done here, as nobody waits for a report: the hook
+    /// then knows it from the one entry that it reads anyway.
+    ///
+    /// Should the person ask again between the two steps, the newer send is overwritten: the next resend takes the older
+    /// one for the last, and begins with a provider that was asked already. Nothing is lost by it.
+    async fn tell_recipient(&self, entry: &Entry, left: Duration) {
+        let Some(key) = &entry.to else { return };
+        let Some(last) = self.read(key).await else { return };
+        if (&last.provider, &last.transaction_id) == (&entry.provider, &entry.transaction_id) {
+            drop(self.0.store.write(key, entry.written(), left).await);
+        }
     }
 
     /// What is left of an entry's time: nothing is kept longer for having been changed.

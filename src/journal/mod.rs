@@ -19,7 +19,7 @@ use serde::Deserialize;
 use tokio_util::task::TaskTracker;
 
 use crate::deadline::Clock;
-use crate::otp::{Attempt, Channel, Message, Outcome, Phone, ProviderName, TransactionId, UserId};
+use crate::otp::{Attempt, Channel, Delivery, Message, Outcome, Phone, ProviderName, TransactionId, UserId};
 use crate::secret::Pseudonyms;
 use crate::settings::{Findings, duration};
 use crate::store::{Key, State, Store, StoreFault};
@@ -83,6 +83,8 @@ pub struct Previous {
     pub transaction_id: Option<TransactionId>,
     /// When that was.
     pub sent_at: Timestamp,
+    /// Whether the provider has reported that it will not arrive.
+    pub undelivered: bool,
 }
 
 impl Journal {
@@ -120,29 +122,33 @@ impl Journal {
             seconds_ago: ago.as_secs(),
             transaction_id: entry.transaction_id,
             sent_at: entry.sent_at,
+            undelivered: entry.delivery == Some(Delivery::Undelivered),
         })
     }
 
     /// Notes what became of a message, without delaying whoever tells it; tells since when it stands there. A preview,
-    /// and what no provider was asked for, is not noted. `done` is dropped when it is written.
+    /// and what no provider was asked for, is not noted. `previous` is the send that it repeats; `done` is dropped when
+    /// all is written.
     pub async fn note(
         &self,
         org: &str,
         message: &Message,
         outcome: &Outcome,
+        previous: Option<&Previous>,
         done: impl Send + 'static,
     ) -> Option<Timestamp> {
         let decisive = outcome.decisive().filter(|_| !message.preview)?;
         let inner = &self.0;
         let now = inner.clock.now();
-        let entry = inner.entry(org, message, decisive, now);
+        let is_resend = previous.is_some();
+        let entry = Entry { resend: is_resend, ..inner.entry(org, message, decisive, now) };
         let mut keys = inner.last(message);
         keys.extend(inner.transaction_of(&entry));
         let mut pages = vec![(keys, entry)];
         // Two may be accepted in one instant. Reports come of both.
         let others = outcome.attempts.iter().filter(|attempt| attempt.result.is_ok() && !ptr::eq(*attempt, decisive));
         pages.extend(others.map(|attempt| {
-            let entry = inner.entry(org, message, attempt, now);
+            let entry = Entry { resend: is_resend, ..inner.entry(org, message, attempt, now) };
             (inner.transaction_of(&entry).into_iter().collect(), entry)
         }));
         let index = inner.number(&message.recipient);
@@ -197,11 +203,14 @@ impl Inner {
             org: org.to_owned(),
             provider: attempt.provider.clone(),
             channel: message.channel,
+            country: message.recipient.country(),
             transaction_id: attempt.result.as_ref().ok().map(|a| a.transaction_id.clone()),
             failure: attempt.result.as_ref().err().map(|e| e.kind),
             delivery: None,
             sent_at,
             event: self.pseudonyms.event(org, message).map(|event| event.to_string()),
+            resend: false,
+            to: Some(self.recipient(message.user.as_ref(), &message.recipient)),
         }
     }
 

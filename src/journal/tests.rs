@@ -76,7 +76,7 @@ async fn written(journal: &Journal) {
 async fn an_entry_is_found_by_recipient_transaction_and_user() {
     let journal = journal(Arc::new(Memory::new(100)));
     let message = message(USER, NUMBER);
-    journal.note("main", &message, &accepted("one", "SM1"), ()).await;
+    journal.note("main", &message, &accepted("one", "SM1"), None, ()).await;
     written(&journal).await;
     let user = UserId::parse(USER).expect("an id");
     let entry = journal.last(Some(&user), &phone(NUMBER)).await.expect("an entry");
@@ -102,7 +102,7 @@ async fn of_two_that_were_accepted_in_one_instant_both_are_found_by_their_ids() 
     let journal = journal(Arc::new(Memory::new(100)));
     let attempts = [accepted("one", "SM1"), accepted("two", "SM2")].map(|mut outcome| outcome.attempts.remove(0));
     let outcome = Outcome::of(Channel::Sms, "default".into(), attempts.into());
-    journal.note("main", &message(USER, NUMBER), &outcome, ()).await;
+    journal.note("main", &message(USER, NUMBER), &outcome, None, ()).await;
     written(&journal).await;
     for (provider, id) in [("one", "SM1"), ("two", "SM2")] {
         let entry = journal.of_transaction(&ProviderName::new(provider), id).await.expect("an entry");
@@ -119,7 +119,7 @@ async fn a_resend_is_known_for_five_minutes_and_an_entry_for_a_day() {
     let journal = journal(Arc::new(Memory::new(100)));
     for message in [message(USER, NUMBER), message("", NUMBER)] {
         assert_eq!(journal.previous(&message).await, None);
-        journal.note("main", &message, &failed("one", FailureKind::Unconfirmed), ()).await;
+        journal.note("main", &message, &failed("one", FailureKind::Unconfirmed), None, ()).await;
         written(&journal).await;
         tokio::time::advance(Duration::from_secs(45)).await;
         let previous = journal.previous(&message).await.expect("a resend");
@@ -136,15 +136,38 @@ async fn a_resend_is_known_for_five_minutes_and_an_entry_for_a_day() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_resend_hears_that_the_last_send_will_not_arrive_and_not_that_an_earlier_one_did_not() {
+    let journal = journal(Arc::new(Memory::new(100)));
+    let (message, one) = (message(USER, NUMBER), ProviderName::new("one"));
+    let id = |id: &str| TransactionId::parse(id).expect("an id");
+    let undelivered = async || journal.previous(&message).await.map(|p| p.undelivered);
+    journal.note("main", &message, &accepted("one", "SM1"), None, ()).await;
+    written(&journal).await;
+    for (delivery, expected) in [(Delivery::Underway, false), (Delivery::Undelivered, true)] {
+        assert!(matches!(journal.report(&one, &id("SM1"), delivery).await, Reported::News(_)));
+        assert_eq!(undelivered().await, Some(expected), "{delivery}");
+    }
+    let previous = journal.previous(&message).await;
+    journal.note("main", &message, &accepted("one", "SM2"), previous.as_ref(), ()).await;
+    journal.note("main", &message, &accepted("one", "SM3"), previous.as_ref(), ()).await;
+    written(&journal).await;
+    assert!(matches!(journal.report(&one, &id("SM2"), Delivery::Undelivered).await, Reported::News(_)));
+    assert_eq!(undelivered().await, Some(false), "that was not the last one");
+    let entry = journal.of_transaction(&one, "SM2").await.expect("an entry");
+    assert_eq!((entry.resend, entry.country), (true, message.recipient.country()));
+    assert_eq!(entry.delivery, Some(Delivery::Undelivered));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_preview_is_neither_read_nor_written_and_what_nobody_was_asked_for_is_not_noted() {
     let store = Arc::new(Memory::new(100));
     let journal = journal(Arc::clone(&store) as Arc<dyn Store>);
     let preview = Message { preview: true, ..message(USER, NUMBER) };
-    journal.note("main", &preview, &accepted("one", "SM1"), ()).await;
-    journal.note("main", &message(USER, NUMBER), &Outcome::blocked(Channel::Sms, "switch"), ()).await;
+    journal.note("main", &preview, &accepted("one", "SM1"), None, ()).await;
+    journal.note("main", &message(USER, NUMBER), &Outcome::blocked(Channel::Sms, "switch"), None, ()).await;
     written(&journal).await;
     assert_eq!(format!("{store:?}"), "Memory(0 of 100 entries)");
-    journal.note("main", &message(USER, NUMBER), &accepted("one", "SM1"), ()).await;
+    journal.note("main", &message(USER, NUMBER), &accepted("one", "SM1"), None, ()).await;
     written(&journal).await;
     assert_eq!(journal.previous(&preview).await, None);
     assert!(journal.previous(&message(USER, NUMBER)).await.is_some());
@@ -157,9 +180,9 @@ async fn a_number_is_forgotten_with_all_that_was_sent_to_it_and_nobody_elses() {
     for (user, number, id) in
         [(USER, NUMBER, "SM1"), (USER, NUMBER, "SM2"), ("", NUMBER, "SM3"), ("00uother", NUMBER, "SM4")]
     {
-        journal.note("main", &message(user, number), &accepted("one", id), ()).await;
+        journal.note("main", &message(user, number), &accepted("one", id), None, ()).await;
     }
-    journal.note("main", &message("00ufriend", "+15005550007"), &accepted("one", "SM5"), ()).await;
+    journal.note("main", &message("00ufriend", "+15005550007"), &accepted("one", "SM5"), None, ()).await;
     written(&journal).await;
     // Three recipients, four transactions, two users.
     assert_eq!(journal.forget(&phone(NUMBER), None).await, Ok(9));
@@ -207,7 +230,7 @@ impl Store for Way {
 async fn what_could_not_be_forgotten_is_not_written() {
     let memory = Arc::new(Memory::new(100));
     let journal = journal(Arc::new(Way { memory: Arc::clone(&memory), has_sets: false, late: Duration::ZERO }));
-    journal.note("main", &message(USER, NUMBER), &accepted("one", "SM1"), ()).await;
+    journal.note("main", &message(USER, NUMBER), &accepted("one", "SM1"), None, ()).await;
     written(&journal).await;
     assert_eq!(format!("{memory:?}"), "Memory(0 of 100 entries)");
 }
@@ -219,7 +242,7 @@ async fn a_final_report_is_not_undone_by_an_earlier_one_that_is_written_later() 
         let memory = Arc::new(Memory::new(100));
         let way = |late| journal(Arc::new(Way { memory: Arc::clone(&memory), has_sets: true, late: ms(late) }));
         let (here, there) = (way(slow), way(fast));
-        there.note("main", &message(USER, NUMBER), &accepted("one", "SM1"), ()).await;
+        there.note("main", &message(USER, NUMBER), &accepted("one", "SM1"), None, ()).await;
         written(&there).await;
         let (one, id) = (ProviderName::new("one"), TransactionId::parse("SM1").expect("an id"));
         let (underway, delivered) = tokio::join!(here.report(&one, &id, Delivery::Underway), async {
@@ -243,6 +266,7 @@ async fn an_entry_of_a_later_version_is_read_and_garbage_is_none() {
         (entry.channel, entry.failure, entry.event.as_ref()),
         (Channel::Voice, Some(FailureKind::Throttled), None)
     );
+    assert_eq!((entry.country, entry.resend, entry.to.as_ref()), (None, false, None), "of an earlier version");
     assert_eq!(Entry::read(&entry.written()), Some(entry));
     for garbage in [
         "",

@@ -186,10 +186,10 @@ async fn a_code_is_over_a_minute_after_its_time_and_only_for_who_wants_to_hear()
         sleep(Duration::from_millis(1)).await;
         // Okta's example code lives for five minutes.
         tokio::time::advance(Duration::from_secs(5 * 60 + 58)).await;
-        assert_eq!(stage.agenda.due(9).await.len(), 0);
+        assert_eq!(stage.shared.agenda.due(9).await.len(), 0);
         tokio::time::advance(Duration::from_secs(3)).await;
-        assert_eq!(stage.agenda.due(9).await.len(), expected, "{provider} with {org:?}");
-        assert_eq!(stage.agenda.due(9).await.len(), 0, "taken");
+        assert_eq!(stage.shared.agenda.due(9).await.len(), expected, "{provider} with {org:?}");
+        assert_eq!(stage.shared.agenda.due(9).await.len(), 0, "taken");
     }
 }
 

@@ -51,10 +51,16 @@ pub fn signature(url: &str, form: &[(&str, &str)]) -> String {
 }
 
 async fn report(server: &TestServer, sid: &str, status: &str) -> Answered {
+    report_of(server, "twilio", sid, status).await
+}
+
+/// A report of the Twilio account of this name.
+pub async fn report_of(server: &TestServer, provider: &str, sid: &str, status: &str) -> Answered {
     let form = [("MessageStatus", status), ("MessageSid", sid), ("To", "+15005550010"), ("Later", "unknown field")];
-    let signature = signature(&format!("{PUBLIC}/callbacks/twilio"), &form);
+    let path = format!("/callbacks/{provider}");
+    let signature = signature(&format!("{PUBLIC}{path}"), &form);
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-    server.post("/callbacks/twilio", &[FORM, ("x-twilio-signature", &signature)], body.as_bytes()).await
+    server.post(&path, &[FORM, ("x-twilio-signature", &signature)], body.as_bytes()).await
 }
 
 async fn reports(server: &TestServer, status: &str) -> f64 {

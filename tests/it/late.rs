@@ -50,16 +50,17 @@ async fn what_is_taken_late_is_found_by_its_id_and_by_the_code_that_was_used() {
     let stage = Stage::new("", &[("one", &[Act::Accept(4000)])]);
     let reply = stage.call(&okta::sms(NUMBER, "482913")).await;
     assert_eq!(understand(&reply.body), Understood::Command("PENDING".into(), Some("one".into()), None));
-    assert_eq!(last(&stage.journal).await, ("one".into(), None, Some(FailureKind::Unconfirmed)));
-    assert!(!knows(&stage.journal, "one").await, "not taken yet");
+    assert_eq!(last(&stage.shared.journal).await, ("one".into(), None, Some(FailureKind::Unconfirmed)));
+    assert!(!knows(&stage.shared.journal, "one").await, "not taken yet");
     ended(&stage).await;
-    assert_eq!(last(&stage.journal).await, ("one".into(), Some("id-one".into()), None));
-    assert!(knows(&stage.journal, "one").await);
-    let (person, event) = (stage.journal.user_key(&user(), Channel::Sms), stage.journal.event_key("main", "one"));
-    let Use::Of(used) = stage.journal.used("main", &person, &event).await else { panic!("the late one") };
+    assert_eq!(last(&stage.shared.journal).await, ("one".into(), Some("id-one".into()), None));
+    assert!(knows(&stage.shared.journal, "one").await);
+    let (person, event) =
+        (stage.shared.journal.user_key(&user(), Channel::Sms), stage.shared.journal.event_key("main", "one"));
+    let Use::Of(used) = stage.shared.journal.used("main", &person, &event).await else { panic!("the late one") };
     assert_eq!(used.transaction_id.as_ref().map(|id| id.as_str()), Some("id-one"));
-    let other = stage.journal.event_key("main", "two");
-    assert_eq!(stage.journal.used("main", &person, &other).await, Use::Known, "once");
+    let other = stage.shared.journal.event_key("main", "two");
+    assert_eq!(stage.shared.journal.used("main", &person, &other).await, Use::Known, "once");
 }
 
 #[tokio::test(start_paused = true)]
@@ -68,10 +69,10 @@ async fn beside_one_that_was_taken_in_time_a_late_one_is_found_by_its_id_alone()
     let reply = stage.call(&okta::sms(NUMBER, "482913")).await;
     assert!(matches!(understand(&reply.body), Understood::Command(word, ..) if word == "SUCCESSFUL"));
     ended(&stage).await;
-    assert!(knows(&stage.journal, "one").await && knows(&stage.journal, "two").await);
-    assert_eq!(last(&stage.journal).await, ("two".into(), Some("id-two".into()), None), "what Okta was told of");
-    assert_eq!(stage.journal.forget(&phone(), Some(&user())).await, Ok(4), "two ids, one recipient, one user");
-    assert!(!knows(&stage.journal, "one").await && !knows(&stage.journal, "two").await);
+    assert!(knows(&stage.shared.journal, "one").await && knows(&stage.shared.journal, "two").await);
+    assert_eq!(last(&stage.shared.journal).await, ("two".into(), Some("id-two".into()), None), "what Okta was told of");
+    assert_eq!(stage.shared.journal.forget(&phone(), Some(&user())).await, Ok(4), "two ids, one recipient, one user");
+    assert!(!knows(&stage.shared.journal, "one").await && !knows(&stage.shared.journal, "two").await);
 }
 
 #[tokio::test(start_paused = true)]
@@ -82,8 +83,8 @@ async fn a_newer_message_stays_the_last() {
     let resend = stage.call(&okta::sms(NUMBER, "999999")).await;
     assert!(matches!(understand(&resend.body), Understood::Command(_, by, _) if by.as_deref() == Some("two")));
     ended(&stage).await;
-    assert!(knows(&stage.journal, "one").await);
-    assert_eq!(last(&stage.journal).await, ("two".into(), Some("id-two".into()), None));
+    assert!(knows(&stage.shared.journal, "one").await);
+    assert_eq!(last(&stage.shared.journal).await, ("two".into(), Some("id-two".into()), None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -104,7 +105,7 @@ async fn the_outcome_never_overwrites_what_was_taken_right_after_it() {
             ended(&stage).await;
         };
         tokio::join!(call, moods);
-        let noted = last(&stage.journal).await;
+        let noted = last(&stage.shared.journal).await;
         assert_eq!(noted, ("one".into(), Some("id-one".into()), None), "{taken} {well_again}");
     }
 }
@@ -114,7 +115,7 @@ async fn a_late_failure_and_a_preview_are_not_noted() {
     let stage = Stage::new("", &[("one", &[Act::Fail(4000, FailureKind::Rejected)])]);
     stage.call(&okta::sms(NUMBER, "482913")).await;
     ended(&stage).await;
-    assert_eq!(last(&stage.journal).await, ("one".into(), None, Some(FailureKind::Unconfirmed)));
+    assert_eq!(last(&stage.shared.journal).await, ("one".into(), None, Some(FailureKind::Unconfirmed)));
 
     let stage = Stage::new("", &[("one", &[Act::Accept(4000)])]);
     let mut preview = okta::sms(NUMBER, "482913");
@@ -124,8 +125,8 @@ async fn a_late_failure_and_a_preview_are_not_noted() {
     ended(&stage).await;
     let line = r#"okta_hook_late_outcomes_total{provider="one",channel="sms",kind="accepted"}"#;
     assert_eq!(stage.metric(line), 1.0);
-    assert!(!knows(&stage.journal, "one").await);
-    assert_eq!(stage.journal.last(Some(&user()), &phone()).await, None);
+    assert!(!knows(&stage.shared.journal, "one").await);
+    assert_eq!(stage.shared.journal.last(Some(&user()), &phone()).await, None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,7 +140,7 @@ async fn a_store_that_is_down_costs_a_late_outcome_its_entry_and_nothing_else() 
     let line = r#"okta_hook_late_outcomes_total{provider="one",channel="sms",kind="accepted"}"#;
     assert_eq!(stage.metric(line), 1.0);
     store.be(Mood::Well);
-    assert!(!knows(&stage.journal, "one").await);
+    assert!(!knows(&stage.shared.journal, "one").await);
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ const KEY: &str = "a key that outlives the process";
 const SECRET: &str = "an-event-hook-secret-0123";
 /// How many events; a multiple of twice a batch.
 fn events() -> usize {
-    std::env::var("STORM_EVENTS").map_or(10_000, |n| n.parse().expect("a number"))
+    std::env::var("STORM_EVENTS").map_or(4_000, |n| n.parse().expect("a number"))
 }
 
 const LONG: Duration = Duration::from_secs(300);
@@ -75,7 +75,7 @@ async fn send_codes(redis: &RedisServer) {
         let accepted = Accepted { transaction_id: TransactionId::parse(&sid(n)).expect("an id") };
         let attempt =
             Attempt { provider: ProviderName::new("verify"), result: Ok(accepted), elapsed: Duration::from_millis(5) };
-        journal.note("main", &message, &Outcome::of(message.channel, "default".into(), vec![attempt]), ()).await;
+        journal.note("main", &message, &Outcome::of(message.channel, "default".into(), vec![attempt]), None, ()).await;
         while tasks.len() > 500 {
             tokio::task::yield_now().await;
         }

@@ -8,7 +8,7 @@ const FLOORS: [&[&str]; 11] = [
     &["otp"],
     &["deadline", "metrics", "secret", "settings"],
     &["outbound", "store"],
-    &["okta", "provider", "route", "text"],
+    &["learn", "okta", "provider", "route", "text"],
     &["agenda", "dedupe", "dispatch", "guard", "journal"],
     &["feedback", "hook"],
     &["http"],
