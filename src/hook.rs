@@ -2,11 +2,13 @@
 //!
 //! Must not know axum or any vendor. `http` hands in headers and a body yet unread, and writes out the reply.
 
+mod aftermath;
 mod late;
 mod load;
 mod record;
 mod settings;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +21,7 @@ use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
 use tokio_util::task::TaskTracker;
 
+use crate::agenda::Agenda;
 use crate::deadline::{Clock, Deadline};
 use crate::dedupe::{self, Claim, Dedupe};
 use crate::dispatch::switches::Switches;
@@ -29,7 +32,7 @@ use crate::metrics::Metrics;
 use crate::okta::authenticate::Denied;
 use crate::okta::oauth::Reason;
 use crate::okta::{Fault, Replies, Reply, decode};
-use crate::otp::{Content, Message, Outcome};
+use crate::otp::{Content, Message, Outcome, ProviderName};
 use crate::route::Plan;
 use crate::secret::Pseudonyms;
 use crate::store::{State, Store};
@@ -76,6 +79,10 @@ pub struct Shared {
     pub dedupe: Dedupe,
     /// Who was sent what by whom.
     pub journal: Journal,
+    /// What is still to be done about codes that were sent.
+    pub agenda: Agenda,
+    /// Who wants to hear what became of a code.
+    pub listeners: Arc<BTreeSet<ProviderName>>,
     /// Where is remembered what outlives a hook.
     pub state: State,
     /// Where guards count: one place for as long as the process lives, whatever becomes of the configuration.
@@ -182,7 +189,7 @@ impl Hook {
         record.outcome(&outcome);
         let reply = self.reply(&job.message, &outcome, deadline);
         ticket.answer(&reply);
-        self.shared.journal.note(&self.config.name, &job.message, &outcome, noted).await;
+        self.noted(&job.message, &outcome, previous, deadline.elapsed(), noted).await;
         Ok(reply)
     }
 

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::otp::{Channel, FailureKind, ProviderName};
 pub use door::{CertificateMetrics, ConnectionMetrics, RefusedLabels, ResultLabels};
-pub use feedback::{CallbackLabels, ConversionLabels, FeedbackMetrics, ReportLabels};
+pub use feedback::{CallbackLabels, ConversionLabels, FailureLabels, FateLabels, FeedbackMetrics, ReportLabels};
 
 /// Seconds. Dense below Okta's three seconds, where every bucket decides something.
 const BUCKETS: [f64; 14] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.6, 3.0];

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::feedback::{self, Events, Reports};
+use crate::feedback::{Events, Reports, Tools, Worker};
 use crate::hook::Shared;
 use crate::otp::ProviderName;
 use crate::outbound::Outbound;
@@ -19,6 +19,8 @@ pub(super) struct Feedback {
     pub(super) events: Vec<Arc<Events>>,
     /// The delivery reports of every provider that can prove itself.
     pub(super) reports: Reports,
+    /// Who does what is heard.
+    pub(super) worker: Arc<Worker>,
 }
 
 /// A provider's configuration, told where its delivery reports may go.
@@ -35,21 +37,23 @@ impl Feedback {
             callbacks.extend(callback::build(&provider).map(|callback| (ProviderName::new(name), callback)));
             listeners.extend(Listener::new(&provider, outbound).map(|listener| (ProviderName::new(name), listener)));
         }
-        let heard = feedback::Shared {
-            listeners: Arc::new(listeners),
+        let worker = Arc::new(Worker::new(Tools {
+            agenda: shared.agenda.clone(),
             journal: shared.journal.clone(),
+            listeners: Arc::new(listeners),
             metrics: Arc::clone(&shared.metrics),
             clock: shared.clock,
-            tasks: shared.tasks.clone(),
-        };
+        }));
         let event_hook = |org: &crate::hook::Config| {
-            let event_hook = org.event_hook.clone()?;
-            Some(Arc::new(Events::new(Arc::clone(&org.name), event_hook, heard.clone())))
+            let (name, event_hook) = (Arc::clone(&org.name), org.event_hook.clone()?);
+            let (worker, tasks) = (Arc::clone(&worker), shared.tasks.clone());
+            Some(Arc::new(Events::new(name, event_hook, org.budget, worker, tasks)))
         };
         let (journal, metrics) = (shared.journal.clone(), Arc::clone(&shared.metrics));
         Self {
             events: config.orgs.iter().filter_map(event_hook).collect(),
             reports: Reports::new(callbacks, journal, metrics, shared.tasks.clone()),
+            worker,
         }
     }
 }

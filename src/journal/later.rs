@@ -6,15 +6,13 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::{Entry, Inner, Journal};
-use crate::otp::{Attempt, Channel, Delivery, Message, ProviderName, TransactionId, UserId};
+use crate::otp::{Attempt, Delivery, Message, ProviderName, TransactionId};
 use crate::secret::random_below;
 use crate::store::{Claim, Key, StoreFault};
-
-/// How long an event of Okta's is remembered. It comes again once, seconds later; a day is for outages of its own.
-const EVENT_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a delivery report has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,31 +75,15 @@ impl Journal {
         str::from_utf8(&claim).ok()?.split(' ').next().and_then(Delivery::parse)
     }
 
-    /// The send whose code a user of an org has just used; `None` when there is none, or its use is known already.
-    pub async fn used(&self, org: &str, user: &UserId, channel: Channel) -> Option<Entry> {
-        let entry = self.last_to_user(user, channel).await.filter(|entry| entry.org == org)?;
-        let Some(id) = &entry.transaction_id else { return Some(entry) };
-        let of = [b"journal-used".as_slice(), entry.provider.as_str().as_bytes(), id.as_str().as_bytes()];
-        let claim = Key::new("journal-used", self.0.pseudonyms.hash(&of));
-        let left = self.left(&entry)?;
-        self.is_first(&claim, "used", left).await.then_some(entry)
-    }
-
-    /// Whether an event of an org is heard of for the first time.
-    pub async fn is_new_event(&self, org: &str, uuid: &str) -> bool {
-        let of = [b"okta-event".as_slice(), org.as_bytes(), uuid.as_bytes()];
-        self.is_first(&Key::new("okta-event", self.0.pseudonyms.hash(&of)), "event", EVENT_TTL).await
-    }
-
     /// What is left of an entry's time: nothing is kept longer for having been changed.
-    fn left(&self, entry: &Entry) -> Option<Duration> {
+    pub(super) fn left(&self, entry: &Entry) -> Option<Duration> {
         let age = Duration::try_from(self.0.clock.now().duration_since(entry.sent_at)).unwrap_or_default();
         self.0.ttl.checked_sub(age).filter(|left| !left.is_zero())
     }
 
     /// Without a store that answers, everything is the first: counted twice is better than lost. The claim tells `what`.
     async fn is_first(&self, claim: &Key, what: &str, ttl: Duration) -> bool {
-        !matches!(self.0.claim(claim, what, ttl).await, Ok(Claim::Existing(_)))
+        !matches!(self.0.claim(claim, unique(what), ttl).await, Ok(Claim::Existing(_)))
     }
 }
 
@@ -120,14 +102,17 @@ impl Inner {
         Key::new("journal-delivery", self.pseudonyms.hash(&of))
     }
 
-    async fn claim(&self, key: &Key, what: &str, ttl: Duration) -> Result<Claim, StoreFault> {
-        // The lot tells our claim from another's that says the same.
-        let ours = format!("{what} {:08x}{:08x}", random_below(u32::MAX), random_below(u32::MAX));
-        let claim = self.store.claim(key, ours.clone().into(), ttl).await?;
+    /// Claims for good: memory may drop it when it is full, unlike a claim in progress.
+    pub(super) async fn claim(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<Claim, StoreFault> {
+        let claim = self.store.claim(key, value.clone(), ttl).await?;
         if claim == Claim::Claimed {
-            // What is claimed and not yet written, memory must not drop; this it may, when it is full.
-            self.store.write(key, ours.into(), ttl).await?;
+            self.store.write(key, value, ttl).await?;
         }
         Ok(claim)
     }
+}
+
+/// A value that says `what`, unlike any other, as claims want it.
+pub(super) fn unique(what: &str) -> Bytes {
+    format!("{what} {:08x}{:08x}", random_below(u32::MAX), random_below(u32::MAX)).into()
 }

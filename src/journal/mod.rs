@@ -3,10 +3,13 @@
 //! Must not know a number, a user or a code when it writes: its keys are keyed hashes, its entries hold none of them.
 //! A journal that cannot be read or written costs nobody a code.
 
+mod answers;
 mod entry;
 mod later;
+mod uses;
 
 use std::collections::BTreeSet;
+use std::future::Future;
 use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +19,14 @@ use serde::Deserialize;
 use tokio_util::task::TaskTracker;
 
 use crate::deadline::Clock;
-use crate::otp::{Attempt, Channel, Message, Outcome, Phone, ProviderName, UserId};
+use crate::otp::{Attempt, Channel, Message, Outcome, Phone, ProviderName, TransactionId, UserId};
 use crate::secret::Pseudonyms;
 use crate::settings::{Findings, duration};
 use crate::store::{Key, State, Store, StoreFault};
+pub use answers::Answer;
 pub use entry::Entry;
 pub use later::Reported;
+pub use uses::{Begun, Use};
 
 /// A new code for the same person within this is a resend: the last one did not arrive, or not soon enough.
 const RESEND_WINDOW: Duration = Duration::from_secs(5 * 60);
@@ -74,6 +79,10 @@ pub struct Previous {
     pub provider: ProviderName,
     /// How long ago.
     pub seconds_ago: u64,
+    /// The id it had there, if it was accepted.
+    pub transaction_id: Option<TransactionId>,
+    /// When that was.
+    pub sent_at: Timestamp,
 }
 
 impl Journal {
@@ -106,13 +115,24 @@ impl Journal {
         let entry = self.last(message.user.as_ref(), &message.recipient).await?;
         // Another replica's clock may be ahead of ours.
         let ago = Duration::try_from(self.0.clock.now().duration_since(entry.sent_at)).unwrap_or_default();
-        (ago < RESEND_WINDOW).then_some(Previous { provider: entry.provider, seconds_ago: ago.as_secs() })
+        (ago < RESEND_WINDOW).then(|| Previous {
+            provider: entry.provider,
+            seconds_ago: ago.as_secs(),
+            transaction_id: entry.transaction_id,
+            sent_at: entry.sent_at,
+        })
     }
 
-    /// Notes what became of a message, without delaying whoever tells it. A preview, and what no provider was asked
-    /// for, is not noted. `done` is dropped when it is written.
-    pub async fn note(&self, org: &str, message: &Message, outcome: &Outcome, done: impl Send + 'static) {
-        let Some(decisive) = outcome.decisive().filter(|_| !message.preview) else { return };
+    /// Notes what became of a message, without delaying whoever tells it; tells since when it stands there. A preview,
+    /// and what no provider was asked for, is not noted. `done` is dropped when it is written.
+    pub async fn note(
+        &self,
+        org: &str,
+        message: &Message,
+        outcome: &Outcome,
+        done: impl Send + 'static,
+    ) -> Option<Timestamp> {
+        let decisive = outcome.decisive().filter(|_| !message.preview)?;
         let inner = &self.0;
         let now = inner.clock.now();
         let entry = inner.entry(org, message, decisive, now);
@@ -134,11 +154,8 @@ impl Journal {
             }
             drop(done);
         };
-        if self.0.is_remote {
-            self.0.tasks.spawn(write);
-        } else {
-            write.await;
-        }
+        self.aside(write).await;
+        Some(now)
     }
 
     /// Forgets all entries about a number, and those about a user's channels.
@@ -158,6 +175,15 @@ impl Journal {
         }
         inner.store.remove(&index).await?;
         Ok(forgotten)
+    }
+
+    /// Writes to a distant store while the caller goes on.
+    async fn aside(&self, write: impl Future<Output = ()> + Send + 'static) {
+        if self.0.is_remote {
+            self.0.tasks.spawn(write);
+        } else {
+            write.await;
+        }
     }
 
     async fn read(&self, key: &Key) -> Option<Entry> {

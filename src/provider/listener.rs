@@ -26,6 +26,16 @@ pub enum Fate {
     Unused,
 }
 
+impl Fate {
+    /// The word in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Used => "used",
+            Self::Unused => "unused",
+        }
+    }
+}
+
 /// What a provider is told.
 #[derive(Debug, Clone, Copy)]
 pub struct News<'a> {

@@ -118,6 +118,15 @@ impl Config {
         }
     }
 
+    /// Whether it wants to hear what became of a code that it took.
+    pub fn listens(&self) -> bool {
+        match self {
+            Self::EightByEight(config) => config.tracks(),
+            Self::Verify(_) => true,
+            Self::Sandbox(_) | Self::Telesign(_) | Self::Twilio(_) => false,
+        }
+    }
+
     /// Whether a provider with this configuration can deliver over a channel.
     pub fn supports(&self, channel: Channel) -> bool {
         match self {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use okta_telephony_hook::journal::{Entry, Journal};
+use okta_telephony_hook::journal::{Entry, Journal, Use};
 use okta_telephony_hook::otp::{Channel, FailureKind, Phone, ProviderName, UserId};
 use okta_telephony_hook::store::Store;
 use serde_json::json;
@@ -55,9 +55,11 @@ async fn what_is_taken_late_is_found_by_its_id_and_by_the_code_that_was_used() {
     ended(&stage).await;
     assert_eq!(last(&stage.journal).await, ("one".into(), Some("id-one".into()), None));
     assert!(knows(&stage.journal, "one").await);
-    let used = stage.journal.used("main", &user(), Channel::Sms).await.expect("the late one");
+    let (person, event) = (stage.journal.user_key(&user(), Channel::Sms), stage.journal.event_key("main", "one"));
+    let Use::Of(used) = stage.journal.used("main", &person, &event).await else { panic!("the late one") };
     assert_eq!(used.transaction_id.as_ref().map(|id| id.as_str()), Some("id-one"));
-    assert_eq!(stage.journal.used("main", &user(), Channel::Sms).await, None, "once");
+    let other = stage.journal.event_key("main", "two");
+    assert_eq!(stage.journal.used("main", &person, &other).await, Use::Known, "once");
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "the support modules are shared within one crate")]
 
+mod aftermath;
 mod callback_attacks;
 mod callbacks;
 mod certificate;
@@ -32,6 +33,7 @@ mod reload;
 mod replicas;
 mod shared_redis;
 mod store;
+mod storm;
 mod support;
 mod switches;
 mod text;

@@ -114,6 +114,7 @@ impl Fixture {
 pub(super) fn message() -> Message {
     Message {
         source: None,
+        request_id: None,
         event_id: None,
         channel: Channel::Sms,
         recipient: Phone::parse("+15005550006", None).expect("a valid number"),

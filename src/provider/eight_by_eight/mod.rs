@@ -170,6 +170,11 @@ impl Config {
         }
     }
 
+    /// Whether 8x8 is asked to watch which texts led to a sign-in.
+    pub fn tracks(&self) -> bool {
+        self.sms.as_ref().is_some_and(|endpoint| endpoint.config.tracks())
+    }
+
     /// Why reports could not be verified.
     pub(super) fn unproven(&self) -> Option<&'static str> {
         let rule = "has no callback_secret, by which alone delivery reports are known: none are asked for";

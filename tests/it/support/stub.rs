@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
+use okta_telephony_hook::agenda::Agenda;
 use okta_telephony_hook::config::Config;
 use okta_telephony_hook::deadline::Clock;
 use okta_telephony_hook::dedupe::Dedupe;
@@ -113,6 +114,7 @@ pub struct Stage {
     pub hook: Arc<Hook>,
     pub metrics: Arc<Metrics>,
     pub tasks: TaskTracker,
+    pub agenda: Agenda,
     pub journal: Journal,
     transcript: Transcript,
     stubs: Vec<Arc<Stub>>,
@@ -120,7 +122,8 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Sets the stage: settings of `[orgs.main]`, and a script for each provider, named in order of preference.
+    /// Sets the stage: settings of `[orgs.main]`, and a script for each provider, named in order of preference. One that
+    /// is named `listener` wants to hear what becomes of its codes.
     pub fn new(org: &str, scripts: &[(&str, &[Act])]) -> Self {
         Self::with_clock(org, scripts, Clock::SYSTEM)
     }
@@ -175,12 +178,15 @@ impl Stage {
             switches: health.switches().clone(),
             dedupe: Dedupe::new(&state, pseudonyms.clone(), clock, Arc::clone(&metrics), &tasks),
             journal: Journal::new(&state, &config.journal, pseudonyms.clone(), clock, tasks.clone()),
+            agenda: Agenda::new(&state, pseudonyms),
+            listeners: Arc::new([ProviderName::new("listener")].into()),
             counters: state.store(),
             state: state.clone(),
         };
         let org = config.orgs.into_iter().next().expect("one org");
         let dispatch = Dispatch::new(Team { providers, health, metrics, clock, tasks }, org.policy.clone());
         Self {
+            agenda: shared.agenda.clone(),
             metrics: Arc::clone(&shared.metrics),
             tasks: shared.tasks.clone(),
             journal: shared.journal.clone(),
