@@ -115,7 +115,7 @@ impl Journal {
         let entry = self.last(message.user.as_ref(), &message.recipient).await?;
         // Another replica's clock may be ahead of ours.
         let ago = Duration::try_from(self.0.clock.now().duration_since(entry.sent_at)).unwrap_or_default();
-        (ago < RESEND_WINDOW).then(|| Previous {
+        (ago < RESEND_WINDOW).then_some(Previous {
             provider: entry.provider,
             seconds_ago: ago.as_secs(),
             transaction_id: entry.transaction_id,
