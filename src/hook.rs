@@ -216,7 +216,7 @@ impl Hook {
     fn job(&self, message: Message, begun: Arc<AtomicBool>, record: &mut Record) -> (Arc<Job>, DropGuard) {
         let phone_ref = self.shared.pseudonyms.of(&message.recipient);
         record.message(&message, &phone_ref);
-        let (late, noted) = Late::new(&self.config.name, &self.shared);
+        let (late, noted) = Late::new(&self.config, &self.shared);
         let content = self.content(&message);
         (Arc::new(Job { content, message, phone_ref, begun, afterwards: Arc::new(late) }), noted)
     }

@@ -27,22 +27,24 @@ pub enum Reported {
 
 impl Journal {
     /// Notes that a provider took a message after Okta was answered, `since` Okta asked. Comes after the `note` of the
-    /// outcome, from the same process. A preview, and a failure, is not noted.
-    pub async fn note_late(&self, org: &str, message: &Message, attempt: &Attempt, since: Timestamp) {
+    /// outcome, from the same process. A preview, and a failure, is not noted; tells whether it was.
+    pub async fn note_late(&self, org: &str, message: &Message, attempt: &Attempt, since: Timestamp) -> bool {
         if message.preview || attempt.result.is_err() {
-            return;
+            return false;
         }
         let inner = &self.0;
         // Nobody awaits its use any more: like a resend's, it says nothing of the provider.
         let entry = Entry { resend: true, ..inner.entry(org, message, attempt, since) };
-        let mut keys: Vec<Key> = inner.transaction_of(&entry).into_iter().collect();
-        for key in inner.last(message) {
+        let mut keys = Vec::new();
+        // Its own id may be taken: Verify gives one to all messages that go out under one verification.
+        for key in inner.transaction_of(&entry).into_iter().chain(inner.last(message)) {
             if self.read(&key).await.is_none_or(|last| gives_way(&last, &entry)) {
                 keys.push(key);
             }
         }
         // A fault was counted and told where it came up.
         drop(inner.write(&inner.number(&message.recipient), &keys, &entry).await);
+        true
     }
 
     /// Notes how far a message has come.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use okta_telephony_hook::journal::{Entry, Journal, Use};
-use okta_telephony_hook::otp::{Channel, FailureKind, Phone, ProviderName, UserId};
+use okta_telephony_hook::journal::{Entry, Journal, Reported, Use};
+use okta_telephony_hook::otp::{Channel, Delivery, FailureKind, Phone, ProviderName, TransactionId, UserId};
 use okta_telephony_hook::store::Store;
 use serde_json::json;
 use tokio::time::sleep;
@@ -85,6 +85,35 @@ async fn a_newer_message_stays_the_last() {
     ended(&stage).await;
     assert!(knows(&stage.shared.journal, "one").await);
     assert_eq!(last(&stage.shared.journal).await, ("two".into(), Some("id-two".into()), None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_that_a_newer_message_has_stays_that_ones() {
+    // As at Verify, where all codes for a number go out under one verification.
+    let stage = Stage::new("after_unconfirmed.sms = 'stop'", &[("one", &[Act::Accept(6000), Act::Accept(100)])]);
+    stage.call(&okta::sms(NUMBER, "482913")).await;
+    stage.call(&okta::sms(NUMBER, "999999")).await;
+    let (one, id) = (ProviderName::new("one"), TransactionId::parse("id-one").expect("an id"));
+    assert!(matches!(stage.shared.journal.report(&one, &id, Delivery::Delivered).await, Reported::News(_)));
+    let newer = stage.shared.journal.of_transaction(&one, "id-one").await.expect("an entry");
+    ended(&stage).await;
+    assert_eq!(stage.transcript().last().map(String::as_str), Some("6000 one accepts"));
+    assert_eq!(stage.shared.journal.of_transaction(&one, "id-one").await, Some(newer));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_took_a_message_late_hears_when_its_code_is_over() {
+    let event_hook = "event_hook.auth.header.secret = 'an-event-hook-secret-0123'";
+    for (provider, org, expected) in [("listener", event_hook, 1), ("one", event_hook, 0), ("listener", "", 0)] {
+        let stage = Stage::new(org, &[(provider, &[Act::Accept(4000)])]);
+        stage.call(&okta::sms(NUMBER, "482913")).await;
+        ended(&stage).await;
+        // Okta's example code lives for five minutes, and its use is told within one more.
+        tokio::time::advance(Duration::from_secs(5 * 60 + 58)).await;
+        assert_eq!(stage.shared.agenda.due(9).await.len(), 0);
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert_eq!(stage.shared.agenda.due(9).await.len(), expected, "{provider} with {org:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
