@@ -111,7 +111,7 @@ impl Events {
     /// What is to be done about a code that was used.
     fn item(&self, event: Event, now: Timestamp) -> Option<Item> {
         let What::Used(user, channel) = event.what else { return None };
-        let journal = &self.worker.tools().journal;
+        let Tools { journal, strangers, .. } = self.worker.tools();
         Some(Item::Used {
             org: self.org.to_string(),
             event: journal.event_key(&self.org, &event.id).as_str().to_owned(),
@@ -119,7 +119,7 @@ impl Events {
             channel,
             at: event.at,
             since: now,
-            user_id: None,
+            user_id: strangers.contains_key(&self.org).then(|| user.expose().to_owned()),
         })
     }
 
