@@ -4,6 +4,7 @@
 //! all of them, which is why the key is a secret and why hashes are still personal data.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use aws_lc_rs::{digest, hmac};
 
@@ -21,8 +22,33 @@ pub struct Pseudonyms {
 }
 
 /// The first 128 bits of a keyed hash: fit to be shown, stored and compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyedHash([u8; 16]);
+
+impl KeyedHash {
+    /// Reads a hash back that was written as 32 hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.as_bytes();
+        let mut bytes = [0; 16];
+        for (place, byte) in bytes.iter_mut().enumerate() {
+            let pair = digits.get(place * 2..place * 2 + 2)?;
+            *byte = (digit(pair[0])? << 4) | digit(pair[1])?;
+        }
+        (digits.len() == 32).then_some(Self(bytes))
+    }
+}
+
+fn digit(b: u8) -> Option<u8> {
+    char::from(b).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+impl Hash for KeyedHash {
+    /// Eight of its bytes: they are random as they stand.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        state.write_u64(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
+    }
+}
 
 impl Pseudonyms {
     /// Hashes with a configured key, or with one that lasts as long as this process.
@@ -79,7 +105,7 @@ impl fmt::Debug for Pseudonyms {
 impl fmt::Display for KeyedHash {
     /// 32 hexadecimal digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(&self.0))
     }
 }
 
@@ -119,6 +145,10 @@ mod tests {
         }
         let shown = hash.to_string();
         assert!(shown.len() == 32 && shown.bytes().all(|b| b.is_ascii_hexdigit()), "{shown}");
+        assert_eq!(KeyedHash::parse(&shown), Some(hash));
+        for other in [&shown[1..], &format!("{shown}0"), &shown.replacen(&shown[..1], "+", 1), ""] {
+            assert_eq!(KeyedHash::parse(other), None, "{other}");
+        }
         assert_eq!(format!("{:?}", one).len(), "Pseudonyms(kxx)".len());
     }
 }
