@@ -68,6 +68,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Makes keyed hashes for log lines.
     pub pseudonyms: Pseudonyms,
+    /// Makes them for what guards count.
+    pub keys: Pseudonyms,
     /// The wall clock.
     pub clock: Clock,
     /// Carries what must outlive a caller; a shutdown waits for it.
@@ -119,7 +121,7 @@ impl Hook {
         let tools = Tools {
             store: Arc::clone(&shared.counters),
             timeout: shared.state.timeout(),
-            pseudonyms: shared.pseudonyms.clone(),
+            pseudonyms: shared.keys.clone(),
             metrics: Arc::clone(&shared.metrics),
             clock: shared.clock,
         };

@@ -114,8 +114,8 @@ impl Events {
         let Tools { journal, strangers, .. } = self.worker.tools();
         Some(Item::Used {
             org: self.org.to_string(),
-            event: journal.event_key(&self.org, &event.id).as_str().to_owned(),
-            user: journal.user_key(&user, channel).as_str().to_owned(),
+            event: journal.event_key(&self.org, &event.id).to_string(),
+            user: journal.user_key(&user, channel).to_string(),
             channel,
             at: event.at,
             since: now,

@@ -218,7 +218,7 @@ impl Inner {
     async fn write(&self, index: &Key, keys: &[Key], entry: &Entry) -> Result<(), StoreFault> {
         let entry = entry.written();
         for key in keys {
-            self.store.distinct(index, key.as_str(), self.ttl + INDEX_MARGIN).await?;
+            self.store.distinct(index, &key.to_string(), self.ttl + INDEX_MARGIN).await?;
             self.store.write(key, entry.clone(), self.ttl).await?;
         }
         Ok(())

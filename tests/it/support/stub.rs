@@ -185,6 +185,7 @@ impl Stage {
         let shared = Shared {
             metrics: Arc::clone(&metrics),
             pseudonyms: pseudonyms.clone(),
+            keys: pseudonyms.clone(),
             clock,
             tasks: tasks.clone(),
             places: Arc::new(Semaphore::new(config.server.max_in_flight)),
