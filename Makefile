@@ -1,4 +1,4 @@
-.PHONY: run test lint bench sim
+.PHONY: run test lint bench sim storm
 
 run:
 	cargo run --release -- serve --sandbox
@@ -16,3 +16,6 @@ bench:
 
 sim:
 	cargo test --locked --release --test sim -- --nocapture
+
+storm:
+	STORM_EVENTS=100000 cargo test --locked --release --test it storm -- --nocapture

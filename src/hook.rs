@@ -2,11 +2,14 @@
 //!
 //! Must not know axum or any vendor. `http` hands in headers and a body yet unread, and writes out the reply.
 
+mod aftermath;
+mod late;
 mod load;
 mod order;
 mod record;
 mod settings;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,8 +19,10 @@ use bytes::Bytes;
 use http::HeaderMap;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tokio_util::sync::DropGuard;
 use tokio_util::task::TaskTracker;
 
+use crate::agenda::Agenda;
 use crate::deadline::{Clock, Deadline};
 use crate::dedupe::{self, Claim, Dedupe};
 use crate::dispatch::switches::Switches;
@@ -29,9 +34,10 @@ use crate::metrics::Metrics;
 use crate::okta::authenticate::Denied;
 use crate::okta::oauth::Reason;
 use crate::okta::{Fault, Replies, Reply, decode};
-use crate::otp::{Content, Message, Outcome};
+use crate::otp::{Content, Message, Outcome, ProviderName};
 use crate::secret::Pseudonyms;
 use crate::store::{State, Store};
+use late::Late;
 use load::Load;
 use record::Record;
 pub use settings::{Config, Settings};
@@ -76,6 +82,10 @@ pub struct Shared {
     pub journal: Journal,
     /// How providers do, by what comes back.
     pub learn: Learn,
+    /// What is still to be done about codes that were sent.
+    pub agenda: Agenda,
+    /// Who wants to hear what became of a code.
+    pub listeners: Arc<BTreeSet<ProviderName>>,
     /// Where is remembered what outlives a hook.
     pub state: State,
     /// Where guards count: one place for as long as the process lives, whatever becomes of the configuration.
@@ -162,7 +172,7 @@ impl Hook {
         let _place = self.enter(deadline)?;
         let body = deadline.bound(body).await.unwrap_or(Err(Unread::Slow))?;
         let message = decode(&body, self.config.default_country)?;
-        let job = self.job(message, begun, record);
+        let (job, noted) = self.job(message, begun, record);
         if self.has_expired(&job.message) {
             return Ok(self.expired(&job.message, record).await);
         }
@@ -183,8 +193,7 @@ impl Hook {
         record.outcome(&outcome);
         let reply = self.reply(&job.message, &outcome, deadline);
         ticket.answer(&reply);
-        self.shared.journal.note(&self.config.name, &job.message, &outcome, previous.as_ref()).await;
-        self.await_use(&job.message, &outcome, previous.as_ref());
+        self.noted(&job.message, &outcome, previous, deadline.elapsed(), noted).await;
         Ok(reply)
     }
 
@@ -203,10 +212,13 @@ impl Hook {
         Ok((permit, place))
     }
 
-    fn job(&self, message: Message, begun: Arc<AtomicBool>, record: &mut Record) -> Arc<Job> {
+    /// The message on its way, and what keeps late outcomes back until its own is noted.
+    fn job(&self, message: Message, begun: Arc<AtomicBool>, record: &mut Record) -> (Arc<Job>, DropGuard) {
         let phone_ref = self.shared.pseudonyms.of(&message.recipient);
         record.message(&message, &phone_ref);
-        Arc::new(Job { content: self.content(&message), message, phone_ref, begun })
+        let (late, noted) = Late::new(&self.config.name, &self.shared);
+        let content = self.content(&message);
+        (Arc::new(Job { content, message, phone_ref, begun, afterwards: Arc::new(late) }), noted)
     }
 
     fn has_expired(&self, message: &Message) -> bool {

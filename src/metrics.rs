@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use crate::otp::{Channel, FailureKind, ProviderName};
 pub use door::{CertificateMetrics, ConnectionMetrics, RefusedLabels, ResultLabels};
-pub use feedback::{CallbackLabels, ConversionLabels, FeedbackMetrics, ReportLabels};
+pub use feedback::{CallbackLabels, ConversionLabels, FailureLabels, FateLabels, FeedbackMetrics, ReportLabels};
 pub use learned::{LearnedMetrics, LearnedOrg, LearnedPage, LearnedWay, MoveLabels, SampleLabels, WayLabels};
 
 /// Seconds. Dense below Okta's three seconds, where every bucket decides something.

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::feedback::{self, Events, Reports};
+use crate::feedback::{Events, Reports, Tools, Worker};
 use crate::hook::Shared;
 use crate::otp::ProviderName;
 use crate::outbound::Outbound;
-use crate::provider::{self, callback};
+use crate::provider::{self, Listener, callback};
 
 /// Everything that listens for feedback.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub(super) struct Feedback {
     pub(super) events: Vec<Arc<Events>>,
     /// The delivery reports of every provider that can prove itself.
     pub(super) reports: Reports,
+    /// Who does what is heard.
+    pub(super) worker: Arc<Worker>,
 }
 
 /// A provider's configuration, told where its delivery reports may go.
@@ -29,28 +31,30 @@ pub(super) fn reporting(config: &Config, name: &str) -> provider::Config {
 impl Feedback {
     pub(super) fn build(config: &Config, shared: &Shared, outbound: &Outbound) -> Self {
         let mut callbacks = BTreeMap::new();
-        let mut approvers = BTreeMap::new();
+        let mut listeners = BTreeMap::new();
         for name in config.providers.keys() {
             let provider = reporting(config, name);
             callbacks.extend(callback::build(&provider).map(|callback| (ProviderName::new(name), callback)));
-            approvers.extend(provider::approver(&provider, outbound).map(|a| (ProviderName::new(name), a)));
+            listeners.extend(Listener::new(&provider, outbound).map(|listener| (ProviderName::new(name), listener)));
         }
-        let heard = feedback::Shared {
-            approvers: Arc::new(approvers),
+        let worker = Arc::new(Worker::new(Tools {
+            agenda: shared.agenda.clone(),
             journal: shared.journal.clone(),
             learn: shared.learn.clone(),
+            listeners: Arc::new(listeners),
             metrics: Arc::clone(&shared.metrics),
             clock: shared.clock,
-            tasks: shared.tasks.clone(),
-        };
+        }));
         let event_hook = |org: &crate::hook::Config| {
-            let event_hook = org.event_hook.clone()?;
-            Some(Arc::new(Events::new(Arc::clone(&org.name), event_hook, heard.clone())))
+            let (name, event_hook) = (Arc::clone(&org.name), org.event_hook.clone()?);
+            let (worker, tasks) = (Arc::clone(&worker), shared.tasks.clone());
+            Some(Arc::new(Events::new(name, event_hook, org.budget, worker, tasks)))
         };
         let (journal, learn, metrics) = (shared.journal.clone(), shared.learn.clone(), Arc::clone(&shared.metrics));
         Self {
             events: config.orgs.iter().filter_map(event_hook).collect(),
             reports: Reports::new(callbacks, journal, learn, metrics, shared.tasks.clone()),
+            worker,
         }
     }
 }

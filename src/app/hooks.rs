@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::StartFault;
 use super::feedback::{Feedback, reporting};
+use crate::agenda::Agenda;
 use crate::config::Config;
 use crate::deadline::Clock;
 use crate::dedupe::Dedupe;
@@ -65,6 +66,8 @@ impl Hooks {
             dedupe: Dedupe::new(&state, pseudonyms.clone(), clock, Arc::clone(&metrics), &tasks),
             journal: Journal::new(&state, &config.journal, pseudonyms.clone(), clock, tasks.clone()),
             learn: Learn::new(clock, Arc::clone(&metrics)),
+            agenda: Agenda::new(&state, pseudonyms),
+            listeners: listeners(config),
             counters: state.store(),
             state,
         };
@@ -84,7 +87,8 @@ impl Hooks {
         let moved = changed.contains("server.public_url");
         let touched = |name: &ProviderName| changed.iter().any(|key| key.starts_with(&format!("providers.{name}.")));
         let stays = |name: &ProviderName| !moved && !touched(name);
-        let (shared, outbound) = (self.shared.clone(), self.outbound.clone());
+        let shared = Shared { listeners: listeners(config), ..self.shared.clone() };
+        let outbound = self.outbound.clone();
         let either = |name: &String| match self.providers.get_key_value(&ProviderName::new(name)) {
             Some((name, provider)) if stays(name) => (name.clone(), Arc::clone(provider)),
             _ => provider(config, name, &shared, &outbound),
@@ -102,6 +106,11 @@ impl Hooks {
     pub(super) fn issuers(&self) -> Vec<Arc<Issuer>> {
         self.keepers.iter().map(|keeper| Arc::clone(keeper.issuer())).collect()
     }
+}
+
+fn listeners(config: &Config) -> Arc<BTreeSet<ProviderName>> {
+    let listens = config.providers.iter().filter(|(_, provider)| provider.listens());
+    Arc::new(listens.map(|(name, _)| ProviderName::new(name)).collect())
 }
 
 fn provider(config: &Config, name: &str, shared: &Shared, outbound: &Outbound) -> (ProviderName, Arc<dyn Provider>) {

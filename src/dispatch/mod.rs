@@ -2,7 +2,7 @@
 //! became of it.
 //!
 //! Must not know Okta, routes or any vendor. An attempt that was begun is never cancelled: when we stop waiting it goes
-//! on by itself, and its late outcome is counted and logged.
+//! on by itself, and its late outcome is counted, logged and handed to whoever remembers it.
 
 mod breaker;
 mod budget;
@@ -12,10 +12,12 @@ mod race;
 pub mod switches;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
@@ -23,7 +25,7 @@ use tokio_util::task::TaskTracker;
 use crate::deadline::{Clock, Deadline};
 use crate::learn::{Learn, Way};
 use crate::metrics::{AttemptLabels, Metrics};
-use crate::otp::{Channel, Content, FailureKind, Message, Next, Outcome, ProviderName, SendError};
+use crate::otp::{Attempt, Channel, Content, FailureKind, Message, Next, Outcome, ProviderName, SendError};
 use crate::provider::{Provider, SendOptions};
 use crate::route::Plan;
 use health::{Availability, Health, Skip};
@@ -49,6 +51,15 @@ pub struct Job {
     pub phone_ref: String,
     /// Whether any attempt was begun: a panic before that lost nothing.
     pub begun: Arc<AtomicBool>,
+    /// Hears of the attempts that nobody waited for.
+    pub afterwards: Arc<dyn Afterwards>,
+}
+
+/// Hears how attempts ended that were left behind. A trait, as dispatch does not know who remembers them.
+#[async_trait]
+pub trait Afterwards: fmt::Debug + Send + Sync {
+    /// One has ended, after its message's outcome was told.
+    async fn ended(&self, message: &Message, attempt: &Attempt);
 }
 
 /// `after_unconfirmed.*`.

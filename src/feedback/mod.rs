@@ -4,6 +4,8 @@
 
 mod events;
 mod reports;
+mod worker;
 
-pub use events::{Events, Shared, Taken};
+pub use events::{Events, Taken};
 pub use reports::Reports;
+pub use worker::{Tools, Worker};

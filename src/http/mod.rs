@@ -62,7 +62,8 @@ pub fn public(
         router = router.route(&path, post(answer).with_state((hook, limits)));
     }
     for events in events {
-        let path = events.path().to_owned();
+        let (path, size) = events.place();
+        let (path, limits) = (path.to_owned(), BodyLimits { size, ..limits });
         let methods = get(event_hook::verify).post(event_hook::take);
         router = router.route(&path, methods.with_state((events, limits)));
     }

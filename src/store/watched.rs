@@ -10,18 +10,18 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::{Claim, Faults, Key, Store, StoreFault};
+use super::{Claim, Faults, Key, Queue, Store, StoreFault};
 
 /// A store whose every operation ends within a time-out.
 #[derive(Debug)]
-pub(super) struct Watched {
-    store: Arc<dyn Store>,
+pub(super) struct Watched<S: ?Sized> {
+    store: Arc<S>,
     timeout: Duration,
     faults: Faults,
 }
 
-impl Watched {
-    pub(super) fn new(store: Arc<dyn Store>, timeout: Duration, faults: Faults) -> Self {
+impl<S: ?Sized> Watched<S> {
+    pub(super) fn new(store: Arc<S>, timeout: Duration, faults: Faults) -> Self {
         Self { store, timeout, faults }
     }
 
@@ -36,7 +36,7 @@ impl Watched {
 }
 
 #[async_trait]
-impl Store for Watched {
+impl<S: Store + ?Sized> Store for Watched<S> {
     async fn claim(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<Claim, StoreFault> {
         self.watch("claim", self.store.claim(key, value, ttl)).await
     }
@@ -63,5 +63,24 @@ impl Store for Watched {
 
     async fn members(&self, key: &Key) -> Result<Vec<String>, StoreFault> {
         self.watch("members", self.store.members(key)).await
+    }
+}
+
+#[async_trait]
+impl<S: Queue> Queue for Watched<S> {
+    async fn enqueue(&self, queue: &Key, pieces: &[String], delay: Duration, ttl: Duration) -> Result<(), StoreFault> {
+        self.watch("enqueue", self.store.enqueue(queue, pieces, delay, ttl)).await
+    }
+
+    async fn lease(&self, queue: &Key, most: usize, lease: Duration) -> Result<Vec<String>, StoreFault> {
+        self.watch("lease", self.store.lease(queue, most, lease)).await
+    }
+
+    async fn postpone(&self, queue: &Key, piece: &str, delay: Duration) -> Result<(), StoreFault> {
+        self.watch("postpone", self.store.postpone(queue, piece, delay)).await
+    }
+
+    async fn finish(&self, queue: &Key, pieces: &[String]) -> Result<(), StoreFault> {
+        self.watch("finish", self.store.finish(queue, pieces)).await
     }
 }

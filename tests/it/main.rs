@@ -2,6 +2,8 @@
 
 #![expect(unreachable_pub, reason = "the support modules are shared within one crate")]
 
+mod aftermath;
+mod callback_attacks;
 mod callbacks;
 mod certificate;
 mod cli;
@@ -18,8 +20,10 @@ mod guard;
 mod harsh;
 mod hook;
 mod hostile;
+mod late;
 mod leak;
 mod learning;
+mod listener;
 mod matrix;
 mod oauth;
 mod oauth_settings;
@@ -30,6 +34,7 @@ mod replicas;
 mod resend;
 mod shared_redis;
 mod store;
+mod storm;
 mod support;
 mod switches;
 mod text;

@@ -9,7 +9,7 @@ const FLOORS: [&[&str]; 11] = [
     &["deadline", "metrics", "secret", "settings"],
     &["outbound", "store"],
     &["learn", "okta", "provider", "route", "text"],
-    &["dedupe", "dispatch", "guard", "journal"],
+    &["agenda", "dedupe", "dispatch", "guard", "journal"],
     &["feedback", "hook"],
     &["http"],
     &["config", "telemetry"],

@@ -8,13 +8,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
+use okta_telephony_hook::agenda::Agenda;
 use okta_telephony_hook::config::Config;
 use okta_telephony_hook::deadline::Clock;
 use okta_telephony_hook::dedupe::Dedupe;
 use okta_telephony_hook::dispatch::health::Health;
 use okta_telephony_hook::dispatch::switches::Switches;
 use okta_telephony_hook::dispatch::{Dispatch, Team};
-use okta_telephony_hook::feedback::{self, Events};
+use okta_telephony_hook::feedback::{Events, Tools, Worker};
 use okta_telephony_hook::hook::{Hook, Shared};
 use okta_telephony_hook::journal::Journal;
 use okta_telephony_hook::learn::Learn;
@@ -127,13 +128,16 @@ pub struct Stage {
     pub metrics: Arc<Metrics>,
     pub tasks: TaskTracker,
     pub shared: Shared,
+    pub agenda: Agenda,
+    pub journal: Journal,
     transcript: Transcript,
     stubs: Vec<Arc<Stub>>,
     zero: Instant,
 }
 
 impl Stage {
-    /// Sets the stage: settings of `[orgs.main]`, and a script for each provider, named in order of preference.
+    /// Sets the stage: settings of `[orgs.main]`, and a script for each provider, named in order of preference. One that
+    /// is named `listener` wants to hear what becomes of its codes.
     pub fn new(org: &str, scripts: &[(&str, &[Act])]) -> Self {
         Self::with_clock(org, scripts, Clock::SYSTEM)
     }
@@ -190,6 +194,8 @@ impl Stage {
             dedupe: Dedupe::new(&state, pseudonyms.clone(), clock, Arc::clone(&metrics), &tasks),
             journal: Journal::new(&state, &config.journal, pseudonyms.clone(), clock, tasks.clone()),
             learn: Learn::new(clock, Arc::clone(&metrics)),
+            agenda: Agenda::new(&state, pseudonyms),
+            listeners: Arc::new([ProviderName::new("listener")].into()),
             counters: state.store(),
             state: state.clone(),
         };
@@ -198,9 +204,11 @@ impl Stage {
         learn.serve(&[(Arc::clone(&org.name), org.event_hook.is_some())]);
         let dispatch = Dispatch::new(Team { providers, health, learn, metrics, clock, tasks }, org.policy.clone());
         Self {
+            agenda: shared.agenda.clone(),
             metrics: Arc::clone(&shared.metrics),
             tasks: shared.tasks.clone(),
             shared: shared.clone(),
+            journal: shared.journal.clone(),
             hook: Arc::new(Hook::new(org, dispatch, shared)),
             transcript,
             stubs,
@@ -225,13 +233,13 @@ impl Stage {
         reply
     }
 
-    /// The org's event hook, with nobody who wants to hear of used codes.
+    /// The org's event hook, with nobody who wants to hear what became of codes.
     pub fn events(&self) -> Arc<Events> {
-        let Shared { journal, learn, metrics, clock, tasks, .. } = self.shared.clone();
-        let shared = feedback::Shared { approvers: Arc::default(), journal, learn, metrics, clock, tasks };
+        let Shared { agenda, journal, learn, metrics, clock, tasks, .. } = self.shared.clone();
+        let tools = Tools { agenda, journal, learn, listeners: Arc::default(), metrics, clock };
         let config = self.hook.config();
-        let event_hook = config.event_hook.clone().expect("an event hook");
-        Arc::new(Events::new(Arc::clone(&config.name), event_hook, shared))
+        let (name, event_hook) = (Arc::clone(&config.name), config.event_hook.clone().expect("an event hook"));
+        Arc::new(Events::new(name, event_hook, config.budget, Arc::new(Worker::new(tools)), tasks))
     }
 
     /// What happened so far, each line with its time in milliseconds.
