@@ -118,7 +118,7 @@ impl Journal {
         let entry = self.last(message.user.as_ref(), &message.recipient).await?;
         // Another replica's clock may be ahead of ours.
         let ago = Duration::try_from(self.0.clock.now().duration_since(entry.sent_at)).unwrap_or_default();
-        (ago < RESEND_WINDOW).then(|| Previous {
+        (ago < RESEND_WINDOW).then_some(Previous {
             provider: entry.provider,
             seconds_ago: ago.as_secs(),
             undelivered: entry.delivery == Some(Delivery::Undelivered),

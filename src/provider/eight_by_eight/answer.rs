@@ -37,7 +37,7 @@ struct Call {
 }
 
 /// Classifies the answer to a text: accepted only with a 2xx, `QUEUED` and an id.
-pub(super) fn text(answer: &Answer) -> Result<Accepted, SendError> {
+pub fn text(answer: &Answer) -> Result<Accepted, SendError> {
     if !is_success(answer) {
         return Err(text_failure(answer));
     }
@@ -57,7 +57,7 @@ pub(super) fn feedback(answer: &Answer) -> Result<(), SendError> {
 }
 
 /// Classifies the answer to a call: accepted only with a 2xx, `CREATED` and an id.
-pub(super) fn call(answer: &Answer) -> Result<Accepted, SendError> {
+pub fn call(answer: &Answer) -> Result<Accepted, SendError> {
     let Ok(call) = serde_json::from_slice::<Call>(&answer.body) else { return Err(by_status(answer)) };
     if is_success(answer) && call.session_status.as_deref() == Some("CREATED") {
         return accepted(call.session_id.as_deref(), answer);
