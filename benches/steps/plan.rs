@@ -1,6 +1,9 @@
 //! Which providers, in which order.
 
 use divan::Bencher;
+use jiff::{SignedDuration, Timestamp};
+use okta_telephony_hook::learn::{Sent, Way};
+use okta_telephony_hook::otp::Delivery;
 
 use crate::ground::{ORG, hooks, message};
 
@@ -11,5 +14,22 @@ fn routes(bencher: Bencher, count: usize) {
     let last = "[[orgs.main.routes]]\nsend = [\"first\", \"second\"]\n";
     let hooks = hooks(&format!("{ORG}{others}{last}"));
     let hook = hooks.hooks.first().expect("one org");
+    bencher.with_inputs(message).bench_local_refs(|message| hook.plan(message, None));
+}
+
+/// Where enough is known of both providers to compare what they delivered.
+#[divan::bench]
+fn learnt(bencher: Bencher) {
+    let hooks = hooks(ORG);
+    let hook = hooks.hooks.first().expect("one org");
+    for provider in hooks.providers.keys() {
+        for minutes in 5..25 {
+            let at = Timestamp::now() - SignedDuration::from_mins(minutes);
+            let sent = Sent { way: Way::of(provider, &message()), at, awaited: true };
+            for delivery in [Delivery::Delivered, Delivery::Delivered, Delivery::Undelivered] {
+                hooks.shared.learn.reported(&sent, delivery);
+            }
+        }
+    }
     bencher.with_inputs(message).bench_local_refs(|message| hook.plan(message, None));
 }

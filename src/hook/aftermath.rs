@@ -45,17 +45,19 @@ impl Hook {
         done: DropGuard,
     ) {
         let (org, journal) = (&self.config.name, &self.shared.journal);
-        let Some(sent_at) = journal.note(org, message, outcome, previous.as_ref(), done).await else { return };
-        self.await_use(message, outcome, previous.as_ref());
+        let Some(sent) = journal.note(org, message, outcome, previous.as_ref(), done).await else { return };
         // Nobody would tell of uses: every code would look unused.
         if self.config.event_hook.is_none() {
             return;
+        }
+        if sent.awaited {
+            self.shared.learn.awaits(org, &sent.way);
         }
         if let Some(request) = &message.request_id {
             let leaves_to_okta = self.config.replies.leave_to_okta(outcome.verdict);
             journal.answered(org, request, Answer { elapsed, leaves_to_okta }).await;
         }
-        self.note_end(message, outcome, sent_at);
+        self.note_end(message, outcome, sent.at);
         if let Some(previous) = previous {
             self.note_superseded(outcome, previous);
         }

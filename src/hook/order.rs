@@ -4,8 +4,8 @@
 
 use super::Hook;
 use crate::journal::Previous;
-use crate::learn::{Question, Way};
-use crate::otp::{Message, Outcome};
+use crate::learn::Question;
+use crate::otp::Message;
 use crate::route::Plan;
 
 impl Hook {
@@ -36,16 +36,5 @@ impl Hook {
         };
         let last = self.shared.learn.last(&question);
         plan.with_last(&last)
-    }
-
-    /// Has the use of a code awaited, if there is anybody to tell of it. A resend's is not: whoever asks again is counted
-    /// against the first provider already, and would be counted in favour of the second.
-    pub(super) fn await_use(&self, message: &Message, outcome: &Outcome, previous: Option<&Previous>) {
-        if message.preview || message.user.is_none() || previous.is_some() {
-            return;
-        }
-        if let Some(attempt) = outcome.decisive().filter(|attempt| attempt.result.is_ok()) {
-            self.shared.learn.awaits(&self.config.name, &Way::of(&attempt.provider, message));
-        }
     }
 }

@@ -31,8 +31,8 @@ pub struct Entry {
     pub sent_at: Timestamp,
     /// The keyed hash of the event.
     pub event: Option<String>,
-    /// Whether it repeats an earlier send with a new code.
-    pub resend: bool,
+    /// Whether its use is awaited: a provider took it in time, for a user who is known, and it was no resend.
+    pub awaited: bool,
     /// Where the last send to the same recipient stands; `None` in entries of earlier versions.
     pub(super) to: Option<Key>,
 }
@@ -54,7 +54,7 @@ struct Written {
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    resend: bool,
+    awaited: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<String>,
 }
@@ -66,7 +66,7 @@ impl Entry {
     /// The message that it is about, for whoever learns from what became of it.
     pub fn sent(&self) -> Sent {
         let way = Way { provider: self.provider.clone(), country: self.country, channel: self.channel };
-        Sent { way, at: self.sent_at, awaited: self.failure.is_none() && !self.resend }
+        Sent { way, at: self.sent_at, awaited: self.awaited }
     }
 
     pub(super) fn written(&self) -> Bytes {
@@ -80,7 +80,7 @@ impl Entry {
             delivery: self.delivery.map(|delivery| delivery.to_string()),
             sent_at: self.sent_at,
             event: self.event.clone(),
-            resend: self.resend,
+            awaited: self.awaited,
             to: self.to.as_ref().map(|key| key.to_string()),
         };
         // Texts and a date only: serde_json has nothing to refuse.
@@ -103,7 +103,7 @@ impl Entry {
             delivery: written.delivery.as_deref().and_then(Delivery::parse),
             sent_at: written.sent_at,
             event: written.event,
-            resend: written.resend,
+            awaited: written.awaited,
             to: written.to.as_deref().and_then(Key::parse),
         })
     }

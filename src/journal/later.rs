@@ -33,8 +33,7 @@ impl Journal {
             return false;
         }
         let inner = &self.0;
-        // Nobody awaits its use any more: like a resend's, it says nothing of the provider.
-        let entry = Entry { resend: true, ..inner.entry(org, message, attempt, since) };
+        let entry = inner.entry(org, message, attempt, since);
         let mut keys = Vec::new();
         // Its own id may be taken: Verify gives one to all messages that go out under one verification.
         for key in inner.transaction_of(&entry).into_iter().chain(inner.last(message)) {

@@ -19,6 +19,7 @@ use serde::Deserialize;
 use tokio_util::task::TaskTracker;
 
 use crate::deadline::Clock;
+use crate::learn::Sent;
 use crate::otp::{Attempt, Channel, Delivery, Message, Outcome, Phone, ProviderName, TransactionId, UserId};
 use crate::secret::Pseudonyms;
 use crate::settings::{Findings, duration};
@@ -126,7 +127,7 @@ impl Journal {
         })
     }
 
-    /// Notes what became of a message, without delaying whoever tells it; tells since when it stands there. A preview,
+    /// Notes what became of a message, without delaying whoever tells it; tells what stands there. A preview,
     /// and what no provider was asked for, is not noted. `previous` is the send that it repeats; `done` is dropped when
     /// all is written.
     pub async fn note(
@@ -136,19 +137,21 @@ impl Journal {
         outcome: &Outcome,
         previous: Option<&Previous>,
         done: impl Send + 'static,
-    ) -> Option<Timestamp> {
+    ) -> Option<Sent> {
         let decisive = outcome.decisive().filter(|_| !message.preview)?;
         let inner = &self.0;
         let now = inner.clock.now();
-        let is_resend = previous.is_some();
-        let entry = Entry { resend: is_resend, ..inner.entry(org, message, decisive, now) };
+        // Whoever asks again counts against the first provider already, and would count in favour of the second.
+        let awaited = decisive.result.is_ok() && message.user.is_some() && previous.is_none();
+        let entry = Entry { awaited, ..inner.entry(org, message, decisive, now) };
+        let sent = entry.sent();
         let mut keys = inner.last(message);
         keys.extend(inner.transaction_of(&entry));
         let mut pages = vec![(keys, entry)];
         // Two may be accepted in one instant. Reports come of both.
         let others = outcome.attempts.iter().filter(|attempt| attempt.result.is_ok() && !ptr::eq(*attempt, decisive));
         pages.extend(others.map(|attempt| {
-            let entry = Entry { resend: is_resend, ..inner.entry(org, message, attempt, now) };
+            let entry = inner.entry(org, message, attempt, now);
             (inner.transaction_of(&entry).into_iter().collect(), entry)
         }));
         let index = inner.number(&message.recipient);
@@ -161,7 +164,7 @@ impl Journal {
             drop(done);
         };
         self.aside(write).await;
-        Some(now)
+        Some(sent)
     }
 
     /// Forgets all entries about a number, and those about a user's channels.
@@ -209,7 +212,7 @@ impl Inner {
             delivery: None,
             sent_at,
             event: self.pseudonyms.event(org, message).map(|event| event.to_string()),
-            resend: false,
+            awaited: false,
             to: Some(self.recipient(message.user.as_ref(), &message.recipient)),
         }
     }

@@ -153,8 +153,9 @@ async fn a_resend_hears_that_the_last_send_will_not_arrive_and_not_that_an_earli
     written(&journal).await;
     assert!(matches!(journal.report(&one, &id("SM2"), Delivery::Undelivered).await, Reported::News(_)));
     assert_eq!(undelivered().await, Some(false), "that was not the last one");
+    assert!(journal.of_transaction(&one, "SM1").await.is_some_and(|entry| entry.awaited));
     let entry = journal.of_transaction(&one, "SM2").await.expect("an entry");
-    assert_eq!((entry.resend, entry.country), (true, message.recipient.country()));
+    assert_eq!((entry.awaited, entry.country), (false, message.recipient.country()));
     assert_eq!(entry.delivery, Some(Delivery::Undelivered));
 }
 
@@ -266,7 +267,7 @@ async fn an_entry_of_a_later_version_is_read_and_garbage_is_none() {
         (entry.channel, entry.failure, entry.event.as_ref()),
         (Channel::Voice, Some(FailureKind::Throttled), None)
     );
-    assert_eq!((entry.country, entry.resend, entry.to.as_ref()), (None, false, None), "of an earlier version");
+    assert_eq!((entry.country, entry.awaited, entry.to.as_ref()), (None, false, None), "of an earlier version");
     assert_eq!(Entry::read(&entry.written()), Some(entry));
     for garbage in [
         "",

@@ -92,7 +92,7 @@ pub struct Sent {
     pub way: Way,
     /// When Okta was answered.
     pub at: Timestamp,
-    /// Whether its use was awaited: a provider took it, and it was no resend.
+    /// Whether its use is awaited: a provider took it in time, for a user who is known, and it was no resend.
     pub awaited: bool,
 }
 
