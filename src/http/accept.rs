@@ -16,7 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +30,10 @@ use super::proxies::Proxies;
 use super::swap::Swap;
 use super::tls::Tls;
 use crate::metrics::{ConnectionMetrics, RefusedLabels};
+
+/// Connections that may wait to be accepted. At the usual 128, a burst of sign-ins has some of them try again after a
+/// second, of Okta's three; Linux cuts this to `net.core.somaxconn`.
+const BACKLOG: u32 = 4096;
 
 /// The head of a request; Okta's is below 1 KiB. hyper answers 431 beyond it.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -98,7 +102,12 @@ impl Listener {
     /// # Errors
     /// When the address cannot be bound.
     pub async fn bind(address: SocketAddr, terms: Terms) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // As `TcpListener::bind` does it: a restart need not wait for the connections of the one before.
+        #[cfg(not(windows))]
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let listener = socket.listen(BACKLOG)?;
         let places = Arc::new(Semaphore::new(terms.max_connections));
         let crowd = Crowd::new(terms.max_per_address, terms.proxies.clone());
         Ok(Self { listener, terms, places, crowd, failed: Reminder::default(), refused: Reminder::default() })
