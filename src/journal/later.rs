@@ -33,9 +33,10 @@ impl Journal {
             return;
         }
         let inner = &self.0;
-        let entry = inner.entry(org, message, attempt, since);
+        let to = inner.recipient(message.user.as_ref(), &message.recipient);
+        let entry = inner.entry(org, message, attempt, since, &to);
         let mut keys: Vec<Key> = inner.transaction_of(&entry).into_iter().collect();
-        for key in inner.last(message) {
+        for key in inner.last(message, &to) {
             if self.read(&key).await.is_none_or(|last| gives_way(&last, &entry)) {
                 keys.push(key);
             }
