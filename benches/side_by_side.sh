@@ -53,6 +53,12 @@ export HOOK_BENCH_DIR=$run/cache HOOK_SECRET=$secret EIGHT_API_KEY=testkey
 # have been a repeat or refused. If not, every figure per provider call would be wrong.
 check() {
     local lg=$HOOK_BENCH_DIR/target/release/lg log=$run/check.log out=$run/check.out
+    for port in 9101 9102 9103 9300 9301; do
+        if (: </dev/tcp/127.0.0.1/$port) 2>/dev/null; then
+            echo "port $port is taken: is another of these runs under way?" >&2
+            return 1
+        fi
+    done
     "$HOOK_BENCH_DIR/target/release/mock" serve --plain 9101 --tls 9102 --admin 9103 --cert-dir "$HOOK_BENCH_DIR/certs" \
         2>/dev/null &
     children+=($!)

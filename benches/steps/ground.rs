@@ -83,13 +83,13 @@ pub fn hook() -> Arc<Hook> {
 pub fn body() -> Bytes {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    // Neighbours in time are no neighbours in number: 7919 has no factor in common with ten million.
-    let number = count * 7919 % 10_000_000;
+    // Each number in a prefix of its own, as people's are.
+    let number = count * 7919 % 100_000_000;
     let address = format!("198.{}.{}.{}", 18 + (count >> 16 & 1), count >> 8 & 255, count & 255);
     let body = EXAMPLE
         .replace("uS5871kJThSsU8qlA1LTcg", &format!("uS5871kJThS{count:011}"))
         .replace("00uyxxSknGtK8022w0g3", &format!("00uyxxSknG{count:010}"))
-        .replace("+15005550006", &format!("+1500{number:07}"))
+        .replace("+15005550006", &format!("+436{number:08}5555"))
         .replace("203.0.113.7", &address)
         .replace("2026-01-05T10:05:00.000Z", "2099-01-05T10:05:00.000Z");
     Bytes::from(body)

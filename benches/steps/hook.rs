@@ -74,8 +74,8 @@ pub fn dispatch() -> Dispatch {
     let providers: BTreeMap<_, _> = HOOKS.providers.keys().map(|name| (name.clone(), stub(name))).collect();
     let limits = providers.keys().map(|name| (name.clone(), Default::default()));
     let health = Arc::new(Health::new(limits, shared.switches.clone(), Arc::clone(&shared.metrics)));
-    let (metrics, tasks) = (Arc::clone(&shared.metrics), shared.tasks.clone());
-    let team = Team { providers, health, learn: shared.learn.clone(), metrics, clock: Clock::SYSTEM, tasks };
+    let (learn, metrics, tasks) = (shared.learn.clone(), Arc::clone(&shared.metrics), shared.tasks.clone());
+    let team = Team { providers, health, learn, metrics, clock: Clock::SYSTEM, tasks };
     Dispatch::new(team, hook().config().policy.clone())
 }
 

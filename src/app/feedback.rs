@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::feedback::{Events, Reports, Tools, Worker};
+use crate::feedback::{Events, Reports, Strangers, Tools, Worker};
 use crate::hook::Shared;
+use crate::okta::factors::Factors;
 use crate::otp::ProviderName;
 use crate::outbound::Outbound;
 use crate::provider::{self, Listener, callback};
@@ -40,8 +41,9 @@ impl Feedback {
         let worker = Arc::new(Worker::new(Tools {
             agenda: shared.agenda.clone(),
             journal: shared.journal.clone(),
-            learn: shared.learn.clone(),
+            strangers: Arc::new(strangers(config, &listeners, outbound)),
             listeners: Arc::new(listeners),
+            learn: shared.learn.clone(),
             metrics: Arc::clone(&shared.metrics),
             clock: shared.clock,
         }));
@@ -57,4 +59,19 @@ impl Feedback {
             worker,
         }
     }
+}
+
+/// Who asks Okta about users that the journal does not know, and tells the providers of the org's routes.
+fn strangers(
+    config: &Config,
+    listeners: &BTreeMap<ProviderName, Listener>,
+    outbound: &Outbound,
+) -> BTreeMap<Arc<str>, Strangers> {
+    let of_org = |org: &crate::hook::Config| {
+        let factors = Factors::new(org.okta.clone()?, outbound.clone());
+        let may_ask = listeners.iter().filter(|(name, _)| org.router.may_ask(name));
+        let listeners = may_ask.map(|(name, listener)| (name.clone(), listener.clone())).collect();
+        Some((Arc::clone(&org.name), Strangers::new(factors, listeners)))
+    };
+    config.orgs.iter().filter_map(of_org).collect()
 }

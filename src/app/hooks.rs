@@ -56,6 +56,8 @@ impl Hooks {
         let (clock, tasks) = (Clock::SYSTEM, TaskTracker::new());
         let state = State::open(&config.state, Arc::clone(&metrics))?;
         let pseudonyms = &config.pseudonyms;
+        // Replicas have to agree on keys. In memory nobody else looks for them.
+        let keys = if state.shared().is_some() { pseudonyms.clone() } else { pseudonyms.within_process() };
         let shared = Shared {
             metrics: Arc::clone(&metrics),
             pseudonyms: pseudonyms.clone(),
@@ -63,11 +65,12 @@ impl Hooks {
             tasks: tasks.clone(),
             places: Arc::new(Semaphore::new(config.server.max_in_flight)),
             switches: Switches::default(),
-            dedupe: Dedupe::new(&state, pseudonyms.clone(), clock, Arc::clone(&metrics), &tasks),
-            journal: Journal::new(&state, &config.journal, pseudonyms.clone(), clock, tasks.clone()),
-            learn: Learn::new(clock, Arc::clone(&metrics)),
-            agenda: Agenda::new(&state, pseudonyms),
+            dedupe: Dedupe::new(&state, keys.clone(), clock, Arc::clone(&metrics), &tasks),
+            journal: Journal::new(&state, &config.journal, keys.clone(), clock, tasks.clone()),
+            agenda: Agenda::new(&state, &keys),
+            keys,
             listeners: listeners(config),
+            learn: Learn::new(clock, Arc::clone(&metrics)),
             counters: state.store(),
             state,
         };

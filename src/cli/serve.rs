@@ -4,10 +4,12 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{App, Reloader, StartFault, Stop};
@@ -40,7 +42,7 @@ pub(super) fn run(mut sources: Sources, arguments: &ServeArguments) -> ExitCode 
         Ok(loaded) => loaded,
         Err(invalid) => return super::tell(&invalid),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(e) => return super::fail(e),
     };
@@ -48,6 +50,13 @@ pub(super) fn run(mut sources: Sources, arguments: &ServeArguments) -> ExitCode 
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => super::fail(e),
     }
+}
+
+/// A thread for each core. With one core there is nobody to share work with, and a hook costs less without the means to.
+fn runtime() -> io::Result<Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut builder = if cores == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    builder.enable_all().build()
 }
 
 async fn serve(sources: Sources, loaded: Loaded, sandbox: Option<Secret>) -> Result<(), ServeFault> {

@@ -111,15 +111,15 @@ impl Events {
     /// What is to be done about a code that was used.
     fn item(&self, event: Event, now: Timestamp) -> Option<Item> {
         let What::Used(user, channel) = event.what else { return None };
-        let journal = &self.worker.tools().journal;
+        let Tools { journal, strangers, .. } = self.worker.tools();
         Some(Item::Used {
             org: self.org.to_string(),
-            event: journal.event_key(&self.org, &event.id).as_str().to_owned(),
-            user: journal.user_key(&user, channel).as_str().to_owned(),
+            event: journal.event_key(&self.org, &event.id).to_string(),
+            user: journal.user_key(&user, channel).to_string(),
             channel,
             at: event.at,
             since: now,
-            user_id: None,
+            user_id: strangers.contains_key(&self.org).then(|| user.expose().to_owned()),
         })
     }
 

@@ -54,7 +54,7 @@ impl Reports {
     /// When the provider did not send it.
     pub async fn take(&self, provider: &str, request: &CallbackRequest<'_>) -> Result<(), Forged> {
         let provider = ProviderName::new(provider);
-        let callback = self.0.callbacks.get(&provider).ok_or(Forged)?;
+        let callback = self.0.callbacks.get(&provider).ok_or(Forged::Credential)?;
         let feedback = &self.0.metrics.feedback;
         let verified = callback.verify(request).inspect_err(|_| feedback.refused(&provider, "forged"))?;
         match callback.parse(verified) {

@@ -13,12 +13,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::Strangers;
 use crate::agenda::{Agenda, Item, Task};
 use crate::deadline::Clock;
-use crate::journal::{Begun, Journal, Use};
+use crate::journal::{Begun, Entry, Journal, Use};
 use crate::learn::Learn;
 use crate::metrics::Metrics;
-use crate::otp::{Channel, FailureKind, ProviderName, TransactionId};
+use crate::otp::{Channel, FailureKind, ProviderName, TransactionId, UserId};
 use crate::provider::{Fate, Listener, News};
 use crate::store::Key;
 
@@ -57,10 +58,12 @@ pub struct Tools {
     pub agenda: Agenda,
     /// Who was sent what by whom.
     pub journal: Journal,
-    /// What is learnt from codes that were used.
-    pub learn: Learn,
     /// Who wants to hear of codes of theirs.
     pub listeners: Arc<BTreeMap<ProviderName, Listener>>,
+    /// Who asks Okta about users that the journal does not know, for the orgs that let us.
+    pub strangers: Arc<BTreeMap<Arc<str>, Strangers>>,
+    /// What is learnt from codes that were used.
+    pub learn: Learn,
     /// Where everything is counted.
     pub metrics: Arc<Metrics>,
     /// The wall clock.
@@ -150,10 +153,21 @@ impl Worker {
 
     async fn work_on(&self, item: &Item) -> Ending {
         match item {
-            Item::Used { org, event, user, at, .. } => match (Key::parse(event), Key::parse(user)) {
-                (Some(event), Some(user)) => self.used(org, &event, &user, *at).await,
-                _ => Ending::Done,
-            },
+            Item::Used { org, event, user, channel, at, user_id, .. } => {
+                let (Some(event), Some(user)) = (Key::parse(event), Key::parse(user)) else { return Ending::Done };
+                match self.tools.journal.begin_event(&event, Agenda::LEASE).await {
+                    Begun::Done => return Ending::Done,
+                    Begun::Busy => return Ending::Left,
+                    Begun::Ours => {}
+                }
+                let stranger = user_id.as_deref().and_then(UserId::parse);
+                let is_done = match self.tools.journal.used(org, &user, &event).await {
+                    Use::Of(entry) => self.used(org, &entry, *at).await,
+                    Use::Unknown => self.unknown(org, stranger.as_ref(), *channel).await,
+                    Use::Known => true,
+                };
+                self.end(&event, is_done).await
+            }
             Item::Over { provider, transaction_id, channel, since } => match TransactionId::parse(transaction_id) {
                 Some(id) => self.over(&ProviderName::new(provider), &id, *channel, *since).await,
                 None => Ending::Done,
@@ -161,25 +175,33 @@ impl Worker {
         }
     }
 
-    async fn used(&self, org: &str, event: &Key, user: &Key, at: Option<Timestamp>) -> Ending {
-        let Tools { journal, metrics, .. } = &self.tools;
-        match journal.begin_event(event, Agenda::LEASE).await {
-            Begun::Done => return Ending::Done,
-            Begun::Busy => return Ending::Left,
-            Begun::Ours => {}
+    async fn end(&self, event: &Key, is_done: bool) -> Ending {
+        if is_done {
+            self.tools.journal.end_event(event).await;
+            return Ending::Done;
         }
-        if let Use::Of(entry) = journal.used(org, user, event).await {
-            if let Some(id) = &entry.transaction_id
-                && !self.tell(&entry.provider, News { id, channel: entry.channel, fate: Fate::Used, at }).await
-            {
-                journal.give_back_event(event).await;
-                return Ending::Again;
-            }
-            metrics.feedback.converted(&entry.provider, entry.channel);
-            self.tools.learn.used(org, &entry.sent());
+        self.tools.journal.give_back_event(event).await;
+        Ending::Again
+    }
+
+    /// A code of ours was used; false when telling its provider is worth another try.
+    async fn used(&self, org: &str, entry: &Entry, at: Option<Timestamp>) -> bool {
+        if let Some(id) = &entry.transaction_id
+            && !self.tell(&entry.provider, News { id, channel: entry.channel, fate: Fate::Used, at }).await
+        {
+            return false;
         }
-        journal.end_event(event).await;
-        Ending::Done
+        self.tools.metrics.feedback.converted(&entry.provider, entry.channel);
+        self.tools.learn.used(org, &entry.sent());
+        true
+    }
+
+    /// A code was used that the journal knows nothing of.
+    async fn unknown(&self, org: &str, user: Option<&UserId>, channel: Channel) -> bool {
+        match (user, self.tools.strangers.get(org)) {
+            (Some(user), Some(strangers)) => strangers.used(user, channel, &self.tools.metrics).await,
+            _ => true,
+        }
     }
 
     /// A code that is over was used, or goes on under a newer message, or its provider hears that it was not.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Rule;
-use crate::otp::{Channel, Message, Phone};
+use super::prefix::WIDE;
+use crate::otp::{Message, Phone};
 use crate::secret::{KeyedHash, Pseudonyms};
 use crate::store::{Key, Store};
 
@@ -29,6 +30,12 @@ pub(super) struct Ledger {
 pub(super) struct Case<'a> {
     pub(super) message: &'a Message,
     pub(super) phone_ref: &'a str,
+    /// The hashes of what most rules count by, each made once: the kinds of their keys tell the rules apart.
+    pub(super) number: KeyedHash,
+    pub(super) user: Option<KeyedHash>,
+    pub(super) address: Option<KeyedHash>,
+    /// Of its number without the last four digits.
+    pub(super) wide: KeyedHash,
     /// How well its number is known.
     pub(super) known: Known,
     /// Whether numbers beside its own are blocked, and it is not.
@@ -49,31 +56,28 @@ pub(super) enum Known {
 }
 
 impl<'a> Case<'a> {
-    pub(super) fn new(message: &'a Message, phone_ref: &'a str) -> Self {
-        Self { message, phone_ref, known: Known::Never, beside_block: false, observed: Vec::new() }
-    }
-
     pub(super) fn is_known(&self) -> bool {
         matches!(self.known, Known::Long { .. })
-    }
-
-    /// The address it was asked for from, where one tells people apart. Of IPv6 the network: a household has 2^64 of them.
-    pub(super) fn address(&self) -> Option<[u8; 16]> {
-        let ip = self.message.client_ip.map(|ip| ip.to_canonical())?;
-        if ip.is_loopback() || ip.is_unspecified() {
-            return None;
-        }
-        let bits = match ip {
-            IpAddr::V4(v4) => u128::from(v4.to_ipv6_mapped()),
-            IpAddr::V6(v6) => u128::from(v6) >> 64 << 64,
-        };
-        Some(bits.to_be_bytes())
     }
 
     /// The number without its last digits.
     pub(super) fn prefix(&self, cut: usize) -> &'a str {
         beginning(&self.message.recipient, cut)
     }
+}
+
+/// The address a message was asked for from, where one tells people apart. Of IPv6 the network: a household has 2^64 of
+/// them.
+fn address(message: &Message) -> Option<[u8; 16]> {
+    let ip = message.client_ip.map(|ip| ip.to_canonical())?;
+    if ip.is_loopback() || ip.is_unspecified() {
+        return None;
+    }
+    let bits = match ip {
+        IpAddr::V4(v4) => u128::from(v4.to_ipv6_mapped()),
+        IpAddr::V6(v6) => u128::from(v6) >> 64 << 64,
+    };
+    Some(bits.to_be_bytes())
 }
 
 /// A number without its last digits. Every number has at least seven.
@@ -83,6 +87,21 @@ pub(super) fn beginning(phone: &Phone, cut: usize) -> &str {
 }
 
 impl Ledger {
+    /// A message that is to be judged.
+    pub(super) fn case<'a>(&self, message: &'a Message, phone_ref: &'a str) -> Case<'a> {
+        Case {
+            message,
+            phone_ref,
+            number: self.phone(message.recipient.expose_digits()),
+            user: message.user.as_ref().map(|user| self.hash("user", &[user.expose().as_bytes()])),
+            address: address(message).map(|address| self.hash("ip", &[&address])),
+            wide: self.prefix(beginning(&message.recipient, WIDE)),
+            known: Known::Never,
+            beside_block: false,
+            observed: Vec::new(),
+        }
+    }
+
     /// The hash of something within this org.
     pub(super) fn hash(&self, what: &str, parts: &[&[u8]]) -> KeyedHash {
         let mut all: Vec<&[u8]> = vec![b"guard", what.as_bytes(), self.org.as_bytes()];
@@ -95,9 +114,9 @@ impl Ledger {
         self.hash("phone", &[digits.as_bytes()])
     }
 
-    /// The hash of something over one channel: texts and calls are counted apart.
-    pub(super) fn over(&self, channel: Channel, what: &str, part: &[u8]) -> KeyedHash {
-        self.hash(what, &[channel.as_str().as_bytes(), part])
+    /// The hash of the beginning of a number.
+    pub(super) fn prefix(&self, digits: &str) -> KeyedHash {
+        self.hash("prefix", &[digits.as_bytes()])
     }
 
     pub(super) fn key(&self, kind: &'static str, what: &str, parts: &[&[u8]]) -> Key {

@@ -12,7 +12,7 @@ use super::{Found, Guard, Rule};
 use crate::store::{Key, StoreFault};
 
 /// Digits cut off a number for the wide prefix: ten thousand numbers, the smallest range operators are given.
-const WIDE: usize = 4;
+pub(super) const WIDE: usize = 4;
 
 /// Digits cut off for the narrow one: a thousand numbers, so that a block meets few others.
 const NARROW: usize = 3;
@@ -22,6 +22,9 @@ const STRIKES: Duration = Duration::from_secs(48 * 60 * 60);
 
 /// Written instead of a narrow prefix when the whole wide one is blocked.
 const WHOLE: &str = "*";
+
+/// The kind of the keys under which a block is written.
+const BLOCK: &str = "guard-block";
 
 /// What blocks a number, or its neighbours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +42,7 @@ impl Guard {
         if self.config.per_prefix.mode == Mode::Off && self.config.provider_fraud.mode == Mode::Off {
             return Ok(Block::None);
         }
-        let Some(stored) = self.ledger.store.read(&self.block_key(case)).await? else { return Ok(Block::None) };
+        let Some(stored) = self.ledger.store.read(&Key::new(BLOCK, case.wide)).await? else { return Ok(Block::None) };
         let written = std::str::from_utf8(&stored).ok().and_then(|text| text.split_once(' '));
         let rule = written.and_then(|(rule, _)| Rule::ALL.into_iter().find(|known| known.as_str() == rule));
         let (Some((_, scope)), Some(rule)) = (written, rule) else { return Ok(Block::None) };
@@ -56,8 +59,9 @@ impl Guard {
         if limits.mode == Mode::Off || case.is_known() || is_judged {
             return Ok(None);
         }
-        let (wide, narrow) = (self.set_key(case, WIDE), self.set_key(case, NARROW));
-        let number = self.ledger.phone(case.message.recipient.expose_digits()).to_string();
+        let wide = Key::new("guard-prefix", case.wide);
+        let narrow = Key::new("guard-prefix", self.ledger.prefix(case.prefix(NARROW)));
+        let number = case.number.to_string();
         let store = &self.ledger.store;
         let (in_wide, in_narrow) =
             tokio::join!(store.distinct(&wide, &number, TEN_MINUTES), store.distinct(&narrow, &number, TEN_MINUTES));
@@ -83,7 +87,7 @@ impl Guard {
 
     async fn put_block(&self, case: &Case<'_>, rule: Rule, scope: &str, length: Duration) -> Result<(), StoreFault> {
         let value = Bytes::from(format!("{} {scope}", rule.as_str()));
-        self.ledger.store.write(&self.block_key(case), value, length).await
+        self.ledger.store.write(&Key::new(BLOCK, case.wide), value, length).await
     }
 
     /// Twice as long for each block of the last two days.
@@ -113,14 +117,6 @@ impl Guard {
     }
 
     fn narrow(&self, case: &Case<'_>) -> String {
-        self.ledger.hash("prefix", &[case.prefix(NARROW).as_bytes()]).to_string()
-    }
-
-    fn set_key(&self, case: &Case<'_>, cut: usize) -> Key {
-        self.ledger.key("guard-prefix", "prefix", &[case.prefix(cut).as_bytes()])
-    }
-
-    fn block_key(&self, case: &Case<'_>) -> Key {
-        self.ledger.key("guard-block", "prefix", &[case.prefix(WIDE).as_bytes()])
+        self.ledger.prefix(case.prefix(NARROW)).to_string()
     }
 }

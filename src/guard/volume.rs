@@ -32,9 +32,11 @@ const HOURS_A_DAY: i64 = 24;
 #[derive(Debug, Default)]
 pub(super) struct Caps(Mutex<HashMap<(Country, Channel), Cap>>);
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Cap {
     hour: i64,
+    /// Where the hour's messages are counted.
+    key: Key,
     /// `None` while there is no whole week to compare with.
     most: Option<u64>,
     is_reached: bool,
@@ -52,18 +54,22 @@ impl Guard {
         let country = case.message.recipient.country().filter(|_| self.config.per_country.mode != Mode::Off);
         let Some(country) = country else { return Ok(None) };
         let (channel, hour) = (case.message.channel, self.seconds() / 3600);
-        let known = self.caps.lock().get(&(country, channel)).copied().filter(|cap| cap.hour == hour);
+        let known = self.caps.lock().get(&(country, channel)).cloned().filter(|cap| cap.hour == hour);
         let mut cap = match known {
             Some(cap) => cap,
-            None => Cap { hour, most: self.cap(country, channel, hour).await?, is_reached: false },
+            None => {
+                let key = self.hour_key(country, channel, hour);
+                Cap { hour, key, most: self.cap(country, channel, hour).await?, is_reached: false }
+            }
         };
         if !cap.is_reached {
-            let count = self.ledger.store.count(&self.hour_key(country, channel, hour), 1, HISTORY).await?;
+            let count = self.ledger.store.count(&cap.key, 1, HISTORY).await?;
             cap.is_reached = cap.most.is_some_and(|most| count > most);
         }
+        let is_reached = cap.is_reached;
         self.caps.lock().insert((country, channel), cap);
         // Numbers long known go on: they are the people who would pay for somebody else's attack.
-        Ok((cap.is_reached && !case.is_known()).then_some(Rule::Volume))
+        Ok((is_reached && !case.is_known()).then_some(Rule::Volume))
     }
 
     /// The cap of an hour; `None` while there is no whole week to compare with.
@@ -95,21 +101,25 @@ impl Guard {
 
     /// What was spent in the hour.
     pub(super) async fn hourly_spend(&self, case: &Case<'_>) -> Found {
-        let key = self.ledger.key("guard-spend-1h", "spend", &[]);
-        self.spend(case, &key, self.config.spend.per_hour, ("hour", HOUR)).await
+        self.spend(case, "guard-spend-1h", self.config.spend.per_hour, ("hour", HOUR)).await
     }
 
     /// What was spent in the day.
     pub(super) async fn daily_spend(&self, case: &Case<'_>) -> Found {
-        let key = self.ledger.key("guard-spend-1d", "spend", &[]);
-        self.spend(case, &key, self.config.spend.per_day, ("day", DAY)).await
+        self.spend(case, "guard-spend-1d", self.config.spend.per_day, ("day", DAY)).await
     }
 
-    async fn spend(&self, case: &Case<'_>, key: &Key, cap: Option<u64>, window: (&'static str, Duration)) -> Found {
+    async fn spend(
+        &self,
+        case: &Case<'_>,
+        kind: &'static str,
+        cap: Option<u64>,
+        window: (&'static str, Duration),
+    ) -> Found {
         let prices = &self.config.spend;
         let Some(cap) = cap.filter(|_| prices.mode != Mode::Off) else { return Ok(None) };
         let (price, (name, length)) = (prices.of(case.message), window);
-        let total = self.ledger.store.count(key, price, length).await?;
+        let total = self.ledger.store.count(&self.ledger.key(kind, "spend", &[]), price, length).await?;
         let before = total.saturating_sub(price);
         let passes = |mark: u64| before < mark && total >= mark;
         if passes(cap) {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::ledger::{Case, DAY, HOUR, Known, TEN_MINUTES};
 use super::settings::Mode;
 use super::{Found, Guard, Rule, Verdict};
+use crate::otp::Channel;
 use crate::secret::KeyedHash;
 use crate::store::{Key, StoreFault};
 
@@ -21,6 +22,9 @@ const RENEWAL_SECONDS: i64 = 10 * 24 * 60 * 60;
 /// A number is known a day after its first message: a fraud that takes a day per number is none.
 const ACQUAINTANCE_SECONDS: i64 = 24 * 60 * 60;
 
+/// The kind of the keys under which it is remembered since when a number is known.
+const KNOWN: &str = "guard-known";
+
 /// Which of the windows of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Window {
@@ -30,12 +34,15 @@ pub(super) enum Window {
 }
 
 impl Window {
-    /// The kind of its keys, and how long it is.
-    const fn parts(self) -> (&'static str, Duration) {
-        match self {
-            Self::TenMinutes => ("guard-10m", TEN_MINUTES),
-            Self::Hour => ("guard-1h", HOUR),
-            Self::Day => ("guard-1d", DAY),
+    /// The kind of its keys, and how long it is. Texts and calls are counted apart.
+    const fn parts(self, channel: Channel) -> (&'static str, Duration) {
+        match (self, channel) {
+            (Self::TenMinutes, Channel::Sms) => ("guard-10m-sms", TEN_MINUTES),
+            (Self::TenMinutes, Channel::Voice) => ("guard-10m-voice", TEN_MINUTES),
+            (Self::Hour, Channel::Sms) => ("guard-1h-sms", HOUR),
+            (Self::Hour, Channel::Voice) => ("guard-1h-voice", HOUR),
+            (Self::Day, Channel::Sms) => ("guard-1d-sms", DAY),
+            (Self::Day, Channel::Voice) => ("guard-1d-voice", DAY),
         }
     }
 }
@@ -52,9 +59,7 @@ impl Guard {
         if limits.mode == Mode::Off {
             return Ok(None);
         }
-        let digits = case.message.recipient.expose_digits();
-        let of = self.ledger.over(case.message.channel, "per_phone", digits.as_bytes());
-        self.within(case, window, of, limit).await.map(|fits| (!fits).then_some(Rule::Phone))
+        self.within(case, window, case.number, limit).await.map(|fits| (!fits).then_some(Rule::Phone))
     }
 
     /// Messages for the user.
@@ -64,17 +69,15 @@ impl Guard {
             Window::TenMinutes => limits.per_10_minutes,
             Window::Hour | Window::Day => limits.per_day,
         };
-        let Some(user) = case.message.user.as_ref().filter(|_| limits.mode != Mode::Off) else { return Ok(None) };
-        let of = self.ledger.over(case.message.channel, "per_user", user.expose().as_bytes());
-        self.within(case, window, of, limit).await.map(|fits| (!fits).then_some(Rule::User))
+        let Some(user) = case.user.filter(|_| limits.mode != Mode::Off) else { return Ok(None) };
+        self.within(case, window, user, limit).await.map(|fits| (!fits).then_some(Rule::User))
     }
 
     /// Different numbers of the user, over both channels.
     pub(super) async fn numbers_of_user(&self, case: &Case<'_>) -> Found {
         let limits = self.config.per_user;
-        let Some(user) = case.message.user.as_ref().filter(|_| limits.mode != Mode::Off) else { return Ok(None) };
-        let key = self.ledger.key("guard-user-phones", "user phones", &[user.expose().as_bytes()]);
-        let numbers = self.numbers(case, &key, DAY).await?;
+        let Some(user) = case.user.filter(|_| limits.mode != Mode::Off) else { return Ok(None) };
+        let numbers = self.numbers(case, &Key::new("guard-user-phones", user), DAY).await?;
         Ok((numbers > limits.phones_per_day).then_some(Rule::User))
     }
 
@@ -82,25 +85,23 @@ impl Guard {
     pub(super) async fn address(&self, case: &Case<'_>) -> Found {
         let limits = self.config.per_ip;
         let Some(address) = self.counted_address(case) else { return Ok(None) };
-        let of = self.ledger.over(case.message.channel, "per_ip", &address);
-        let fits = self.within(case, Window::TenMinutes, of, limits.per_10_minutes).await?;
+        let fits = self.within(case, Window::TenMinutes, address, limits.per_10_minutes).await?;
         Ok((!fits).then_some(Rule::Ip))
     }
 
     /// Different new numbers asked for from the address, over both channels.
     pub(super) async fn numbers_of_address(&self, case: &Case<'_>) -> Found {
         let Some(address) = self.counted_address(case) else { return Ok(None) };
-        let key = self.ledger.key("guard-ip-phones", "ip phones", &[&address]);
-        let numbers = self.numbers(case, &key, HOUR).await?;
+        let numbers = self.numbers(case, &Key::new("guard-ip-phones", address), HOUR).await?;
         Ok((numbers > self.config.per_ip.phones_per_hour).then_some(Rule::Ip))
     }
 
-    fn counted_address(&self, case: &Case<'_>) -> Option<[u8; 16]> {
-        case.address().filter(|_| self.config.per_ip.mode != Mode::Off && !case.is_known())
+    fn counted_address(&self, case: &Case<'_>) -> Option<KeyedHash> {
+        case.address.filter(|_| self.config.per_ip.mode != Mode::Off && !case.is_known())
     }
 
     async fn within(&self, case: &Case<'_>, window: Window, of: KeyedHash, limit: u64) -> Result<bool, StoreFault> {
-        let (kind, length) = window.parts();
+        let (kind, length) = window.parts(case.message.channel);
         let count = self.ledger.store.count(&Key::new(kind, of), 1, length).await?;
         // Whoever has been called for days prefers calls; what pays by the call is new.
         let limit = if case.is_known() { limit } else { self.config.share(limit, case.message.channel) };
@@ -108,8 +109,7 @@ impl Guard {
     }
 
     async fn numbers(&self, case: &Case<'_>, key: &Key, length: Duration) -> Result<u64, StoreFault> {
-        let number = self.ledger.phone(case.message.recipient.expose_digits()).to_string();
-        self.ledger.store.distinct(key, &number, length).await
+        self.ledger.store.distinct(key, &case.number.to_string(), length).await
     }
 
     /// How well the number is known, if a rule asks.
@@ -117,7 +117,7 @@ impl Guard {
         if !self.config.asks_for_acquaintance() {
             return Ok(Known::Never);
         }
-        let stored = self.ledger.store.read(&self.known_key(case)).await?;
+        let stored = self.ledger.store.read(&Key::new(KNOWN, case.number)).await?;
         let written = stored.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok()?.split_once(' '));
         let seconds = |text: &str| text.parse::<i64>().ok();
         let seconds = written.and_then(|(first, renewed)| Some((seconds(first)?, seconds(renewed)?)));
@@ -152,11 +152,7 @@ impl Guard {
 
     async fn write_known(&self, case: &Case<'_>, first: i64) -> Result<(), StoreFault> {
         let value = Bytes::from(format!("{first} {}", self.seconds()));
-        self.ledger.store.write(&self.known_key(case), value, MEMORY).await
-    }
-
-    fn known_key(&self, case: &Case<'_>) -> Key {
-        Key::new("guard-known", self.ledger.phone(case.message.recipient.expose_digits()))
+        self.ledger.store.write(&Key::new(KNOWN, case.number), value, MEMORY).await
     }
 
     /// Seconds since 1970.

@@ -10,13 +10,29 @@ use tokio_util::sync::DropGuard;
 use super::Hook;
 use crate::agenda::Item;
 use crate::journal::{Answer, Previous};
-use crate::otp::{Message, Outcome};
+use crate::otp::{Attempt, Message, Outcome};
 
 /// How long a code lives at Okta, when a message does not say.
 const CODE_LIFE: Duration = Duration::from_secs(5 * 60);
 
 /// Okta tells of a use within seconds; only then does a code count as not used.
 const TOLD_WITHIN: Duration = Duration::from_secs(60);
+
+/// What is to be done when the code of a message that was taken is over; `None` when it was not taken.
+pub(super) fn end_of(message: &Message, attempt: &Attempt, sent_at: Timestamp) -> Option<Item> {
+    let accepted = attempt.result.as_ref().ok()?;
+    Some(Item::Over {
+        provider: attempt.provider.to_string(),
+        transaction_id: accepted.transaction_id.as_str().to_owned(),
+        channel: message.channel,
+        since: sent_at,
+    })
+}
+
+/// After how long a code that was not used counts as over.
+pub(super) fn until_told(message: &Message, now: Timestamp) -> Duration {
+    message.life_left(now).unwrap_or(CODE_LIFE) + TOLD_WITHIN
+}
 
 impl Hook {
     /// Notes what became of a message, and when its code will be over. `done` is dropped when the journal has it.
@@ -49,17 +65,9 @@ impl Hook {
 
     /// Has whoever took a message hear of it when its code has run out, if it wants to.
     fn note_end(&self, message: &Message, outcome: &Outcome, sent_at: Timestamp) {
-        let taken = outcome.decisive().and_then(|a| Some((&a.provider, a.result.as_ref().ok()?)));
-        let Some((provider, accepted)) = taken.filter(|(provider, _)| self.shared.listeners.contains(*provider)) else {
-            return;
-        };
-        let item = Item::Over {
-            provider: provider.to_string(),
-            transaction_id: accepted.transaction_id.as_str().to_owned(),
-            channel: message.channel,
-            since: sent_at,
-        };
-        let delay = message.life_left(self.shared.clock.now()).unwrap_or(CODE_LIFE) + TOLD_WITHIN;
+        let taken = outcome.decisive().filter(|attempt| self.shared.listeners.contains(&attempt.provider));
+        let Some(item) = taken.and_then(|attempt| end_of(message, attempt, sent_at)) else { return };
+        let delay = until_told(message, self.shared.clock.now());
         let agenda = self.shared.agenda.clone();
         self.shared.tasks.spawn(async move { agenda.note([item], delay).await });
     }

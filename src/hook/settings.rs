@@ -11,7 +11,7 @@ use crate::dispatch::{AfterUnconfirmed, Policy};
 use crate::guard;
 use crate::learn;
 use crate::okta::authenticate::{self, Authenticate};
-use crate::okta::{Replies, ReplySettings, event};
+use crate::okta::{Replies, ReplySettings, event, factors};
 use crate::otp::Country;
 use crate::route::{self, Capability, Router};
 use crate::secret::Environment;
@@ -63,6 +63,8 @@ pub struct Settings {
     pub guard: guard::Settings,
     /// Where Okta tells which codes were used.
     pub event_hook: Option<event::Settings>,
+    /// The org's own API, for users that the journal does not know.
+    pub okta: factors::Settings,
 }
 
 /// `after_unconfirmed`, by channel.
@@ -100,6 +102,7 @@ impl Default for Settings {
             text: text::Settings::default(),
             guard: guard::Settings::default(),
             event_hook: None,
+            okta: factors::Settings::default(),
         }
     }
 }
@@ -133,6 +136,8 @@ pub struct Config {
     pub guard: guard::Config,
     /// Where Okta tells which codes were used.
     pub event_hook: Option<event::Config>,
+    /// The org's own API.
+    pub okta: Option<factors::Config>,
 }
 
 impl Config {
@@ -185,7 +190,16 @@ impl Settings {
                 check_path(&event_hook.path, &at, findings);
                 event_hook.check(&at, environment, findings)
             }),
+            okta: self.check_okta(&format!("{at}.okta"), environment, findings),
         }
+    }
+
+    fn check_okta(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<factors::Config> {
+        let okta = self.okta.check(at, environment, findings);
+        if okta.is_some() && self.event_hook.is_none() {
+            findings.warn(at, "is asked only about events, and there is no event_hook");
+        }
+        okta
     }
 
     fn check_budget(&self, at: &str, findings: &mut Findings) -> (Duration, Duration) {

@@ -1,4 +1,4 @@
-//! `POST /callbacks/{provider}`: a provider's delivery report comes in.
+//! `POST /callbacks/{provider}`, and whatever stands behind that: a provider's delivery report comes in.
 //!
 //! Must not judge it: `feedback` does. The body is read before the sender is known, as signatures cover it, within the
 //! same limits as a hook's.
@@ -6,14 +6,22 @@
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 
+use serde::Deserialize;
+
 use super::{BodyLimits, body, respond, unread};
 use crate::feedback::Reports;
 use crate::okta::Reply;
 use crate::provider::callback::{CallbackRequest, Forged};
 
+/// Whose report it is; what else stands in the path is the signature's business.
+#[derive(Deserialize)]
+pub(super) struct CallbackPath {
+    provider: String,
+}
+
 pub(super) async fn take(
     State((reports, limits)): State<(Reports, BodyLimits)>,
-    Path(provider): Path<String>,
+    Path(CallbackPath { provider }): Path<CallbackPath>,
     request: Request,
 ) -> Response {
     if !reports.knows(&provider) {
@@ -28,6 +36,7 @@ pub(super) async fn take(
     let request = CallbackRequest { path_and_query, headers: &head.headers, body: &body };
     match reports.take(&provider, &request).await {
         Ok(()) => respond(Reply::noted()),
-        Err(Forged) => respond(Reply::unauthorized()),
+        Err(Forged::Credential) => respond(Reply::unauthorized()),
+        Err(Forged::Signature) => respond(Reply::forbidden()),
     }
 }

@@ -56,7 +56,10 @@ pub fn public(
     limits: BodyLimits,
 ) -> Router {
     let mut router = Router::new().route("/livez", get(ops::livez));
-    router = router.route("/callbacks/{provider}", post(callback::take).with_state((reports, limits)));
+    // An address set at a vendor by hand may have more behind the name; signatures cover whatever it is.
+    for path in ["/callbacks/{provider}", "/callbacks/{provider}/{*rest}"] {
+        router = router.route(path, post(callback::take).with_state((reports.clone(), limits)));
+    }
     for hook in hooks {
         let path = hook.config().path.clone();
         router = router.route(&path, post(answer).with_state((hook, limits)));
@@ -122,7 +125,7 @@ fn respond(reply: Reply) -> Response {
     if let Some(seconds) = reply.retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if matches!(reply.status, 401 | 408 | 413 | 429) {
+    if matches!(reply.status, 401 | 403 | 408 | 413 | 429) {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);

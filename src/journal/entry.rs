@@ -81,7 +81,7 @@ impl Entry {
             sent_at: self.sent_at,
             event: self.event.clone(),
             awaited: self.awaited,
-            to: self.to.as_ref().map(|key| key.as_str().to_owned()),
+            to: self.to.as_ref().map(|key| key.to_string()),
         };
         // Texts and a date only: serde_json has nothing to refuse.
         serde_json::to_vec(&written).unwrap_or_default().into()

@@ -27,22 +27,24 @@ pub enum Reported {
 
 impl Journal {
     /// Notes that a provider took a message after Okta was answered, `since` Okta asked. Comes after the `note` of the
-    /// outcome, from the same process. A preview, and a failure, is not noted.
-    pub async fn note_late(&self, org: &str, message: &Message, attempt: &Attempt, since: Timestamp) {
+    /// outcome, from the same process. A preview, and a failure, is not noted; tells whether it was.
+    pub async fn note_late(&self, org: &str, message: &Message, attempt: &Attempt, since: Timestamp) -> bool {
         if message.preview || attempt.result.is_err() {
-            return;
+            return false;
         }
         let inner = &self.0;
         let to = inner.recipient(message.user.as_ref(), &message.recipient);
         let entry = inner.entry(org, message, attempt, since, &to);
-        let mut keys: Vec<Key> = inner.transaction_of(&entry).into_iter().collect();
-        for key in inner.last(message, &to) {
+        let mut keys = Vec::new();
+        // Its own id may be taken: Verify gives one to all messages that go out under one verification.
+        for key in inner.transaction_of(&entry).into_iter().chain(inner.last(message, &to)) {
             if self.read(&key).await.is_none_or(|last| gives_way(&last, &entry)) {
                 keys.push(key);
             }
         }
         // A fault was counted and told where it came up.
         drop(inner.write(&inner.number(&message.recipient), &keys, &entry).await);
+        true
     }
 
     /// Notes how far a message has come.
@@ -73,6 +75,12 @@ impl Journal {
         Reported::News(entry)
     }
 
+    /// The final report of a message, by the claim that it left.
+    async fn final_report(&self, provider: &ProviderName, id: &TransactionId) -> Option<Delivery> {
+        let claim = self.0.store.read(&self.0.stage(provider, id, true)).await.ok()??;
+        str::from_utf8(&claim).ok()?.split(' ').next().and_then(Delivery::parse)
+    }
+
     /// Notes where a resend looks that the last send did not arrive. Done here, as nobody waits for a report: the hook
     /// then knows it from the one entry that it reads anyway.
     ///
@@ -84,12 +92,6 @@ impl Journal {
         if (&last.provider, &last.transaction_id) == (&entry.provider, &entry.transaction_id) {
             drop(self.0.store.write(key, entry.written(), left).await);
         }
-    }
-
-    /// The final report of a message, by the claim that it left.
-    async fn final_report(&self, provider: &ProviderName, id: &TransactionId) -> Option<Delivery> {
-        let claim = self.0.store.read(&self.0.stage(provider, id, true)).await.ok()??;
-        str::from_utf8(&claim).ok()?.split(' ').next().and_then(Delivery::parse)
     }
 
     /// What is left of an entry's time: nothing is kept longer for having been changed.

@@ -80,12 +80,12 @@ pub struct Previous {
     pub provider: ProviderName,
     /// How long ago.
     pub seconds_ago: u64,
-    /// Whether the provider has reported that it will not arrive.
-    pub undelivered: bool,
     /// The id it had there, if it was accepted.
     pub transaction_id: Option<TransactionId>,
     /// When that was.
     pub sent_at: Timestamp,
+    /// Whether the provider has reported that it will not arrive.
+    pub undelivered: bool,
 }
 
 impl Journal {
@@ -121,14 +121,15 @@ impl Journal {
         (ago < RESEND_WINDOW).then_some(Previous {
             provider: entry.provider,
             seconds_ago: ago.as_secs(),
-            undelivered: entry.delivery == Some(Delivery::Undelivered),
             transaction_id: entry.transaction_id,
             sent_at: entry.sent_at,
+            undelivered: entry.delivery == Some(Delivery::Undelivered),
         })
     }
 
-    /// Notes what became of a message, without delaying whoever tells it; tells what stands there. A preview, and what no
-    /// provider was asked for, is not noted. `previous` is the send that it repeats; `done` is dropped when it is written.
+    /// Notes what became of a message, without delaying whoever tells it; tells what stands there. A preview,
+    /// and what no provider was asked for, is not noted. `previous` is the send that it repeats; `done` is dropped when
+    /// all is written.
     pub async fn note(
         &self,
         org: &str,
@@ -221,7 +222,7 @@ impl Inner {
     async fn write(&self, index: &Key, keys: &[Key], entry: &Entry) -> Result<(), StoreFault> {
         let entry = entry.written();
         for key in keys {
-            self.store.distinct(index, key.as_str(), self.ttl + INDEX_MARGIN).await?;
+            self.store.distinct(index, &key.to_string(), self.ttl + INDEX_MARGIN).await?;
             self.store.write(key, entry.clone(), self.ttl).await?;
         }
         Ok(())

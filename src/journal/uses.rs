@@ -51,7 +51,7 @@ impl Journal {
         let Some(left) = self.left(&entry) else { return Use::Unknown };
         let Some(id) = &entry.transaction_id else { return Use::Of(entry) };
         let key = self.0.used(entry.provider.as_str(), id.as_str());
-        match self.0.claim(&key, event.as_str().to_owned().into(), left).await {
+        match self.0.claim(&key, event.to_string().into(), left).await {
             Ok(Claim::Existing(_)) => Use::Known,
             // Without a store that answers, everything is the first: counted twice is better than lost.
             Ok(Claim::Claimed) | Err(_) => Use::Of(entry),

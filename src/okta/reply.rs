@@ -224,6 +224,11 @@ impl Reply {
         error(401, "Unauthorized", &[], None)
     }
 
+    /// 403. One shape whatever was wrong with the signature.
+    pub fn forbidden() -> Self {
+        error(403, "Forbidden", &[], None)
+    }
+
     /// 400, with the member and the rule of every fault. Nothing of the body is echoed.
     pub fn bad_request(faults: &[Fault]) -> Self {
         error(400, "The request cannot be read", faults, None)

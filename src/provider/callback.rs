@@ -30,7 +30,12 @@ pub struct Verified(Bytes);
 
 /// The request does not come from the provider, or does not prove it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Forged;
+pub enum Forged {
+    /// The credential that it should carry is wrong or missing.
+    Credential,
+    /// The signature does not fit, or is missing.
+    Signature,
+}
 
 /// What a verified request says.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! all of them, which is why the key is a secret and why hashes are still personal data.
 
 use std::fmt;
+use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
 
 use aws_lc_rs::{digest, hmac};
 
@@ -18,11 +19,38 @@ pub struct Pseudonyms {
     key: hmac::Key,
     /// Two hexadecimal digits that tell which key made a hash.
     key_id: String,
+    /// The key of `hash` instead of the other, for what nobody outside this process sees.
+    own: Option<RandomState>,
 }
 
 /// The first 128 bits of a keyed hash: fit to be shown, stored and compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyedHash([u8; 16]);
+
+impl KeyedHash {
+    /// Reads a hash back that was written as 32 hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.as_bytes();
+        let mut bytes = [0; 16];
+        for (place, byte) in bytes.iter_mut().enumerate() {
+            let pair = digits.get(place * 2..place * 2 + 2)?;
+            *byte = (digit(pair[0])? << 4) | digit(pair[1])?;
+        }
+        (digits.len() == 32).then_some(Self(bytes))
+    }
+}
+
+fn digit(b: u8) -> Option<u8> {
+    char::from(b).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+impl Hash for KeyedHash {
+    /// Eight of its bytes: they are random as they stand.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        state.write_u64(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
+    }
+}
 
 impl Pseudonyms {
     /// Hashes with a configured key, or with one that lasts as long as this process.
@@ -39,7 +67,15 @@ impl Pseudonyms {
             }
         };
         let id = digest::digest(&digest::SHA256, key.expose().as_bytes());
-        Ok(Self { key: hmac::Key::new(hmac::HMAC_SHA256, key.expose().as_bytes()), key_id: hex(&id.as_ref()[..1]) })
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key.expose().as_bytes());
+        Ok(Self { key, key_id: hex(&id.as_ref()[..1]), own: None })
+    }
+
+    /// The same, but that `hash` serves this process alone: its hashes mean nothing to another or after a restart, and
+    /// cost a tenth. A hook needs a dozen of them to find its keys in memory.
+    #[must_use]
+    pub fn within_process(&self) -> Self {
+        Self { own: Some(RandomState::new()), ..self.clone() }
     }
 
     /// The pseudonym of a number, such as `k3f:9b0c…` (24 hexadecimal digits).
@@ -51,6 +87,9 @@ impl Pseudonyms {
     /// The hash of several parts in their order. By convention the first one says what is hashed, so that no two uses
     /// can ever meet.
     pub fn hash(&self, parts: &[&[u8]]) -> KeyedHash {
+        if let Some(own) = &self.own {
+            return own_hash(own, parts);
+        }
         let mut context = hmac::Context::with_key(&self.key);
         for part in parts {
             // The length before each part: "ab" and "c" are not "a" and "bc".
@@ -70,6 +109,21 @@ impl Pseudonyms {
     }
 }
 
+/// `SipHash` with a key of this process; the second half is that of the same text and one byte more.
+fn own_hash(key: &RandomState, parts: &[&[u8]]) -> KeyedHash {
+    // Hashed in one piece: many small ones cost several times as much.
+    let mut text = Vec::with_capacity(128);
+    for part in parts {
+        text.extend_from_slice(&part.len().to_le_bytes());
+        text.extend_from_slice(part);
+    }
+    let mut hasher = key.build_hasher();
+    hasher.write(&text);
+    let first = hasher.finish();
+    hasher.write_u8(0);
+    KeyedHash((u128::from(first) | u128::from(hasher.finish()) << 64).to_le_bytes())
+}
+
 impl fmt::Debug for Pseudonyms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Pseudonyms(k{})", self.key_id)
@@ -79,7 +133,7 @@ impl fmt::Debug for Pseudonyms {
 impl fmt::Display for KeyedHash {
     /// 32 hexadecimal digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(&self.0))
     }
 }
 
@@ -105,20 +159,31 @@ mod tests {
 
     #[test]
     fn a_hash_depends_on_the_key_and_on_where_its_parts_begin() {
-        let one = pseudonyms("key one");
-        let hash = one.hash(&[b"to", b"+15005550006"]);
-        assert_eq!(hash, one.hash(&[b"to", b"+15005550006"]));
-        for other in [
-            one.hash(&[b"to+", b"15005550006"]),
-            one.hash(&[b"to+15005550006"]),
-            one.hash(&[b"to", b"+15005550006", b""]),
-            one.hash(&[b"+15005550006", b"to"]),
-            pseudonyms("key two").hash(&[b"to", b"+15005550006"]),
-        ] {
-            assert_ne!(hash, other);
+        let parts: &[&[u8]] = &[b"to", b"+15005550006"];
+        let (one, two) = (pseudonyms("key one"), pseudonyms("key two"));
+        let own = one.within_process();
+        for (ours, theirs) in [(&one, &two), (&own, &one), (&own, &one.within_process())] {
+            let hash = ours.hash(parts);
+            assert_eq!((hash, ours.clone().hash(parts)), (ours.hash(parts), hash));
+            for other in [
+                ours.hash(&[b"to+", b"15005550006"]),
+                ours.hash(&[b"to+15005550006"]),
+                ours.hash(&[b"to", b"+15005550006", b""]),
+                ours.hash(&[b"+15005550006", b"to"]),
+                theirs.hash(parts),
+            ] {
+                assert_ne!(hash, other);
+            }
         }
+        let phone = Phone::parse("+15005550006", None).expect("valid");
+        assert_eq!(own.of(&phone), one.of(&phone), "what is shown stays the same");
+        let hash = one.hash(parts);
         let shown = hash.to_string();
         assert!(shown.len() == 32 && shown.bytes().all(|b| b.is_ascii_hexdigit()), "{shown}");
+        assert_eq!(KeyedHash::parse(&shown), Some(hash));
+        for other in [&shown[1..], &format!("{shown}0"), &shown.replacen(&shown[..1], "+", 1), ""] {
+            assert_eq!(KeyedHash::parse(other), None, "{other}");
+        }
         assert_eq!(format!("{:?}", one).len(), "Pseudonyms(kxx)".len());
     }
 }

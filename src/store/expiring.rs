@@ -3,7 +3,7 @@
 //! Must not know what they are, nor lock anything: its owner does both.
 
 use std::borrow::Borrow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, hash_map};
 use std::hash::Hash;
 
 use tokio::time::Instant;
@@ -47,10 +47,31 @@ impl<K: Clone + Eq + Hash + Ord, V> Expiring<K, V> {
 
     /// Puts a value, with a new end, in the place of an earlier one, which is given back.
     pub fn put(&mut self, key: K, value: V, end: Instant) -> Option<V> {
-        let earlier = self.remove(&key);
-        self.by_end.insert((end, key.clone()));
-        self.entries.insert(key, Entry { end, value });
+        let entry = Entry { end, value };
+        let earlier = match self.entries.entry(key.clone()) {
+            hash_map::Entry::Vacant(place) => {
+                place.insert(entry);
+                None
+            }
+            hash_map::Entry::Occupied(mut place) => {
+                let earlier = place.insert(entry);
+                self.by_end.remove(&(earlier.end, key.clone()));
+                Some(earlier.value)
+            }
+        };
+        self.by_end.insert((end, key));
         earlier
+    }
+
+    /// Lets a value stay until another instant; nothing happens when it is not there.
+    pub fn renew(&mut self, key: &K, end: Instant) {
+        if let Some(entry) = self.entries.get_mut(key)
+            && entry.end != end
+        {
+            self.by_end.remove(&(entry.end, key.clone()));
+            self.by_end.insert((end, key.clone()));
+            entry.end = end;
+        }
     }
 
     /// Takes an entry out.
@@ -128,6 +149,8 @@ mod tests {
             [map.pop_over(at(20)), map.pop_over(at(20)), map.pop_over(at(20))],
             [Some("soon"), Some("again"), None]
         );
+        map.renew(&"later", at(50));
+        assert_eq!((map.last_end(), map.pop_over(at(49))), (Some(at(50)), None));
         assert_eq!((map.len(), map.remove(&"later"), map.is_empty()), (1, Some("later"), true));
         assert!(map.by_end.is_empty());
     }

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::members::Members;
 use super::queue::Pieces;
 use super::{Claim, Expiring, Key, Queue, Store, StoreFault};
 
@@ -31,7 +32,7 @@ enum Value {
     Claimed(Bytes),
     Written(Bytes),
     Count(u64),
-    Members(Expiring<Box<str>, ()>),
+    Members(Members),
     /// Work to be done: may not be dropped.
     Queue(Pieces),
 }
@@ -131,8 +132,10 @@ impl Store for Memory {
         let now = Instant::now();
         let mut entries = self.lock(now);
         // What it replaces makes its room.
-        entries.take(key);
-        entries.make_room(self.max_entries)?;
+        if entries.by_key.get(key, now).is_none_or(|earlier| earlier.size() != 1) {
+            entries.take(key);
+            entries.make_room(self.max_entries)?;
+        }
         entries.put(key, Value::Written(value), now + ttl);
         Ok(())
     }
@@ -160,29 +163,28 @@ impl Store for Memory {
 
     async fn distinct(&self, key: &Key, member: &str, ttl: Duration) -> Result<u64, StoreFault> {
         let now = Instant::now();
-        let mut entries = self.lock(now);
+        let entries = &mut *self.lock(now);
         if !matches!(entries.by_key.get(key, now), None | Some(Value::Members(_))) {
             return Err(wrong_type());
         }
         entries.make_room(self.max_entries)?;
-        let mut members = match entries.take(key) {
-            Some(Value::Members(members)) => members,
-            _ => Expiring::default(),
+        let end = now + ttl;
+        let Some(Value::Members(members)) = entries.by_key.get_mut(key, now) else {
+            entries.put(key, Value::Members(Members::of(member, end)), end);
+            return Ok(1);
         };
-        while members.pop_over(now).is_some() {}
-        members.put(member.into(), (), now + ttl);
-        let count = members.len() as u64;
-        let end = members.last_end().unwrap_or(now + ttl);
-        entries.put(key, Value::Members(members), end);
-        Ok(count)
+        let before = members.len();
+        members.add(member, now, end);
+        let (after, end) = (members.len(), members.last_end().unwrap_or(end));
+        entries.size = entries.size - before + after;
+        entries.by_key.renew(key, end);
+        Ok(after as u64)
     }
 
     async fn members(&self, key: &Key) -> Result<Vec<String>, StoreFault> {
         let now = Instant::now();
         match self.lock(now).by_key.get(key, now) {
-            Some(Value::Members(members)) => {
-                Ok(members.keys().filter(|m| members.get(*m, now).is_some()).map(ToString::to_string).collect())
-            }
+            Some(Value::Members(members)) => Ok(members.at(now)),
             Some(Value::Claimed(_) | Value::Written(_) | Value::Count(_) | Value::Queue(_)) => Err(wrong_type()),
             None => Ok(Vec::new()),
         }

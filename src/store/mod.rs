@@ -5,13 +5,16 @@
 
 mod expiring;
 mod faults;
+mod members;
 mod memory;
 mod queue;
 mod redis;
 mod settings;
 mod watched;
 
+use std::borrow::Cow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,24 +72,37 @@ pub enum Claim {
 }
 
 /// A key: a word that says what is kept there, and a keyed hash of what it is about. It cannot hold a number or a code.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key(Box<str>);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// First, as it tells most keys apart.
+    of: KeyedHash,
+    kind: Cow<'static, str>,
+}
 
 impl Key {
     /// The key of one thing of a kind.
     pub fn new(kind: &'static str, of: KeyedHash) -> Self {
-        Self(format!("{kind}:{of}").into())
+        Self { of, kind: Cow::Borrowed(kind) }
     }
 
     /// Reads a key back that was stored as a text.
     pub fn parse(text: &str) -> Option<Self> {
-        let (_, hash) = text.rsplit_once(':')?;
-        (hash.len() == 32 && hash.bytes().all(|b| b.is_ascii_hexdigit())).then(|| Self(text.into()))
+        let (kind, of) = text.rsplit_once(':')?;
+        Some(Self { of: KeyedHash::parse(of)?, kind: Cow::Owned(kind.to_owned()) })
     }
+}
 
+impl fmt::Display for Key {
     /// The key as a store writes it.
-    pub fn as_str(&self) -> &str {
-        &self.0
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.kind, self.of)
+    }
+}
+
+impl Hash for Key {
+    /// The hash alone: few kinds share one.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.of.hash(state);
     }
 }
 
@@ -169,7 +185,7 @@ impl State {
     pub fn store(&self) -> Arc<dyn Store> {
         let own = || {
             let memory = Arc::new(Memory::new(self.max_entries));
-            Arc::new(Watched::new(memory, self.timeout, self.faults.clone())) as Arc<dyn Store>
+            Arc::new(Watched::local(memory, self.faults.clone())) as Arc<dyn Store>
         };
         self.shared.clone().unwrap_or_else(own)
     }

@@ -168,7 +168,7 @@ impl Redis {
     }
 
     fn name(&self, key: &Key) -> String {
-        format!("{}{}", self.prefix, key.as_str())
+        format!("{}{key}", self.prefix)
     }
 
     /// Runs a command that may be run twice: the first one after a break tells that the connection is gone, and the

@@ -12,17 +12,23 @@ use tokio::time::timeout;
 
 use super::{Claim, Faults, Key, Queue, Store, StoreFault};
 
-/// A store whose every operation ends within a time-out.
+/// A store whose every operation ends in time.
 #[derive(Debug)]
 pub(super) struct Watched<S: ?Sized> {
     store: Arc<S>,
-    timeout: Duration,
+    /// `None` for a store that nobody has to wait for.
+    timeout: Option<Duration>,
     faults: Faults,
 }
 
 impl<S: ?Sized> Watched<S> {
     pub(super) fn new(store: Arc<S>, timeout: Duration, faults: Faults) -> Self {
-        Self { store, timeout, faults }
+        Self { store, timeout: Some(timeout), faults }
+    }
+
+    /// Counts the faults of a store in this process.
+    pub(super) fn local(store: Arc<S>, faults: Faults) -> Self {
+        Self { store, timeout: None, faults }
     }
 
     async fn watch<T>(
@@ -30,7 +36,10 @@ impl<S: ?Sized> Watched<S> {
         operation: &'static str,
         work: impl Future<Output = Result<T, StoreFault>>,
     ) -> Result<T, StoreFault> {
-        let result = timeout(self.timeout, work).await.unwrap_or(Err(StoreFault::Timeout));
+        let result = match self.timeout {
+            Some(longest) => timeout(longest, work).await.unwrap_or(Err(StoreFault::Timeout)),
+            None => work.await,
+        };
         result.inspect_err(|fault| self.faults.note(operation, fault))
     }
 }

@@ -186,10 +186,10 @@ async fn a_code_is_over_a_minute_after_its_time_and_only_for_who_wants_to_hear()
         sleep(Duration::from_millis(1)).await;
         // Okta's example code lives for five minutes.
         tokio::time::advance(Duration::from_secs(5 * 60 + 58)).await;
-        assert_eq!(stage.agenda.due(9).await.len(), 0);
+        assert_eq!(stage.shared.agenda.due(9).await.len(), 0);
         tokio::time::advance(Duration::from_secs(3)).await;
-        assert_eq!(stage.agenda.due(9).await.len(), expected, "{provider} with {org:?}");
-        assert_eq!(stage.agenda.due(9).await.len(), 0, "taken");
+        assert_eq!(stage.shared.agenda.due(9).await.len(), expected, "{provider} with {org:?}");
+        assert_eq!(stage.shared.agenda.due(9).await.len(), 0, "taken");
     }
 }
 
@@ -219,4 +219,42 @@ async fn what_okta_could_not_use_is_held_against_our_own_record() {
     }
     server.stop().await;
     vendor.finish();
+}
+
+#[tokio::test]
+async fn okta_is_asked_for_the_number_of_a_user_nobody_knows_and_of_nobody_else() {
+    let okta = VendorServer::start([]).await;
+    let vendor = VendorServer::start([created(1), done()]).await;
+    let factors = format!("[orgs.main.okta]\nurl = '{}'\napi_token = 'a-token-of-this-org'\n", okta.url);
+    let server = TestServer::start(&toml(&vendor.url, &format!("{factors}{}", eight(&vendor.url)))).await;
+    let mut first = hook_for("00uone0000000000000a");
+    first["data"]["messageProfile"]["deliveryChannel"] = "CALL".into();
+    accepted(&server, &first).await;
+    let mut known = used("1", "00uone0000000000000a");
+    known["debugContext"]["debugData"]["factor"] = "CALL_FACTOR".into();
+    tell(&server, "known", &[known]).await;
+    calls(&vendor, 2).await;
+    assert_eq!(okta.calls().len(), 0, "the journal knows");
+
+    let factor = |kind: &str, number: &str| json!({ "factorType": kind, "status": "ACTIVE", "profile": { "phoneNumber": number } });
+    okta.then(Answer::json(429, json!({ "errorCode": "E0000047" })));
+    tell(&server, "paced", &[used("2", "00ustranger000000000")]).await;
+    assert_eq!(calls(&okta, 1).await[0].path, "/api/v1/users/00ustranger000000000/factors");
+    assert_eq!(okta.calls()[0].header("authorization"), Some("SSWS a-token-of-this-org"));
+    calls(&vendor, 2).await;
+    server.stop().await;
+
+    // Another server, which the limit does not bind: what waits is in memory and gone, so the event comes again.
+    let server = TestServer::start(&toml(&vendor.url, &format!("{factors}{}", eight(&vendor.url)))).await;
+    okta.then(Answer::json(200, json!([factor("call", "+15005550011"), factor("sms", "+15005550010")])));
+    vendor.then(done());
+    tell(&server, "again", &[used("2", "00ustranger000000000"), used("3", "no id of Okta's")]).await;
+    let told = calls(&vendor, 3).await;
+    assert!(told[2].path.ends_with("/Verifications/%2B15005550010"), "{told:?}");
+    assert_eq!(told[2].body, "Status=approved");
+    calls(&okta, 2).await;
+    assert_eq!(server.metric("okta_hook_conversions_total{provider=\"verify\",channel=\"sms\"}").await, 0.0);
+    server.stop().await;
+    vendor.finish();
+    okta.finish();
 }

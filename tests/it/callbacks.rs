@@ -108,7 +108,7 @@ async fn what_is_forged_changes_nothing_and_what_is_of_no_use_is_taken() {
     let elsewhere = signature("https://x/callbacks/twilio", &form);
     for headers in [vec![FORM], vec![FORM, ("x-twilio-signature", &elsewhere)], vec![("x-twilio-signature", "AAAA")]] {
         let answer = server.post("/callbacks/twilio", &headers, body.as_bytes()).await;
-        assert_eq!(answer.status, 401, "{headers:?}");
+        assert_eq!(answer.status, 403, "{headers:?}");
         assert!(answer.head.contains("content-type: application/json") && answer.body.len() < 200, "{answer:?}");
     }
     assert_eq!(refused(&server, "twilio", "forged").await, 3.0);
@@ -123,7 +123,7 @@ async fn what_is_forged_changes_nothing_and_what_is_of_no_use_is_taken() {
 
     let huge = vec![b'x'; 64 * 1024 + 1];
     assert_eq!(server.post("/callbacks/twilio", &[FORM], &huge).await.status, 413);
-    for nobody in ["/callbacks/nobody", "/callbacks/twilio/sms", "/callbacks/"] {
+    for nobody in ["/callbacks/nobody", "/callbacks/nobody/sms", "/callbacks/"] {
         assert_eq!(server.post(nobody, &[FORM], body.as_bytes()).await.status, 404, "{nobody}");
     }
     assert_eq!(refused(&server, "nobody", "forged").await, 0.0);
@@ -187,7 +187,7 @@ async fn telesign_reports_with_its_key() {
     let case: Value = serde_json::from_slice(&std::fs::read(path).expect("readable")).expect("JSON");
     let body = case["inbound_request"]["raw_body"].as_str().expect("a body").as_bytes();
     let signed = case["inbound_request"]["headers"]["Authorization"].as_str().expect("a header");
-    assert_eq!(server.post("/callbacks/telesign", &[("authorization", "TSA x:AAAA")], body).await.status, 401);
+    assert_eq!(server.post("/callbacks/telesign", &[("authorization", "TSA x:AAAA")], body).await.status, 403);
     assert_eq!(server.post("/callbacks/telesign", &[("authorization", signed)], body).await.status, 200);
     let line = "okta_hook_delivery_reports_total{provider=\"telesign\",channel=\"sms\",status=\"delivered\"}";
     assert_eq!(server.metric(line).await, 1.0);
@@ -219,4 +219,23 @@ async fn eight_by_eight_reports_with_our_secret_at_an_address_nobody_can_guess()
     assert_eq!(server.post(path, &[("authorization", WEBHOOK)], body.as_bytes()).await.status, 200);
     assert_eq!(server.metric(line).await, 1.0);
     server.stop().await;
+}
+
+#[tokio::test]
+async fn what_stands_behind_the_name_in_an_address_is_covered_by_the_signature_alone() {
+    let vendor = VendorServer::start([accepted()]).await;
+    let server = start(true, &twilio(&vendor.url, &format!("auth_token = '{TOKEN}'"))).await;
+    assert_eq!(server.hook(&okta::another_sms()).await.status, 200);
+    let (path, body) = ("/callbacks/twilio/message?tx=7f3a", format!("MessageSid={SID}&MessageStatus=delivered"));
+    let form = [("MessageSid", SID), ("MessageStatus", "delivered")];
+    for (signed, status) in [("/callbacks/twilio", 403), (path, 200)] {
+        let signature = signature(&format!("{PUBLIC}{signed}"), &form);
+        let answer = server.post(path, &[FORM, ("x-twilio-signature", &signature)], body.as_bytes()).await;
+        assert_eq!(answer.status, status, "signed for {signed}");
+    }
+    assert_eq!(reports(&server, "delivered").await, 1.0);
+    assert_eq!(server.post("/callbacks/nobody/message", &[FORM], body.as_bytes()).await.status, 404);
+    assert_eq!(server.post("/callbacks/", &[FORM], body.as_bytes()).await.status, 404);
+    server.stop().await;
+    vendor.finish();
 }

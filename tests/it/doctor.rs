@@ -218,3 +218,31 @@ async fn whoever_falls_behind_is_a_warning_and_a_long_table_is_cut() {
         admin.finish();
     }
 }
+
+#[tokio::test]
+async fn an_orgs_api_token_is_tried_on_nobody() {
+    fn org(url: &str) -> String {
+        let event_hook = "[orgs.main.event_hook.auth.header]\nsecret = { env = 'HOOK_SECRET' }\n";
+        let okta = format!("[orgs.main.okta]\nurl = '{url}'\napi_token = {{ env = 'TOKEN' }}\n");
+        format!("{event_hook}{okta}[providers.it]\nkind = 'sandbox'\n")
+    }
+    let gone = Answer::json(404, json!({ "errorCode": "E0000007" }));
+    for (answer, verdict, told, code) in [
+        (gone, "ok", "factors can be read", 0),
+        (Answer::json(200, json!([])), "ok", "factors can be read", 0),
+        (Answer::json(401, json!({ "errorCode": "E0000011" })), "fail", "refused (HTTP 401)", 1),
+        (Answer::json(403, json!({ "errorCode": "E0000006" })), "fail", "refused (HTTP 403)", 1),
+        (Answer::json(429, json!({ "errorCode": "E0000047" })), "warn", "rate limit", 0),
+        (Answer::json(500, json!({})), "fail", "HTTP 500", 1),
+        (Answer::Close, "fail", "no answer", 1),
+    ] {
+        let vendor = VendorServer::start([answer]).await;
+        let place = place(&org(&vendor.url)).set("OKTA_HOOK__ALLOW_SANDBOX", "true");
+        let printed = place.run(&["doctor", "--config", "hook.toml"]).await;
+        assert_eq!(printed.code, Some(code), "{printed:?}");
+        row(&printed, &[verdict, "org main", "API token", told]);
+        assert!(!printed.stdout.contains(TOKEN) && !printed.stderr.contains(TOKEN), "{printed:?}");
+        let calls = vendor.finish();
+        assert_eq!((&*calls[0].method, &*calls[0].path), ("GET", "/api/v1/users/00u00000000000000000/factors"));
+    }
+}

@@ -15,6 +15,7 @@ mod doctor;
 mod edge;
 mod end_to_end;
 mod events;
+mod factors;
 mod failover;
 mod guard;
 mod harsh;

@@ -31,7 +31,7 @@ const KEY: &str = "a key that outlives the process";
 const SECRET: &str = "an-event-hook-secret-0123";
 /// How many events; a multiple of twice a batch.
 fn events() -> usize {
-    std::env::var("STORM_EVENTS").map_or(10_000, |n| n.parse().expect("a number"))
+    std::env::var("STORM_EVENTS").map_or(4_000, |n| n.parse().expect("a number"))
 }
 
 const LONG: Duration = Duration::from_secs(300);

@@ -49,7 +49,7 @@ impl Callback for Reports {
         for (_, token) in form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == TOKEN) {
             known &= self.token.matches(&CredentialDigest::of(token.as_bytes()));
         }
-        bool::from(known).then(|| Verified::new(request)).ok_or(Forged)
+        bool::from(known).then(|| Verified::new(request)).ok_or(Forged::Credential)
     }
 
     fn parse(&self, verified: Verified) -> Report {

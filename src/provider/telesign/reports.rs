@@ -36,7 +36,7 @@ impl Callback for Reports {
             signature.is_some_and(|signature| hmac::verify(&self.0, request.body, &signature).is_ok())
         };
         let is_theirs = matches(&AUTHORIZATION) || matches(&SECOND_HEADER);
-        is_theirs.then(|| Verified::new(request)).ok_or(Forged)
+        is_theirs.then(|| Verified::new(request)).ok_or(Forged::Signature)
     }
 
     fn parse(&self, verified: Verified) -> Report {

@@ -41,11 +41,12 @@ impl Reports {
 
 impl Callback for Reports {
     fn verify(&self, request: &CallbackRequest<'_>) -> Result<Verified, Forged> {
-        let signature = only(request.headers, &SIGNATURE).and_then(|text| STANDARD.decode(text).ok()).ok_or(Forged)?;
+        let signature =
+            only(request.headers, &SIGNATURE).and_then(|text| STANDARD.decode(text).ok()).ok_or(Forged::Signature)?;
         let signed = match body_hash(request.path_and_query) {
             Some(expected) if !is_form(request) => {
                 if !is_hash_of(&expected, request.body) {
-                    return Err(Forged);
+                    return Err(Forged::Signature);
                 }
                 String::new()
             }
@@ -54,7 +55,7 @@ impl Callback for Reports {
         // Twilio itself is of two minds about the port: either form will do.
         let matches = |url: &str| hmac::verify(&self.key, format!("{url}{signed}").as_bytes(), &signature).is_ok();
         let mut spellings = self.address.spellings(request.path_and_query).into_iter();
-        spellings.any(|url| matches(&url)).then(|| Verified::new(request)).ok_or(Forged)
+        spellings.any(|url| matches(&url)).then(|| Verified::new(request)).ok_or(Forged::Signature)
     }
 
     fn parse(&self, verified: Verified) -> Report {

@@ -15,7 +15,7 @@ use okta_telephony_hook::dedupe::Dedupe;
 use okta_telephony_hook::dispatch::health::Health;
 use okta_telephony_hook::dispatch::switches::Switches;
 use okta_telephony_hook::dispatch::{Dispatch, Team};
-use okta_telephony_hook::feedback::{Events, Tools, Worker};
+use okta_telephony_hook::feedback::{self, Events};
 use okta_telephony_hook::hook::{Hook, Shared};
 use okta_telephony_hook::journal::Journal;
 use okta_telephony_hook::learn::Learn;
@@ -128,8 +128,6 @@ pub struct Stage {
     pub metrics: Arc<Metrics>,
     pub tasks: TaskTracker,
     pub shared: Shared,
-    pub agenda: Agenda,
-    pub journal: Journal,
     transcript: Transcript,
     stubs: Vec<Arc<Stub>>,
     zero: Instant,
@@ -187,15 +185,16 @@ impl Stage {
         let shared = Shared {
             metrics: Arc::clone(&metrics),
             pseudonyms: pseudonyms.clone(),
+            keys: pseudonyms.clone(),
             clock,
             tasks: tasks.clone(),
             places: Arc::new(Semaphore::new(config.server.max_in_flight)),
             switches: health.switches().clone(),
             dedupe: Dedupe::new(&state, pseudonyms.clone(), clock, Arc::clone(&metrics), &tasks),
             journal: Journal::new(&state, &config.journal, pseudonyms.clone(), clock, tasks.clone()),
-            learn: Learn::new(clock, Arc::clone(&metrics)),
             agenda: Agenda::new(&state, pseudonyms),
             listeners: Arc::new([ProviderName::new("listener")].into()),
+            learn: Learn::new(clock, Arc::clone(&metrics)),
             counters: state.store(),
             state: state.clone(),
         };
@@ -204,11 +203,9 @@ impl Stage {
         learn.serve(&[(Arc::clone(&org.name), org.event_hook.is_some())]);
         let dispatch = Dispatch::new(Team { providers, health, learn, metrics, clock, tasks }, org.policy.clone());
         Self {
-            agenda: shared.agenda.clone(),
             metrics: Arc::clone(&shared.metrics),
             tasks: shared.tasks.clone(),
             shared: shared.clone(),
-            journal: shared.journal.clone(),
             hook: Arc::new(Hook::new(org, dispatch, shared)),
             transcript,
             stubs,
@@ -233,13 +230,15 @@ impl Stage {
         reply
     }
 
-    /// The org's event hook, with nobody who wants to hear what became of codes.
+    /// The org's event hook, with nobody who wants to hear of used codes.
     pub fn events(&self) -> Arc<Events> {
         let Shared { agenda, journal, learn, metrics, clock, tasks, .. } = self.shared.clone();
-        let tools = Tools { agenda, journal, learn, listeners: Arc::default(), metrics, clock };
+        let (listeners, strangers) = (Arc::default(), Arc::default());
+        let tools = feedback::Tools { agenda, journal, listeners, strangers, learn, metrics, clock };
         let config = self.hook.config();
-        let (name, event_hook) = (Arc::clone(&config.name), config.event_hook.clone().expect("an event hook"));
-        Arc::new(Events::new(name, event_hook, config.budget, Arc::new(Worker::new(tools)), tasks))
+        let event_hook = config.event_hook.clone().expect("an event hook");
+        let worker = Arc::new(feedback::Worker::new(tools));
+        Arc::new(Events::new(Arc::clone(&config.name), event_hook, config.budget, worker, tasks))
     }
 
     /// What happened so far, each line with its time in milliseconds.

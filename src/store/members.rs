@@ -1,0 +1,97 @@
+//! The members of one set in memory, each of which leaves by itself.
+//!
+//! Must not know what they are. Most sets have one member or two, and there are many of them: a map and an order by
+//! time for each would take ten times the room.
+
+use tokio::time::Instant;
+
+use super::Expiring;
+
+/// Up to here looking at all of them is as fast as finding one.
+const FEW: usize = 16;
+
+/// The members of a set.
+#[derive(Debug)]
+pub(super) enum Members {
+    /// In no order.
+    Few(Vec<(Box<str>, Instant)>),
+    Many(Expiring<Box<str>, ()>),
+}
+
+impl Members {
+    /// A set of one.
+    pub(super) fn of(member: &str, end: Instant) -> Self {
+        Self::Few(vec![(member.into(), end)])
+    }
+
+    /// Adds a member, or has it stay until `end`; those whose time is over at `now` leave.
+    pub(super) fn add(&mut self, member: &str, now: Instant, end: Instant) {
+        match self {
+            Self::Few(few) => {
+                few.retain(|(known, until)| *until > now && **known != *member);
+                few.push((member.into(), end));
+                if few.len() > FEW {
+                    let mut many = Expiring::default();
+                    for (member, end) in few.drain(..) {
+                        many.put(member, (), end);
+                    }
+                    *self = Self::Many(many);
+                }
+            }
+            Self::Many(many) => {
+                while many.pop_over(now).is_some() {}
+                many.put(member.into(), (), end);
+            }
+        }
+    }
+
+    /// How many there are, with those that are over and have not left.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Few(few) => few.len(),
+            Self::Many(many) => many.len(),
+        }
+    }
+
+    /// When the last of them leaves.
+    pub(super) fn last_end(&self) -> Option<Instant> {
+        match self {
+            Self::Few(few) => few.iter().map(|(_, end)| *end).max(),
+            Self::Many(many) => many.last_end(),
+        }
+    }
+
+    /// Those whose time is not over at `now`.
+    pub(super) fn at(&self, now: Instant) -> Vec<String> {
+        match self {
+            Self::Few(few) => few.iter().filter(|(_, end)| *end > now).map(|(member, _)| member.to_string()).collect(),
+            Self::Many(many) => many.keys().filter(|m| many.get(*m, now).is_some()).map(ToString::to_string).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn few_or_many_they_count_stay_and_leave_alike() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        for crowd in [2, FEW as u64 + 5] {
+            let mut members = Members::of("0", at(100));
+            for number in 1..crowd {
+                members.add(&number.to_string(), start, at(100 + number));
+            }
+            assert_eq!((members.len() as u64, members.last_end()), (crowd, Some(at(99 + crowd))));
+            // Added again, the first becomes the last.
+            members.add("0", start, at(200));
+            assert_eq!((members.len() as u64, members.last_end()), (crowd, Some(at(200))));
+            assert_eq!(members.at(at(199)), ["0"]);
+            members.add("new", at(199), at(300));
+            assert_eq!(members.len(), 2, "{members:?}");
+        }
+    }
+}
