@@ -162,7 +162,7 @@ async fn has_keys(issuers: &[Arc<Issuer>]) {
 /// The routes of the public listener.
 fn public(hooks: &Hooks, limits: BodyLimits) -> Router {
     let feedback = hooks.feedback.clone();
-    http::public(hooks.hooks.clone(), feedback.events, feedback.reports, limits)
+    http::public(hooks.hooks.clone(), feedback.events, &feedback.reports, limits)
 }
 
 fn ops(hooks: &Hooks, rest: &Rest, readiness: Readiness, certificates: Option<Arc<Certificates>>) -> Ops {

@@ -52,7 +52,7 @@ pub struct BodyLimits {
 pub fn public(
     hooks: impl IntoIterator<Item = Arc<Hook>>,
     events: impl IntoIterator<Item = Arc<Events>>,
-    reports: Reports,
+    reports: &Reports,
     limits: BodyLimits,
 ) -> Router {
     let mut router = Router::new().route("/livez", get(ops::livez));

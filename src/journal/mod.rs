@@ -143,15 +143,16 @@ impl Journal {
         let now = inner.clock.now();
         // Whoever asks again counts against the first provider already, and would count in favour of the second.
         let awaited = decisive.result.is_ok() && message.user.is_some() && previous.is_none();
-        let entry = Entry { awaited, ..inner.entry(org, message, decisive, now) };
+        let to = inner.recipient(message.user.as_ref(), &message.recipient);
+        let entry = Entry { awaited, ..inner.entry(org, message, decisive, now, &to) };
         let sent = entry.sent();
-        let mut keys = inner.last(message);
+        let mut keys = inner.last(message, &to);
         keys.extend(inner.transaction_of(&entry));
         let mut pages = vec![(keys, entry)];
         // Two may be accepted in one instant. Reports come of both.
         let others = outcome.attempts.iter().filter(|attempt| attempt.result.is_ok() && !ptr::eq(*attempt, decisive));
         pages.extend(others.map(|attempt| {
-            let entry = inner.entry(org, message, attempt, now);
+            let entry = inner.entry(org, message, attempt, now, &to);
             (inner.transaction_of(&entry).into_iter().collect(), entry)
         }));
         let index = inner.number(&message.recipient);
@@ -201,7 +202,7 @@ impl Journal {
 }
 
 impl Inner {
-    fn entry(&self, org: &str, message: &Message, attempt: &Attempt, sent_at: Timestamp) -> Entry {
+    fn entry(&self, org: &str, message: &Message, attempt: &Attempt, sent_at: Timestamp, to: &Key) -> Entry {
         Entry {
             org: org.to_owned(),
             provider: attempt.provider.clone(),
@@ -213,7 +214,7 @@ impl Inner {
             sent_at,
             event: self.pseudonyms.event(org, message).map(|event| event.to_string()),
             awaited: false,
-            to: Some(self.recipient(message.user.as_ref(), &message.recipient)),
+            to: Some(to.clone()),
         }
     }
 
@@ -227,11 +228,10 @@ impl Inner {
         Ok(())
     }
 
-    /// Where the last send to this user and number stands, and the last to this user over this channel.
-    fn last(&self, message: &Message) -> Vec<Key> {
-        let user = message.user.as_ref();
-        let to_user = user.map(|user| self.user(user, message.channel));
-        [self.recipient(user, &message.recipient)].into_iter().chain(to_user).collect()
+    /// Where the last send to this recipient stands, and the last to this user over this channel.
+    fn last(&self, message: &Message, recipient: &Key) -> Vec<Key> {
+        let to_user = message.user.as_ref().map(|user| self.user(user, message.channel));
+        [recipient.clone()].into_iter().chain(to_user).collect()
     }
 
     fn transaction_of(&self, entry: &Entry) -> Option<Key> {

@@ -2,6 +2,7 @@
 
 mod silence;
 
+use std::cell::Cell;
 use std::io::{Read as _, Seek as _};
 
 use tokio::time::advance;
@@ -14,10 +15,13 @@ const B: &str = "b";
 
 /// A wall clock that goes with the paused one.
 fn wall() -> Timestamp {
-    thread_local! { static START: Instant = Instant::now(); }
     let start: Timestamp = "2026-01-05T10:00:00Z".parse().expect("a date");
-    start + jiff::SignedDuration::try_from(START.with(Instant::elapsed)).expect("short")
+    let elapsed = START.get().map(|start| start.elapsed()).unwrap_or_default();
+    start + jiff::SignedDuration::try_from(elapsed).expect("short")
 }
+
+// Set anew for each test: tests may share a thread, and each has a paused clock of its own.
+thread_local! { static START: Cell<Option<Instant>> = const { Cell::new(None) }; }
 
 /// Somebody who learns, and the org that is learnt of.
 struct Desk {
@@ -33,7 +37,7 @@ fn way(provider: &str) -> Way {
 
 impl Desk {
     fn new() -> Self {
-        wall();
+        START.set(Some(Instant::now()));
         let metrics = Arc::new(Metrics::new());
         let learn = Learn::new(Clock::new(wall), Arc::clone(&metrics));
         let org: Arc<str> = "main".into();

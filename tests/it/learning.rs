@@ -1,5 +1,6 @@
 //! What is learnt from what arrived: who hears of it, what it changes, and what silence means.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,9 +27,12 @@ const EVENTS: &str = "[orgs.main.event_hook.auth.header]\nname = 'x-events'\nsec
 
 /// A wall clock that goes with the paused one.
 fn wall() -> Timestamp {
-    thread_local! { static START: (Timestamp, Instant) = (Timestamp::now(), Instant::now()); }
-    START.with(|(start, zero)| *start + SignedDuration::try_from(zero.elapsed()).expect("short"))
+    let (start, zero) = START.get().expect("a test has begun");
+    start + SignedDuration::try_from(zero.elapsed()).expect("short")
 }
+
+// Set anew for each test: tests may share a thread, and each has a paused clock of its own.
+thread_local! { static START: Cell<Option<(Timestamp, Instant)>> = const { Cell::new(None) }; }
 
 /// An org with an event hook, on a paused clock, and everybody who signs in there.
 struct Org {
@@ -38,6 +42,7 @@ struct Org {
 
 impl Org {
     fn new(settings: &str, a: usize, b: usize) -> Self {
+        START.set(Some((Timestamp::now(), Instant::now())));
         let (a, b) = (vec![Act::Accept(5); a], vec![Act::Accept(5); b]);
         let settings = format!("{settings}\n{EVENTS}");
         Self { stage: Stage::with_clock(&settings, &[("a", &a), ("b", &b)], Clock::new(wall)), people: 0 }
