@@ -3,6 +3,8 @@
 //! Must not know any vendor. Never follows a redirect, never repeats a request whose bytes were written, never reads
 //! more than 64 KiB of an answer, never logs a URL.
 
+mod connect;
+
 use std::error::Error;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,23 +14,40 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, PROXY_AUTHORIZATION, RETRY_AFTER, USER_AGENT,
+};
+use http::uri::Scheme;
+use http::{Method, Uri};
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use serde::Deserialize;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::otp::{FailureKind, SendError};
 use crate::settings::{Findings, duration};
+use connect::Connector;
 
 /// Answers of the vendors' documented calls stay below 4 KiB; more is a fault or an attack.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// A `Retry-After` beyond this says nothing about now.
 const MAX_RETRY_AFTER_SECS: u64 = 3600;
+
+/// How long an idle connection is kept: above `keep_warm`, below the minute after which load balancers commonly drop it.
+const IDLE: Duration = Duration::from_secs(55);
+
+/// How long the use that keeps a connection open may take.
+const TOUCH: Duration = Duration::from_secs(5);
+
+const OUR_NAME: HeaderValue = HeaderValue::from_static(concat!("okta-telephony-hook/", env!("CARGO_PKG_VERSION")));
 
 /// `[outbound]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -87,7 +106,9 @@ pub enum SetupFault {
 /// The shared client. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Outbound {
-    client: reqwest::Client,
+    client: Client<Connector, Watched>,
+    /// For requests that a proxy passes on unencrypted.
+    proxy_credential: Option<HeaderValue>,
     origins: Arc<Mutex<Vec<Url>>>,
     warm_up_timeout: Duration,
     keep_warm: Duration,
@@ -157,29 +178,15 @@ impl Outbound {
     /// # Errors
     /// When there are no certificate authorities to trust, or the configured ones cannot be read.
     pub fn new(settings: &Settings) -> Result<Self, SetupFault> {
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("okta-telephony-hook/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(settings.connect_timeout)
-            // Above `keep_warm`, below the minute after which load balancers commonly drop idle connections.
-            .pool_idle_timeout(Duration::from_secs(55))
-            .no_proxy();
-        if let Some(path) = &settings.ca_file {
-            let pem = std::fs::read(path).map_err(|e| SetupFault::CaFile(e.kind().to_string()))?;
-            let found = reqwest::Certificate::from_pem_bundle(&pem)
-                .ok()
-                .filter(|c| !c.is_empty())
-                .ok_or_else(|| SetupFault::CaFile("holds no PEM certificate".to_owned()))?;
-            builder = builder.tls_certs_merge(found);
-        }
-        if let Some(proxy) = &settings.proxy {
-            let proxy =
-                reqwest::Proxy::all(proxy.clone()).map_err(|e| SetupFault::Client(e.without_url().to_string()))?;
-            builder = builder.proxy(proxy);
-        }
-        let client = builder.build().map_err(|e| SetupFault::Client(root_cause(&e)))?;
+        let (connector, proxy_credential) = connect::connector(settings)?;
+        let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .build(connector);
         Ok(Self {
             client,
+            proxy_credential,
             origins: Arc::default(),
             warm_up_timeout: settings.warm_up_timeout,
             keep_warm: settings.keep_warm,
@@ -192,13 +199,13 @@ impl Outbound {
     /// `Unavailable` when no byte of the request can have reached the vendor, `Unconfirmed` when one may have.
     pub async fn send(&self, request: Request) -> Result<Answer, SendError> {
         let written = Arc::new(AtomicBool::new(false));
-        let mut call = reqwest::Request::new(reqwest::Method::POST, request.url);
+        let mut call = http::Request::new(Watched { bytes: request.body, written: Arc::clone(&written) });
+        *call.method_mut() = Method::POST;
         *call.headers_mut() = request.headers;
-        *call.body_mut() = Some(reqwest::Body::wrap(Watched { bytes: request.body, written: Arc::clone(&written) }));
-        self.exchange(call).await.map_err(|e| {
+        self.exchange(call, request.url).await.map_err(|e| {
             if !written.load(Ordering::Acquire) {
-                SendError::new(FailureKind::Unavailable, connect_fault(&e))
-            } else if is_unprocessed(&e) {
+                SendError::new(FailureKind::Unavailable, connect_fault(&*e))
+            } else if is_unprocessed(&*e) {
                 SendError::new(FailureKind::Unavailable, "h2_unprocessed")
             } else {
                 SendError::new(FailureKind::Unconfirmed, "connection_lost")
@@ -211,13 +218,24 @@ impl Outbound {
     /// # Errors
     /// When no readable answer came. Its kind tells nothing: whatever is lost here, no message is.
     pub async fn read(&self, url: Url, authorization: Option<&HeaderValue>) -> Result<Answer, SendError> {
-        let mut call = reqwest::Request::new(reqwest::Method::GET, url);
+        let mut call = http::Request::new(Watched::nothing());
         *call.headers_mut() = headers(authorization);
-        self.exchange(call).await.map_err(|e| SendError::new(FailureKind::Unavailable, connect_fault(&e)))?
+        let answer = self.exchange(call, url).await;
+        answer.map_err(|e| SendError::new(FailureKind::Unavailable, connect_fault(&*e)))?
     }
 
-    async fn exchange(&self, call: reqwest::Request) -> Result<Result<Answer, SendError>, reqwest::Error> {
-        read(self.client.execute(call).await?).await
+    async fn exchange(
+        &self,
+        mut call: http::Request<Watched>,
+        url: Url,
+    ) -> Result<Result<Answer, SendError>, Box<dyn Error + Send + Sync>> {
+        let address = Uri::try_from(String::from(url))?;
+        if let Some(credential) = self.proxy_credential.as_ref().filter(|_| address.scheme() == Some(&Scheme::HTTP)) {
+            call.headers_mut().insert(PROXY_AUTHORIZATION, credential.clone());
+        }
+        call.headers_mut().insert(USER_AGENT, OUR_NAME);
+        *call.uri_mut() = address;
+        Ok(read(self.client.request(call).await?).await?)
     }
 
     /// Remembers a vendor's address, to open a connection there before the first hook and keep it open.
@@ -235,14 +253,13 @@ impl Outbound {
     /// Opens a connection to every remembered address, for as long as `warm_up_timeout`. Failures are left to the hooks to find.
     pub async fn warm_up(&self) {
         let origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let touches: Vec<_> =
-            origins.into_iter().map(|origin| tokio::spawn(touch(self.client.clone(), origin))).collect();
+        let touches: Vec<_> = origins.into_iter().map(|origin| tokio::spawn(touch(self.clone(), origin))).collect();
         let all = async {
             for touch in touches {
                 let _ = touch.await;
             }
         };
-        let _ = tokio::time::timeout(self.warm_up_timeout, all).await;
+        let _ = timeout(self.warm_up_timeout, all).await;
     }
 
     /// Uses every remembered connection from time to time until `stop`.
@@ -260,18 +277,22 @@ impl Outbound {
 }
 
 /// `HEAD /` without credentials: opens a connection, or proves that an idle one still lives.
-async fn touch(client: reqwest::Client, origin: Url) {
-    let _ = client.head(origin).timeout(Duration::from_secs(5)).send().await;
+async fn touch(outbound: Outbound, origin: Url) {
+    let mut call = http::Request::new(Watched::nothing());
+    *call.method_mut() = Method::HEAD;
+    *call.headers_mut() = headers(None);
+    let _ = timeout(TOUCH, outbound.exchange(call, origin)).await;
 }
 
 /// Reads the body up to the limit. The inner error: an answer came, but not one that can be read.
-async fn read(mut response: reqwest::Response) -> Result<Result<Answer, SendError>, reqwest::Error> {
+async fn read(mut response: http::Response<Incoming>) -> Result<Result<Answer, SendError>, hyper::Error> {
     let status = response.status().as_u16();
     let retry_after = response.headers().get(RETRY_AFTER).and_then(retry_after);
     let max_age = response.headers().get_all(CACHE_CONTROL).iter().find_map(max_age);
     let date = response.headers().get(DATE).and_then(date);
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await? {
+    while let Some(frame) = response.body_mut().frame().await {
+        let Ok(chunk) = frame?.into_data() else { continue };
         if body.len() + chunk.len() > MAX_ANSWER_BYTES {
             return Ok(Err(SendError::new(FailureKind::Unconfirmed, "answer_too_large")));
         }
@@ -299,10 +320,10 @@ fn max_age(value: &HeaderValue) -> Option<Duration> {
 }
 
 /// Why no connection came about, in one word. TLS is told apart: a certificate that does not fit is a security matter.
-fn connect_fault(error: &reqwest::Error) -> &'static str {
+fn connect_fault(error: &(dyn Error + 'static)) -> &'static str {
     if is_tls(error) {
         "tls"
-    } else if error.is_timeout() {
+    } else if is_timeout(error) {
         "connect_timeout"
     } else {
         "connect"
@@ -321,6 +342,11 @@ fn is_tls(error: &(dyn Error + 'static)) -> bool {
     }
 }
 
+fn is_timeout(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::TimedOut)
+        || error.source().is_some_and(is_timeout)
+}
+
 /// Whether an HTTP/2 peer vouches that it did not look at the request: it refused the stream, or went away before it
 /// (RFC 9113, sections 6.8 and 8.7).
 fn is_unprocessed(error: &(dyn Error + 'static)) -> bool {
@@ -331,14 +357,6 @@ fn is_unprocessed(error: &(dyn Error + 'static)) -> bool {
     }
 }
 
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn Error = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
-}
-
 /// A body that notes when it is taken to be written.
 ///
 /// That note is the evidence `Unavailable` rests on: hyper asks for the body before it flushes the head, so a body
@@ -346,6 +364,13 @@ fn root_cause(error: &reqwest::Error) -> String {
 struct Watched {
     bytes: Bytes,
     written: Arc<AtomicBool>,
+}
+
+impl Watched {
+    /// The body of a request that has none.
+    fn nothing() -> Self {
+        Self { bytes: Bytes::new(), written: Arc::default() }
+    }
 }
 
 impl Body for Watched {

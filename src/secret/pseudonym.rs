@@ -109,7 +109,7 @@ impl Pseudonyms {
     }
 }
 
-/// SipHash with a key of this process; the second half is that of the same text and one byte more.
+/// `SipHash` with a key of this process; the second half is that of the same text and one byte more.
 fn own_hash(key: &RandomState, parts: &[&[u8]]) -> KeyedHash {
     // Hashed in one piece: many small ones cost several times as much.
     let mut text = Vec::with_capacity(128);

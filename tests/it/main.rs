@@ -24,6 +24,7 @@ mod oauth;
 mod oauth_settings;
 mod pairs;
 mod provider_contract;
+mod proxy;
 mod reload;
 mod replicas;
 mod shared_redis;
