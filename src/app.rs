@@ -19,6 +19,7 @@ use crate::hook::Shared;
 use crate::http::accept::{Listener, Patience, Terms};
 use crate::http::tls::{CertificateFault, Certificates, Tls};
 use crate::http::{Proxies, ServerSettings};
+use crate::learn::Learn;
 use crate::metrics::ConnectionMetrics;
 use crate::outbound::{Outbound, SetupFault};
 use crate::secret::{self, RandomFault};
@@ -72,6 +73,7 @@ pub struct App {
     reloader: Reloader,
     tasks: TaskTracker,
     outbound: Outbound,
+    learn: Learn,
     server: ServerSettings,
     certificates: Option<Arc<Certificates>>,
     public: Listener,
@@ -113,8 +115,9 @@ impl App {
         let public = bind("server.listen", server.listen, terms).await?;
         let admin = bind("admin.listen", config.admin.listen, admin_terms).await?;
         let (tasks, outbound) = (hooks.shared.tasks.clone(), hooks.outbound.clone());
+        let learn = hooks.shared.learn.clone();
         let reloader = Reloader::start(hooks, rest, certificates.clone());
-        Ok(Self { reloader, tasks, outbound, server, certificates, public, admin })
+        Ok(Self { reloader, tasks, outbound, learn, server, certificates, public, admin })
     }
 
     /// What puts another configuration into effect.
@@ -137,12 +140,13 @@ impl App {
 
     /// Serves until `stop`, then drains: not ready, no new connections, requests in flight, detached attempts.
     pub async fn run(self, stop: impl Future<Output = Stop>) {
-        let Self { reloader, tasks, outbound, server, certificates, public, admin } = self;
+        let Self { reloader, tasks, outbound, learn, server, certificates, public, admin } = self;
         let (readiness, upkeep) = (reloader.readiness().clone(), reloader.upkeep().clone());
         let (public_routes, admin_routes) = reloader.routes();
         // What ends with the public listener, with the admin listener; `upkeep` ends with the last attempt.
         let (front, back) = (CancellationToken::new(), CancellationToken::new());
         tokio::spawn(outbound.stay_warm(upkeep.clone()));
+        tokio::spawn(learn.watch(upkeep.clone()));
         reloader.keep().await;
         if let Some(certificates) = certificates {
             tokio::spawn(certificates.watch(upkeep.clone()));

@@ -2,10 +2,14 @@
 //!
 //! Must not know axum or any vendor. `http` hands in headers and a body yet unread, and writes out the reply.
 
+mod aftermath;
+mod late;
 mod load;
+mod order;
 mod record;
 mod settings;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,22 +19,25 @@ use bytes::Bytes;
 use http::HeaderMap;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tokio_util::sync::DropGuard;
 use tokio_util::task::TaskTracker;
 
+use crate::agenda::Agenda;
 use crate::deadline::{Clock, Deadline};
 use crate::dedupe::{self, Claim, Dedupe};
 use crate::dispatch::switches::Switches;
 use crate::dispatch::{Dispatch, Job};
 use crate::guard::{Explanation, Guard, Tools, Verdict};
-use crate::journal::{Journal, Previous};
+use crate::journal::Journal;
+use crate::learn::Learn;
 use crate::metrics::Metrics;
 use crate::okta::authenticate::Denied;
 use crate::okta::oauth::Reason;
 use crate::okta::{Fault, Replies, Reply, decode};
-use crate::otp::{Content, Message, Outcome};
-use crate::route::Plan;
+use crate::otp::{Content, Message, Outcome, ProviderName};
 use crate::secret::Pseudonyms;
 use crate::store::{State, Store};
+use late::Late;
 use load::Load;
 use record::Record;
 pub use settings::{Config, Settings};
@@ -75,6 +82,12 @@ pub struct Shared {
     pub dedupe: Dedupe,
     /// Who was sent what by whom.
     pub journal: Journal,
+    /// What is still to be done about codes that were sent.
+    pub agenda: Agenda,
+    /// Who wants to hear what became of a code.
+    pub listeners: Arc<BTreeSet<ProviderName>>,
+    /// How providers do, by what comes back.
+    pub learn: Learn,
     /// Where is remembered what outlives a hook.
     pub state: State,
     /// Where guards count: one place for as long as the process lives, whatever becomes of the configuration.
@@ -157,10 +170,11 @@ impl Hook {
         B: Future<Output = Result<Bytes, Unread>>,
     {
         self.config.authenticate.check(headers, self.shared.clock.now())?;
+        self.shared.learn.hook(&self.config.name);
         let _place = self.enter(deadline)?;
         let body = deadline.bound(body).await.unwrap_or(Err(Unread::Slow))?;
         let message = decode(&body, self.config.default_country)?;
-        let job = self.job(message, begun, record);
+        let (job, noted) = self.job(message, begun, record);
         if self.has_expired(&job.message) {
             return Ok(self.expired(&job.message, record).await);
         }
@@ -181,7 +195,7 @@ impl Hook {
         record.outcome(&outcome);
         let reply = self.reply(&job.message, &outcome, deadline);
         ticket.answer(&reply);
-        self.shared.journal.note(&self.config.name, &job.message, &outcome).await;
+        self.noted(&job.message, &outcome, previous, deadline.elapsed(), noted).await;
         Ok(reply)
     }
 
@@ -200,10 +214,13 @@ impl Hook {
         Ok((permit, place))
     }
 
-    fn job(&self, message: Message, begun: Arc<AtomicBool>, record: &mut Record) -> Arc<Job> {
+    /// The message on its way, and what keeps late outcomes back until its own is noted.
+    fn job(&self, message: Message, begun: Arc<AtomicBool>, record: &mut Record) -> (Arc<Job>, DropGuard) {
         let phone_ref = self.shared.pseudonyms.of(&message.recipient);
         record.message(&message, &phone_ref);
-        Arc::new(Job { content: self.content(&message), message, phone_ref, begun })
+        let (late, noted) = Late::new(&self.config, &self.shared);
+        let content = self.content(&message);
+        (Arc::new(Job { content, message, phone_ref, begun, afterwards: Arc::new(late) }), noted)
     }
 
     fn has_expired(&self, message: &Message) -> bool {
@@ -251,16 +268,6 @@ impl Hook {
     /// What a message says, in the org's texts.
     pub fn content(&self, message: &Message) -> Content {
         self.config.texts.content(message, self.shared.clock.now())
-    }
-
-    /// The plan for a message, by the org's routes. After a send a short while ago it begins with another provider: that
-    /// one's message has not served.
-    pub fn plan(&self, message: &Message, previous: Option<&Previous>) -> Plan {
-        let plan = self.config.router.plan(message, crate::secret::random_below);
-        match previous {
-            Some(previous) => plan.after(&previous.provider),
-            None => plan,
-        }
     }
 
     fn reply(&self, message: &Message, outcome: &Outcome, deadline: &Deadline) -> Reply {

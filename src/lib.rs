@@ -11,6 +11,7 @@
 //! - No code, number, name, credential or body reaches a log, a metric or an error text.
 //! - A module names only modules on floors below its own; `tests/it/tidy.rs` has the table.
 
+pub mod agenda;
 pub mod app;
 pub mod cli;
 pub mod config;
@@ -22,6 +23,7 @@ pub mod guard;
 pub mod hook;
 pub mod http;
 pub mod journal;
+pub mod learn;
 pub mod metrics;
 pub mod okta;
 pub mod otp;

@@ -5,6 +5,7 @@
 
 mod door;
 mod feedback;
+mod learned;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +22,8 @@ use tokio::time::Instant;
 
 use crate::otp::{Channel, FailureKind, ProviderName};
 pub use door::{CertificateMetrics, ConnectionMetrics, RefusedLabels, ResultLabels};
-pub use feedback::{CallbackLabels, ConversionLabels, FeedbackMetrics, ReportLabels};
+pub use feedback::{CallbackLabels, ConversionLabels, FailureLabels, FateLabels, FeedbackMetrics, ReportLabels};
+pub use learned::{LearnedMetrics, LearnedOrg, LearnedPage, LearnedWay, MoveLabels, SampleLabels, WayLabels};
 
 /// Seconds. Dense below Okta's three seconds, where every bucket decides something.
 const BUCKETS: [f64; 14] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.6, 3.0];
@@ -147,6 +149,8 @@ pub struct Metrics {
     config_reloads: Family<ResultLabels, Counter>,
     /// What is heard after an answer.
     pub feedback: FeedbackMetrics,
+    /// What was learnt of the providers.
+    pub learned: LearnedMetrics,
     /// Panics caught at the edge of a request.
     pub panics: Counter,
     /// Access tokens refused, by reason.
@@ -178,6 +182,7 @@ impl Metrics {
             certificate: CertificateMetrics::default(),
             config_reloads: Family::default(),
             feedback: FeedbackMetrics::default(),
+            learned: LearnedMetrics::default(),
             panics: Counter::default(),
             tokens_rejected: Family::default(),
             jwks_age: Family::default(),
@@ -208,6 +213,7 @@ impl Metrics {
         metrics.certificate.register(&mut registry);
         registry.register("config_reloads", "Configurations read again, by result", metrics.config_reloads.clone());
         metrics.feedback.register(&mut registry);
+        metrics.learned.register(&mut registry);
         registry.register("panics", "Panics caught at the edge of a request", metrics.panics.clone());
         registry.register("tokens_rejected", "Access tokens refused, by reason", metrics.tokens_rejected.clone());
         registry.register("jwks_age_seconds", "Since the signing keys were last fetched", metrics.jwks_age.clone());

@@ -4,14 +4,12 @@
 //! more than 64 KiB of an answer, never logs a URL.
 
 mod connect;
+mod evidence;
 
-use std::error::Error;
-use std::pin::Pin;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
-use std::{fmt, io};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{
@@ -19,7 +17,6 @@ use http::header::{
 };
 use http::uri::Scheme;
 use http::{Method, Uri};
-use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
@@ -33,7 +30,8 @@ use url::Url;
 
 use crate::otp::{FailureKind, SendError};
 use crate::settings::{Findings, duration};
-use connect::Connector;
+use connect::{Connector, Fault};
+use evidence::{Watched, connect_fault, is_unprocessed};
 
 /// Answers of the vendors' documented calls stay below 4 KiB; more is a fault or an attack.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -202,7 +200,7 @@ impl Outbound {
         let mut call = http::Request::new(Watched { bytes: request.body, written: Arc::clone(&written) });
         *call.method_mut() = Method::POST;
         *call.headers_mut() = request.headers;
-        self.exchange(call, request.url).await.map_err(|e| {
+        let answer = self.exchange(call, request.url).await.map_err(|e| {
             if !written.load(Ordering::Acquire) {
                 SendError::new(FailureKind::Unavailable, connect_fault(&*e))
             } else if is_unprocessed(&*e) {
@@ -210,25 +208,35 @@ impl Outbound {
             } else {
                 SendError::new(FailureKind::Unconfirmed, "connection_lost")
             }
-        })?
+        })?;
+        answer.map(|(answer, _)| answer)
     }
 
     /// Asks for something (`GET`), which changes nothing there. No time-out of its own beyond connecting.
     ///
     /// # Errors
-    /// When no readable answer came. Its kind tells nothing: whatever is lost here, no message is.
+    /// When no readable answer came: `Unconfirmed` if one came that is too large, else `Unavailable`. Whatever is lost
+    /// here, no message is.
     pub async fn read(&self, url: Url, authorization: Option<&HeaderValue>) -> Result<Answer, SendError> {
+        self.read_whole(url, authorization).await.map(|(answer, _)| answer)
+    }
+
+    /// As `read`, with all headers of the answer, for who knows what else stands in them.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub async fn read_whole(
+        &self,
+        url: Url,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<(Answer, HeaderMap), SendError> {
         let mut call = http::Request::new(Watched::nothing());
         *call.headers_mut() = headers(authorization);
         let answer = self.exchange(call, url).await;
         answer.map_err(|e| SendError::new(FailureKind::Unavailable, connect_fault(&*e)))?
     }
 
-    async fn exchange(
-        &self,
-        mut call: http::Request<Watched>,
-        url: Url,
-    ) -> Result<Result<Answer, SendError>, Box<dyn Error + Send + Sync>> {
+    async fn exchange(&self, mut call: http::Request<Watched>, url: Url) -> Result<Readable, Fault> {
         let address = Uri::try_from(String::from(url))?;
         if let Some(credential) = self.proxy_credential.as_ref().filter(|_| address.scheme() == Some(&Scheme::HTTP)) {
             call.headers_mut().insert(PROXY_AUTHORIZATION, credential.clone());
@@ -284,12 +292,16 @@ async fn touch(outbound: Outbound, origin: Url) {
     let _ = timeout(TOUCH, outbound.exchange(call, origin)).await;
 }
 
+/// An answer with its headers, or what makes it unreadable.
+type Readable = Result<(Answer, HeaderMap), SendError>;
+
 /// Reads the body up to the limit. The inner error: an answer came, but not one that can be read.
-async fn read(mut response: http::Response<Incoming>) -> Result<Result<Answer, SendError>, hyper::Error> {
+async fn read(mut response: http::Response<Incoming>) -> Result<Readable, hyper::Error> {
     let status = response.status().as_u16();
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(retry_after);
-    let max_age = response.headers().get_all(CACHE_CONTROL).iter().find_map(max_age);
-    let date = response.headers().get(DATE).and_then(date);
+    let headers = std::mem::take(response.headers_mut());
+    let retry_after = headers.get(RETRY_AFTER).and_then(retry_after);
+    let max_age = headers.get_all(CACHE_CONTROL).iter().find_map(max_age);
+    let date = headers.get(DATE).and_then(date);
     let mut body = BytesMut::new();
     while let Some(frame) = response.body_mut().frame().await {
         let Ok(chunk) = frame?.into_data() else { continue };
@@ -298,7 +310,7 @@ async fn read(mut response: http::Response<Incoming>) -> Result<Result<Answer, S
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Ok(Answer { status, body: body.freeze(), retry_after, max_age, date }))
+    Ok(Ok((Answer { status, body: body.freeze(), retry_after, max_age, date }, headers)))
 }
 
 fn retry_after(value: &HeaderValue) -> Option<Duration> {
@@ -317,77 +329,4 @@ fn max_age(value: &HeaderValue) -> Option<Duration> {
         let seconds = name.trim().eq_ignore_ascii_case("max-age").then(|| seconds.trim().trim_matches('"'))?;
         seconds.parse().ok().map(Duration::from_secs)
     })
-}
-
-/// Why no connection came about, in one word. TLS is told apart: a certificate that does not fit is a security matter.
-fn connect_fault(error: &(dyn Error + 'static)) -> &'static str {
-    if is_tls(error) {
-        "tls"
-    } else if is_timeout(error) {
-        "connect_timeout"
-    } else {
-        "connect"
-    }
-}
-
-/// Whether rustls stands behind an error. An I/O error names as its source what is behind its payload, so that has to
-/// be taken out first; there may be one in another.
-fn is_tls(error: &(dyn Error + 'static)) -> bool {
-    let payload = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    match (payload, error.source()) {
-        _ if error.is::<rustls::Error>() => true,
-        (Some(payload), _) => is_tls(payload),
-        (None, Some(source)) => is_tls(source),
-        (None, None) => false,
-    }
-}
-
-fn is_timeout(error: &(dyn Error + 'static)) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::TimedOut)
-        || error.source().is_some_and(is_timeout)
-}
-
-/// Whether an HTTP/2 peer vouches that it did not look at the request: it refused the stream, or went away before it
-/// (RFC 9113, sections 6.8 and 8.7).
-fn is_unprocessed(error: &(dyn Error + 'static)) -> bool {
-    match error.downcast_ref::<h2::Error>() {
-        Some(e) if e.is_go_away() => e.is_remote() && e.reason() == Some(h2::Reason::NO_ERROR),
-        Some(e) => e.is_remote() && e.reason() == Some(h2::Reason::REFUSED_STREAM),
-        None => error.source().is_some_and(is_unprocessed),
-    }
-}
-
-/// A body that notes when it is taken to be written.
-///
-/// That note is the evidence `Unavailable` rests on: hyper asks for the body before it flushes the head, so a body
-/// that was never asked for was never sent, whatever error came.
-struct Watched {
-    bytes: Bytes,
-    written: Arc<AtomicBool>,
-}
-
-impl Watched {
-    /// The body of a request that has none.
-    fn nothing() -> Self {
-        Self { bytes: Bytes::new(), written: Arc::default() }
-    }
-}
-
-impl Body for Watched {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        self.written.store(true, Ordering::Release);
-        let bytes = std::mem::take(&mut self.bytes);
-        Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.bytes.len() as u64)
-    }
 }

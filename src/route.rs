@@ -76,6 +76,10 @@ pub struct Plan {
     pub route: Arc<str>,
     /// Who to ask, best first. Every one supports the message's channel.
     pub providers: Vec<ProviderName>,
+    /// Whether the order is that of the route, and not drawn by lot.
+    pub ordered: bool,
+    /// Who is not to be asked although the route names them, with the reason in one word.
+    pub skipped: Vec<(ProviderName, &'static str)>,
 }
 
 impl Plan {
@@ -84,6 +88,24 @@ impl Plan {
     pub fn after(mut self, last: &ProviderName) -> Self {
         if let Some(place) = self.providers.iter().position(|name| name == last) {
             self.providers[place..].rotate_left(1);
+        }
+        self
+    }
+
+    /// The same providers, with these at the end.
+    #[must_use]
+    pub fn with_last(mut self, last: &[ProviderName]) -> Self {
+        self.providers.sort_by_key(|name| last.contains(name));
+        self
+    }
+
+    /// The same providers without this one, which is skipped for the reason given; all of them when it is the only one.
+    #[must_use]
+    pub fn without(mut self, name: &ProviderName, reason: &'static str) -> Self {
+        if self.providers.len() > 1
+            && let Some(place) = self.providers.iter().position(|n| n == name)
+        {
+            self.skipped.push((self.providers.remove(place), reason));
         }
         self
     }
@@ -124,10 +146,15 @@ impl Router {
         router
     }
 
+    /// Whether any route may ask a provider.
+    pub fn may_ask(&self, provider: &ProviderName) -> bool {
+        self.routes.iter().flat_map(|route| route.providers.iter().flatten()).any(|(name, _)| name == provider)
+    }
+
     /// The plan for a message. `draw(n)` picks a number below `n` for weighted routes.
     pub fn plan(&self, message: &Message, draw: impl FnOnce(u32) -> u32) -> Plan {
         let Some(route) = self.routes.iter().find(|route| route.fits(message)) else {
-            return Plan { route: "none".into(), providers: Vec::new() };
+            return Plan { route: "none".into(), providers: Vec::new(), ordered: true, skipped: Vec::new() };
         };
         let offers = &route.providers[message.channel as usize];
         let mut providers: Vec<ProviderName> = offers.iter().map(|(name, _)| name.clone()).collect();
@@ -136,7 +163,8 @@ impl Router {
         {
             providers[..=drawn].rotate_right(1);
         }
-        Plan { route: Arc::clone(&route.name), providers }
+        let ordered = route.strategy == Strategy::Ordered;
+        Plan { route: Arc::clone(&route.name), providers, ordered, skipped: Vec::new() }
     }
 
     /// Warns of a route behind another that takes everything it would.

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::feedback::{self, Events, Reports};
+use crate::feedback::{Events, Reports, Strangers, Tools, Worker};
 use crate::hook::Shared;
+use crate::okta::factors::Factors;
 use crate::otp::ProviderName;
 use crate::outbound::Outbound;
-use crate::provider::{self, callback};
+use crate::provider::{self, Listener, callback};
 
 /// Everything that listens for feedback.
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub(super) struct Feedback {
     pub(super) events: Vec<Arc<Events>>,
     /// The delivery reports of every provider that can prove itself.
     pub(super) reports: Reports,
+    /// Who does what is heard.
+    pub(super) worker: Arc<Worker>,
 }
 
 /// A provider's configuration, told where its delivery reports may go.
@@ -29,27 +32,46 @@ pub(super) fn reporting(config: &Config, name: &str) -> provider::Config {
 impl Feedback {
     pub(super) fn build(config: &Config, shared: &Shared, outbound: &Outbound) -> Self {
         let mut callbacks = BTreeMap::new();
-        let mut approvers = BTreeMap::new();
+        let mut listeners = BTreeMap::new();
         for name in config.providers.keys() {
             let provider = reporting(config, name);
             callbacks.extend(callback::build(&provider).map(|callback| (ProviderName::new(name), callback)));
-            approvers.extend(provider::approver(&provider, outbound).map(|a| (ProviderName::new(name), a)));
+            listeners.extend(Listener::new(&provider, outbound).map(|listener| (ProviderName::new(name), listener)));
         }
-        let heard = feedback::Shared {
-            approvers: Arc::new(approvers),
+        let worker = Arc::new(Worker::new(Tools {
+            agenda: shared.agenda.clone(),
             journal: shared.journal.clone(),
+            strangers: Arc::new(strangers(config, &listeners, outbound)),
+            listeners: Arc::new(listeners),
+            learn: shared.learn.clone(),
             metrics: Arc::clone(&shared.metrics),
             clock: shared.clock,
-            tasks: shared.tasks.clone(),
-        };
+        }));
         let event_hook = |org: &crate::hook::Config| {
-            let event_hook = org.event_hook.clone()?;
-            Some(Arc::new(Events::new(Arc::clone(&org.name), event_hook, heard.clone())))
+            let (name, event_hook) = (Arc::clone(&org.name), org.event_hook.clone()?);
+            let (worker, tasks) = (Arc::clone(&worker), shared.tasks.clone());
+            Some(Arc::new(Events::new(name, event_hook, org.budget, worker, tasks)))
         };
-        let (journal, metrics) = (shared.journal.clone(), Arc::clone(&shared.metrics));
+        let (journal, learn, metrics) = (shared.journal.clone(), shared.learn.clone(), Arc::clone(&shared.metrics));
         Self {
             events: config.orgs.iter().filter_map(event_hook).collect(),
-            reports: Reports::new(callbacks, journal, metrics, shared.tasks.clone()),
+            reports: Reports::new(callbacks, journal, learn, metrics, shared.tasks.clone()),
+            worker,
         }
     }
+}
+
+/// Who asks Okta about users that the journal does not know, and tells the providers of the org's routes.
+fn strangers(
+    config: &Config,
+    listeners: &BTreeMap<ProviderName, Listener>,
+    outbound: &Outbound,
+) -> BTreeMap<Arc<str>, Strangers> {
+    let of_org = |org: &crate::hook::Config| {
+        let factors = Factors::new(org.okta.clone()?, outbound.clone());
+        let may_ask = listeners.iter().filter(|(name, _)| org.router.may_ask(name));
+        let listeners = may_ask.map(|(name, listener)| (name.clone(), listener.clone())).collect();
+        Some((Arc::clone(&org.name), Strangers::new(factors, listeners)))
+    };
+    config.orgs.iter().filter_map(of_org).collect()
 }

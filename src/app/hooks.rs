@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::StartFault;
 use super::feedback::{Feedback, reporting};
+use crate::agenda::Agenda;
 use crate::config::Config;
 use crate::deadline::Clock;
 use crate::dedupe::Dedupe;
@@ -18,6 +19,7 @@ use crate::dispatch::switches::Switches;
 use crate::dispatch::{Dispatch, Team};
 use crate::hook::{self, Hook, Shared};
 use crate::journal::Journal;
+use crate::learn::Learn;
 use crate::metrics::Metrics;
 use crate::okta::jwks::{Issuer, Keeper};
 use crate::otp::ProviderName;
@@ -65,7 +67,10 @@ impl Hooks {
             switches: Switches::default(),
             dedupe: Dedupe::new(&state, keys.clone(), clock, Arc::clone(&metrics), &tasks),
             journal: Journal::new(&state, &config.journal, keys.clone(), clock, tasks.clone()),
+            agenda: Agenda::new(&state, &keys),
             keys,
+            listeners: listeners(config),
+            learn: Learn::new(clock, Arc::clone(&metrics)),
             counters: state.store(),
             state,
         };
@@ -85,13 +90,15 @@ impl Hooks {
         let moved = changed.contains("server.public_url");
         let touched = |name: &ProviderName| changed.iter().any(|key| key.starts_with(&format!("providers.{name}.")));
         let stays = |name: &ProviderName| !moved && !touched(name);
-        let (shared, outbound) = (self.shared.clone(), self.outbound.clone());
+        let shared = Shared { listeners: listeners(config), ..self.shared.clone() };
+        let outbound = self.outbound.clone();
         let either = |name: &String| match self.providers.get_key_value(&ProviderName::new(name)) {
             Some((name, provider)) if stays(name) => (name.clone(), Arc::clone(provider)),
             _ => provider(config, name, &shared, &outbound),
         };
         let providers: Providers = config.providers.keys().map(either).collect();
         let limits = providers.keys().map(|name| (name.clone(), config.limits_of(name)));
+        shared.learn.forget(|name| !stays(name));
         let health = Arc::new(self.health.after_change(limits, stays));
         let (hooks, keepers) = hooks(config, &providers, &health, &shared, held);
         let feedback = Feedback::build(config, &shared, &outbound);
@@ -102,6 +109,11 @@ impl Hooks {
     pub(super) fn issuers(&self) -> Vec<Arc<Issuer>> {
         self.keepers.iter().map(|keeper| Arc::clone(keeper.issuer())).collect()
     }
+}
+
+fn listeners(config: &Config) -> Arc<BTreeSet<ProviderName>> {
+    let listens = config.providers.iter().filter(|(_, provider)| provider.listens());
+    Arc::new(listens.map(|(name, _)| ProviderName::new(name)).collect())
 }
 
 fn provider(config: &Config, name: &str, shared: &Shared, outbound: &Outbound) -> (ProviderName, Arc<dyn Provider>) {
@@ -119,10 +131,13 @@ fn hooks(
     let team = Team {
         providers: providers.clone(),
         health: Arc::clone(health),
+        learn: shared.learn.clone(),
         metrics: Arc::clone(&shared.metrics),
         clock: shared.clock,
         tasks: shared.tasks.clone(),
     };
+    let known = |org: &hook::Config| (Arc::clone(&org.name), org.event_hook.is_some());
+    shared.learn.serve(&config.orgs.iter().map(known).collect::<Vec<_>>());
     let mut orgs = config.orgs.clone();
     let keepers = keepers(&mut orgs, &shared.metrics, held);
     let hook = |org: hook::Config| {

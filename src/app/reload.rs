@@ -9,6 +9,7 @@ use axum::Router;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use super::feedback::Feedback;
 use super::hooks::Hooks;
 use crate::config::{Config, Invalid, Keys, Loaded};
 use crate::http::tls::Certificates;
@@ -43,7 +44,7 @@ struct Generation {
     hooks: Hooks,
     issuers: Vec<Arc<Issuer>>,
     keys: Keys,
-    /// Ends what keeps its issuers' keys fresh.
+    /// Ends what keeps its issuers' keys fresh, and what does the work of its event hooks.
     stop: CancellationToken,
 }
 
@@ -88,7 +89,7 @@ impl Reloader {
         &self.0.upkeep
     }
 
-    /// Begins to fetch the issuers' keys.
+    /// Begins to fetch the issuers' keys, and to do what is on the agenda.
     pub(super) async fn keep(&self) {
         self.0.current.lock().await.keep();
     }
@@ -144,6 +145,11 @@ impl Generation {
         for keeper in self.hooks.keepers.drain(..) {
             tokio::spawn(keeper.run(self.hooks.outbound.clone(), self.stop.clone()));
         }
+        let Feedback { events, worker, .. } = &self.hooks.feedback;
+        // Without an event hook there is nothing to be done, and nobody asks the store for it.
+        if !events.is_empty() {
+            tokio::spawn(Arc::clone(worker).run(self.stop.clone()));
+        }
     }
 }
 
@@ -161,6 +167,8 @@ fn public(hooks: &Hooks, limits: BodyLimits) -> Router {
 
 fn ops(hooks: &Hooks, rest: &Rest, readiness: Readiness, certificates: Option<Arc<Certificates>>) -> Ops {
     let names = hooks.providers.keys().cloned().collect();
-    let ops = Ops::new(Arc::clone(&hooks.shared.metrics), readiness, hooks.shared.switches.clone(), names);
+    let shared = &hooks.shared;
+    let (metrics, learn) = (Arc::clone(&shared.metrics), shared.learn.clone());
+    let ops = Ops::new(metrics, readiness, shared.switches.clone(), names, learn);
     ops.guarded_by(rest.token.as_ref()).with_certificates(certificates)
 }

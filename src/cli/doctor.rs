@@ -2,6 +2,7 @@
 //!
 //! Must not send a message, change anything anywhere, or show a secret.
 
+mod learned;
 mod table;
 
 use std::process::ExitCode;
@@ -16,8 +17,10 @@ use super::paint::Paint;
 use crate::app::Hooks;
 use crate::config::{self, Config, Loaded, Sources};
 use crate::deadline::Clock;
+use crate::hook;
 use crate::http::tls::Certificates;
 use crate::metrics::CertificateMetrics;
+use crate::okta::factors::{Factors, FactorsFault};
 use crate::okta::jwks;
 use crate::outbound::{Answer, Outbound};
 use crate::provider::{Check, Verdict};
@@ -79,16 +82,31 @@ async fn examine(loaded: &Loaded, table: &mut Table) {
     };
     providers(&hooks, table).await;
     for org in &config.orgs {
-        let Some(issuer) = org.authenticate.issuer() else { continue };
-        let verdict = match jwks::count(issuer.source(), &hooks.outbound).await {
-            Ok(keys) => Verdict::Ok(format!("{keys} usable")),
-            Err(fault) => Verdict::Fail(fault.to_string()),
-        };
-        table.add(format!("org {}", org.name), Check::new("signing keys", verdict));
+        okta(org, &hooks.outbound, table).await;
     }
     table.add("state", store(&hooks, config.state.timeout).await);
     if let Some(url) = &config.server.public_url {
         table.add("public_url", public(&hooks.outbound, url).await);
+    }
+    learned::learned(config, table);
+}
+
+async fn okta(org: &hook::Config, outbound: &Outbound, table: &mut Table) {
+    let subject = format!("org {}", org.name);
+    if let Some(issuer) = org.authenticate.issuer() {
+        let verdict = match jwks::count(issuer.source(), outbound).await {
+            Ok(keys) => Verdict::Ok(format!("{keys} usable")),
+            Err(fault) => Verdict::Fail(fault.to_string()),
+        };
+        table.add(&*subject, Check::new("signing keys", verdict));
+    }
+    if let Some(config) = &org.okta {
+        let verdict = match Factors::new(config.clone(), outbound.clone()).check().await {
+            Ok(()) => Verdict::Ok("factors can be read".to_owned()),
+            Err(fault @ FactorsFault::Paced(_)) => Verdict::Warn(fault.to_string()),
+            Err(fault) => Verdict::Fail(fault.to_string()),
+        };
+        table.add(&*subject, Check::new("API token", verdict));
     }
 }
 

@@ -16,9 +16,10 @@ pub const DEFAULT: &str = include_str!("../../config/default.toml");
 const LOCAL: &str = "config/local.toml";
 
 /// Names of keys that hold a secret, in every table.
-const SECRET_KEYS: [&str; 9] = [
+const SECRET_KEYS: [&str; 10] = [
     "api_key",
     "api_secret",
+    "api_token",
     "auth_token",
     "callback_secret",
     "hash_key",

@@ -2,7 +2,7 @@
 //! became of it.
 //!
 //! Must not know Okta, routes or any vendor. An attempt that was begun is never cancelled: when we stop waiting it goes
-//! on by itself, and its late outcome is counted and logged.
+//! on by itself, and its late outcome is counted, logged and handed to whoever remembers it.
 
 mod breaker;
 mod budget;
@@ -12,17 +12,20 @@ mod race;
 pub mod switches;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::deadline::{Clock, Deadline};
+use crate::learn::{Learn, Way};
 use crate::metrics::{AttemptLabels, Metrics};
-use crate::otp::{Channel, Content, FailureKind, Message, Next, Outcome, ProviderName, SendError};
+use crate::otp::{Attempt, Channel, Content, FailureKind, Message, Next, Outcome, ProviderName, SendError};
 use crate::provider::{Provider, SendOptions};
 use crate::route::Plan;
 use health::{Availability, Health, Skip};
@@ -48,6 +51,15 @@ pub struct Job {
     pub phone_ref: String,
     /// Whether any attempt was begun: a panic before that lost nothing.
     pub begun: Arc<AtomicBool>,
+    /// Hears of the attempts that nobody waited for.
+    pub afterwards: Arc<dyn Afterwards>,
+}
+
+/// Hears how attempts ended that were left behind. A trait, as dispatch does not know who remembers them.
+#[async_trait]
+pub trait Afterwards: fmt::Debug + Send + Sync {
+    /// One has ended, after its message's outcome was told.
+    async fn ended(&self, message: &Message, attempt: &Attempt);
 }
 
 /// `after_unconfirmed.*`.
@@ -89,6 +101,8 @@ pub struct Team {
     pub providers: BTreeMap<ProviderName, Arc<dyn Provider>>,
     /// How they are doing.
     pub health: Arc<Health>,
+    /// What is learnt of them.
+    pub learn: Learn,
     /// Where attempts are counted.
     pub metrics: Arc<Metrics>,
     /// The wall clock.
@@ -105,7 +119,7 @@ pub struct Dispatch {
 }
 
 /// Who will be asked for one message, and who will not, with the reason.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Candidates<'a> {
     asked: Vec<&'a Arc<dyn Provider>>,
     skipped: Vec<(ProviderName, &'static str)>,
@@ -151,7 +165,7 @@ impl Dispatch {
     fn candidates(&self, plan: &Plan, channel: Channel, deadline: &Deadline) -> Candidates<'_> {
         // A probe is likely to fail: it needs time for another attempt after it.
         let may_probe = deadline.remaining() >= self.policy.min_attempt * 2;
-        let mut candidates = Candidates::default();
+        let mut candidates = Candidates { asked: Vec::new(), skipped: plan.skipped.clone() };
         let mut spare: Option<(Instant, &Arc<dyn Provider>)> = None;
         for provider in plan.providers.iter().filter_map(|name| self.team.providers.get(name)) {
             let skip = match self.team.health.availability(provider.name(), channel) {
@@ -174,13 +188,19 @@ impl Dispatch {
             candidates.skipped.push((provider.name().clone(), skip.as_str()));
         }
         if candidates.asked.is_empty()
-            && let Some((_, provider)) = spare
+            && let Some(provider) = spare.map(|(_, provider)| provider).or_else(|| self.last_resort(plan, channel))
         {
             // A code hook that asks nobody is an outage of its own making.
             candidates.skipped.retain(|(name, _)| name != provider.name());
             candidates.asked.push(provider);
         }
         candidates
+    }
+
+    /// One that the plan leaves out, for when none of those it names may be asked.
+    fn last_resort(&self, plan: &Plan, channel: Channel) -> Option<&Arc<dyn Provider>> {
+        let mut left_out = plan.skipped.iter().filter_map(|(name, _)| self.team.providers.get(name));
+        left_out.find(|p| !matches!(self.team.health.availability(p.name(), channel), Availability::Never(_)))
     }
 
     /// Until when the attempt begun last is waited for: to the deadline when nobody could be asked after it.
@@ -211,10 +231,15 @@ impl Dispatch {
         let ticket = self.team.health.begin(provider.name(), job.message.channel);
         let (job, asked) = (Arc::clone(job), Arc::clone(provider));
         let now = self.team.clock.now();
+        let learn = (!job.message.preview).then(|| self.team.learn.clone());
         let work = async move {
             let options = SendOptions { content: &job.content, now };
             let ending = timeout(HARD_CAP, asked.send(&job.message, options)).await;
-            ending.unwrap_or_else(|_| Err(SendError::new(FailureKind::Unconfirmed, "timeout")))
+            let ending = ending.unwrap_or_else(|_| Err(SendError::new(FailureKind::Unconfirmed, "timeout")));
+            if let Some(learn) = learn {
+                learn.ended(&Way::of(asked.name(), &job.message), ending.is_ok());
+            }
+            ending
         };
         race.begin(provider.name(), ticket, Box::pin(work));
     }

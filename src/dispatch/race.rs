@@ -160,10 +160,11 @@ impl Entry {
         true
     }
 
-    /// Waits for an attempt that nobody else waits for any more, and tells log and metrics how it ended.
+    /// Waits for an attempt that nobody else waits for any more, and tells log, metrics and whoever remembers it how it
+    /// ended.
     async fn see_through(mut self, job: Arc<Job>, metrics: Arc<Metrics>) {
         poll_fn(|cx| if self.poll(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
-        let Some((ending, elapsed)) = &self.finished else { return };
+        let Some((ending, elapsed)) = self.finished.take() else { return };
         let channel = job.message.channel;
         let failure = ending.as_ref().err();
         let kind = failure.map(|e| e.kind);
@@ -179,6 +180,7 @@ impl Entry {
             phone_ref = job.phone_ref,
             "late outcome"
         );
+        job.afterwards.ended(&job.message, &Attempt { provider: self.provider, result: ending, elapsed }).await;
     }
 }
 

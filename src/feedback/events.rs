@@ -2,46 +2,38 @@
 //!
 //! Must not know Okta's words for it. Nothing here may hold up Okta's answer for long: it waits three seconds.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use jiff::Timestamp;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
-use crate::deadline::Clock;
-use crate::journal::{Entry, Journal};
-use crate::metrics::Metrics;
+use super::worker::{Tools, Worker};
+use crate::agenda::{Agenda, Item};
+use crate::journal::{Answer, Begun};
 use crate::okta::event::{self, Event, What};
-use crate::otp::ProviderName;
-use crate::provider::Approver;
 
 /// How long Okta is kept waiting: of its three seconds, one is for the network.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How much of a batch is done at once, if time allows; the rest is due for whoever has time.
+const AT_FIRST: usize = 128;
 
 /// The event hook of one org.
 #[derive(Debug)]
 pub struct Events {
     org: Arc<str>,
     config: event::Config,
-    shared: Shared,
-}
-
-/// What the event hooks of all orgs share.
-#[derive(Debug, Clone)]
-pub struct Shared {
-    /// Who wants to hear that a code of theirs was used.
-    pub approvers: Arc<BTreeMap<ProviderName, Approver>>,
-    /// Who was sent what by whom.
-    pub journal: Journal,
-    /// Where everything is counted.
-    pub metrics: Arc<Metrics>,
-    /// The wall clock.
-    pub clock: Clock,
+    /// From the first byte of a hook to our answer: what took longer came too late.
+    budget: Duration,
+    worker: Arc<Worker>,
     /// Carries what must outlive Okta's patience.
-    pub tasks: TaskTracker,
+    tasks: TaskTracker,
 }
 
 /// How a batch is answered.
@@ -58,22 +50,29 @@ pub enum Taken<E> {
 }
 
 impl Events {
-    /// The event hook of an org.
-    pub fn new(org: Arc<str>, config: event::Config, shared: Shared) -> Self {
-        Self { org, config, shared }
+    /// The event hook of an org, whose hooks are answered within `budget`.
+    pub fn new(
+        org: Arc<str>,
+        config: event::Config,
+        budget: Duration,
+        worker: Arc<Worker>,
+        tasks: TaskTracker,
+    ) -> Self {
+        Self { org, config, budget, worker, tasks }
     }
 
-    /// Path on the public listener.
-    pub fn path(&self) -> &str {
-        &self.config.path
+    /// Path on the public listener, and the bytes that a batch may have there.
+    pub fn place(&self) -> (&str, usize) {
+        (&self.config.path, self.config.max_body)
     }
 
     /// Whether the sender is Okta.
     pub fn admits(&self, headers: &HeaderMap) -> bool {
-        self.config.authenticate.check(headers, self.shared.clock.now()).is_ok()
+        self.config.authenticate.check(headers, self.worker.tools().clock.now()).is_ok()
     }
 
-    /// Takes one batch. `body` is not polled before the sender is known.
+    /// Takes one batch. `body` is not polled before the sender is known. What is to be told to others is in the store
+    /// before the answer.
     pub async fn take<E>(
         self: &Arc<Self>,
         headers: &HeaderMap,
@@ -82,48 +81,72 @@ impl Events {
         if !self.admits(headers) {
             return Taken::Denied;
         }
+        let until = Instant::now() + PATIENCE;
         let body = match body.await {
             Ok(body) => body,
             Err(fault) => return Taken::Unread(fault),
         };
         let Some(events) = event::decode(&body) else { return Taken::Unreadable };
+        self.worker.tools().learn.heard(&self.org);
+        let (used, failed): (Vec<_>, Vec<_>) = events.into_iter().partition(|e| matches!(e.what, What::Used(..)));
+        let now = self.worker.tools().clock.now();
+        let mut items: BTreeSet<Item> = used.into_iter().filter_map(|event| self.item(event, now)).collect();
+        let rest = items.iter().nth(AT_FIRST).cloned().map(|item| items.split_off(&item)).unwrap_or_default();
+        let tasks = self.worker.tools().agenda.take(items).await;
+        if !rest.is_empty() {
+            self.worker.leave(rest).await;
+        }
         let hook = Arc::clone(self);
-        let work = self.shared.tasks.spawn(async move {
-            for event in events {
-                hook.note(event).await;
+        let work = self.tasks.spawn(async move {
+            for event in failed {
+                hook.failed(event).await;
             }
+            hook.worker.work_off(tasks, until).await;
         });
         // Done or not: the task goes on.
-        let _ = tokio::time::timeout(PATIENCE, work).await;
+        let _ = timeout_at(until, work).await;
         Taken::Noted
     }
 
-    async fn note(&self, event: Event) {
-        let Shared { journal, metrics, .. } = &self.shared;
-        if !journal.is_new_event(&self.org, &event.uuid).await {
-            return;
-        }
-        match event.what {
-            What::HookFailed => {
-                metrics.feedback.failed_at_okta(&self.org);
-                tracing::warn!(org = %self.org, "Okta reports that an inline hook failed");
-            }
-            What::Used(user, channel) => {
-                if let Some(entry) = journal.used(&self.org, &user, channel).await {
-                    metrics.feedback.converted(&entry.provider, entry.channel);
-                    self.approve(&entry).await;
-                }
-            }
-        }
+    /// What is to be done about a code that was used.
+    fn item(&self, event: Event, now: Timestamp) -> Option<Item> {
+        let What::Used(user, channel) = event.what else { return None };
+        let Tools { journal, strangers, .. } = self.worker.tools();
+        Some(Item::Used {
+            org: self.org.to_string(),
+            event: journal.event_key(&self.org, &event.id).to_string(),
+            user: journal.user_key(&user, channel).to_string(),
+            channel,
+            at: event.at,
+            since: now,
+            user_id: strangers.contains_key(&self.org).then(|| user.expose().to_owned()),
+        })
     }
 
-    /// Tells the provider, if it wants to hear it. Failing costs nobody a code.
-    async fn approve(&self, entry: &Entry) {
-        let Some((approver, id)) = self.shared.approvers.get(&entry.provider).zip(entry.transaction_id.as_ref()) else {
+    /// Holds a failure that Okta saw against what we know of that hook.
+    async fn failed(&self, event: Event) {
+        let What::HookFailed(request) = event.what else { return };
+        let Tools { journal, metrics, .. } = self.worker.tools();
+        let key = journal.event_key(&self.org, &event.id);
+        if journal.begin_event(&key, Agenda::LEASE).await != Begun::Ours {
             return;
+        }
+        let cause = match &request {
+            None => "unknown",
+            Some(request) => self.cause(journal.answer_to(&self.org, request).await),
         };
-        if let Err(error) = approver.approve(id).await {
-            tracing::warn!(provider = %entry.provider, %error, "a used code could not be reported");
+        metrics.feedback.failed_at_okta(&self.org, cause);
+        tracing::warn!(org = %self.org, cause, "Okta reports that an inline hook failed");
+        journal.end_event(&key).await;
+    }
+
+    /// Why an answer was of no use to Okta.
+    fn cause(&self, answer: Option<Answer>) -> &'static str {
+        match answer {
+            None => "unreachable",
+            Some(answer) if answer.leaves_to_okta => "refused",
+            Some(answer) if answer.elapsed > self.budget => "late",
+            Some(_) => "unusable",
         }
     }
 }

@@ -4,6 +4,10 @@
 
 mod events;
 mod reports;
+mod strangers;
+mod worker;
 
-pub use events::{Events, Shared, Taken};
+pub use events::{Events, Taken};
 pub use reports::Reports;
+pub use strangers::Strangers;
+pub use worker::{Tools, Worker};

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
 use crate::journal::{Journal, Reported};
+use crate::learn::Learn;
 use crate::metrics::Metrics;
 use crate::otp::{Delivery, ProviderName, TransactionId};
 use crate::provider::callback::{Callback, CallbackRequest, Forged, Report};
@@ -24,6 +25,7 @@ pub struct Reports(Arc<Inner>);
 struct Inner {
     callbacks: BTreeMap<ProviderName, Box<dyn Callback>>,
     journal: Journal,
+    learn: Learn,
     metrics: Arc<Metrics>,
     tasks: TaskTracker,
 }
@@ -33,10 +35,11 @@ impl Reports {
     pub fn new(
         callbacks: BTreeMap<ProviderName, Box<dyn Callback>>,
         journal: Journal,
+        learn: Learn,
         metrics: Arc<Metrics>,
         tasks: TaskTracker,
     ) -> Self {
-        Self(Arc::new(Inner { callbacks, journal, metrics, tasks }))
+        Self(Arc::new(Inner { callbacks, journal, learn, metrics, tasks }))
     }
 
     /// Whether a provider of this name can send reports.
@@ -73,6 +76,7 @@ impl Inner {
         match self.journal.report(provider, id, delivery).await {
             Reported::News(entry) => {
                 feedback.reported(provider, entry.channel, delivery);
+                self.learn.reported(&entry.sent(), delivery);
                 tracing::debug!(%provider, channel = %entry.channel, %delivery, transaction_id = id.as_str(), "report");
             }
             Reported::Nothing => {}

@@ -41,6 +41,7 @@ pub(super) fn message(number: &str) -> Message {
     Message {
         event_id: None,
         source: None,
+        request_id: None,
         channel: Channel::Sms,
         recipient: Phone::parse(number, None).expect("E.164"),
         code: OtpCode::parse("482913").expect("digits"),

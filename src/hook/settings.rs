@@ -9,8 +9,9 @@ use serde::Deserialize;
 
 use crate::dispatch::{AfterUnconfirmed, Policy};
 use crate::guard;
+use crate::learn;
 use crate::okta::authenticate::{self, Authenticate};
-use crate::okta::{Replies, ReplySettings, event};
+use crate::okta::{Replies, ReplySettings, event, factors};
 use crate::otp::Country;
 use crate::route::{self, Capability, Router};
 use crate::secret::Environment;
@@ -53,12 +54,17 @@ pub struct Settings {
     pub reply: ReplySettings,
     /// Who delivers what.
     pub routes: Vec<route::Settings>,
+    /// What follows when a provider falls behind.
+    #[serde(deserialize_with = "word")]
+    pub learn: learn::Mode,
     /// What messages say.
     pub text: text::Settings,
     /// What is limited.
     pub guard: guard::Settings,
     /// Where Okta tells which codes were used.
     pub event_hook: Option<event::Settings>,
+    /// The org's own API, for users that the journal does not know.
+    pub okta: factors::Settings,
 }
 
 /// `after_unconfirmed`, by channel.
@@ -92,9 +98,11 @@ impl Default for Settings {
             auth: authenticate::Settings::default(),
             reply: ReplySettings::default(),
             routes: Vec::new(),
+            learn: learn::Mode::default(),
             text: text::Settings::default(),
             guard: guard::Settings::default(),
             event_hook: None,
+            okta: factors::Settings::default(),
         }
     }
 }
@@ -120,12 +128,16 @@ pub struct Config {
     pub replies: Replies,
     /// Makes plans.
     pub router: Router,
+    /// What follows when a provider falls behind.
+    pub learn: learn::Mode,
     /// Writes what messages say.
     pub texts: Texts,
     /// What is limited.
     pub guard: guard::Config,
     /// Where Okta tells which codes were used.
     pub event_hook: Option<event::Config>,
+    /// The org's own API.
+    pub okta: Option<factors::Config>,
 }
 
 impl Config {
@@ -170,6 +182,7 @@ impl Settings {
             authenticate: self.auth.check(&format!("{at}.auth"), environment, findings),
             replies: Replies::new(self.reply.clone()),
             router: Router::new(&self.routes, capabilities, &format!("{at}.routes"), findings),
+            learn: self.learn,
             texts: self.text.check(&format!("{at}.text"), findings),
             guard: self.guard.check(&format!("{at}.guard"), findings),
             event_hook: self.event_hook.as_ref().map(|event_hook| {
@@ -177,7 +190,16 @@ impl Settings {
                 check_path(&event_hook.path, &at, findings);
                 event_hook.check(&at, environment, findings)
             }),
+            okta: self.check_okta(&format!("{at}.okta"), environment, findings),
         }
+    }
+
+    fn check_okta(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<factors::Config> {
+        let okta = self.okta.check(at, environment, findings);
+        if okta.is_some() && self.event_hook.is_none() {
+            findings.warn(at, "is asked only about events, and there is no event_hook");
+        }
+        okta
     }
 
     fn check_budget(&self, at: &str, findings: &mut Findings) -> (Duration, Duration) {

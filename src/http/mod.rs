@@ -9,6 +9,7 @@ mod connection;
 mod crowd;
 mod event_hook;
 mod framing;
+mod learned;
 mod ops;
 mod proxies;
 pub mod settings;
@@ -61,19 +62,21 @@ pub fn public(
         router = router.route(&path, post(answer).with_state((hook, limits)));
     }
     for events in events {
-        let path = events.path().to_owned();
+        let (path, size) = events.place();
+        let (path, limits) = (path.to_owned(), BodyLimits { size, ..limits });
         let methods = get(event_hook::verify).post(event_hook::take);
         router = router.route(&path, methods.with_state((events, limits)));
     }
     finish(router)
 }
 
-/// The admin listener: signs of life, readiness, metrics, switches.
+/// The admin listener: signs of life, readiness, metrics, what was learnt, switches.
 pub fn admin(ops: Ops) -> Router {
     let router = Router::new()
         .route("/livez", get(ops::livez))
         .route("/readyz", get(ops::readyz))
         .route("/metrics", get(ops::metrics))
+        .route("/learned", get(learned::show))
         .route("/switches", get(switches::show))
         .route("/switches/everything", put(switches::set_everything).delete(switches::clear_everything))
         .route("/switches/{scope}/{name}", put(switches::set).delete(switches::clear))

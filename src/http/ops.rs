@@ -15,6 +15,7 @@ use serde_json::json;
 use super::respond;
 use super::tls::Certificates;
 use crate::dispatch::switches::Switches;
+use crate::learn::Learn;
 use crate::metrics::Metrics;
 use crate::okta::Reply;
 use crate::okta::jwks::Issuer;
@@ -28,6 +29,7 @@ pub struct Ops {
     readiness: Readiness,
     pub(super) switches: Switches,
     pub(super) providers: Arc<[ProviderName]>,
+    pub(super) learn: Learn,
     token: Option<CredentialDigest>,
     certificates: Option<Arc<Certificates>>,
 }
@@ -39,8 +41,9 @@ impl Ops {
         readiness: Readiness,
         switches: Switches,
         providers: Arc<[ProviderName]>,
+        learn: Learn,
     ) -> Self {
-        Self { metrics, readiness, switches, providers, token: None, certificates: None }
+        Self { metrics, readiness, switches, providers, learn, token: None, certificates: None }
     }
 
     /// Shows when our certificate expires. Once it has, no caller that checks it comes through: not ready.

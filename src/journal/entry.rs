@@ -1,12 +1,14 @@
 //! One entry of the journal, and how it is written.
 //!
-//! Must not hold a number, a user or a code, in whatever form.
+//! Must not hold a number, a user or a code: what stands for them is a keyed hash.
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::otp::{Channel, Delivery, FailureKind, ProviderName, TransactionId};
+use crate::learn::{Sent, Way};
+use crate::otp::{Channel, Country, Delivery, FailureKind, ProviderName, TransactionId};
+use crate::store::Key;
 
 /// What became of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,16 +19,22 @@ pub struct Entry {
     pub provider: ProviderName,
     /// How it travelled.
     pub channel: Channel,
-    /// The provider's id, when it took the message while we waited.
+    /// The country of the number; `None` for ranges of no country, and in entries of earlier versions.
+    pub country: Option<Country>,
+    /// The provider's id, when it took the message.
     pub transaction_id: Option<TransactionId>,
     /// Why not; `None` when the provider took it.
     pub failure: Option<FailureKind>,
     /// How far the message has come since, by the provider's reports.
     pub delivery: Option<Delivery>,
-    /// When Okta was answered.
+    /// When Okta was answered; when it asked, if the message was taken later than that.
     pub sent_at: Timestamp,
     /// The keyed hash of the event.
     pub event: Option<String>,
+    /// Whether its use is awaited: a provider took it in time, for a user who is known, and it was no resend.
+    pub awaited: bool,
+    /// Where the last send to the same recipient stands; `None` in entries of earlier versions.
+    pub(super) to: Option<Key>,
 }
 
 /// The entry as it is stored: what a later version adds, an earlier one does not mind.
@@ -36,6 +44,8 @@ struct Written {
     provider: String,
     channel: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    country: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     transaction_id: Option<String>,
     kind: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,22 +53,35 @@ struct Written {
     sent_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    awaited: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<String>,
 }
 
 /// The word for what is no failure, as in metrics.
 const ACCEPTED: &str = "accepted";
 
 impl Entry {
+    /// The message that it is about, for whoever learns from what became of it.
+    pub fn sent(&self) -> Sent {
+        let way = Way { provider: self.provider.clone(), country: self.country, channel: self.channel };
+        Sent { way, at: self.sent_at, awaited: self.awaited }
+    }
+
     pub(super) fn written(&self) -> Bytes {
         let written = Written {
             org: self.org.clone(),
             provider: self.provider.to_string(),
             channel: self.channel.to_string(),
+            country: self.country.map(|country| country.to_string()),
             transaction_id: self.transaction_id.as_ref().map(|id| id.as_str().to_owned()),
             kind: self.failure.map_or(ACCEPTED, FailureKind::as_str).to_owned(),
             delivery: self.delivery.map(|delivery| delivery.to_string()),
             sent_at: self.sent_at,
             event: self.event.clone(),
+            awaited: self.awaited,
+            to: self.to.as_ref().map(|key| key.to_string()),
         };
         // Texts and a date only: serde_json has nothing to refuse.
         serde_json::to_vec(&written).unwrap_or_default().into()
@@ -71,6 +94,7 @@ impl Entry {
             org: written.org,
             provider: ProviderName::new(&written.provider),
             channel: Channel::ALL.into_iter().find(|channel| channel.as_str() == written.channel)?,
+            country: written.country.as_deref().and_then(Country::parse),
             transaction_id: written.transaction_id.as_deref().and_then(TransactionId::parse),
             failure: match written.kind.as_str() {
                 ACCEPTED => None,
@@ -79,6 +103,8 @@ impl Entry {
             delivery: written.delivery.as_deref().and_then(Delivery::parse),
             sent_at: written.sent_at,
             event: written.event,
+            awaited: written.awaited,
+            to: written.to.as_deref().and_then(Key::parse),
         })
     }
 }

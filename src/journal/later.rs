@@ -1,17 +1,18 @@
-//! What becomes known of a message after it was sent: delivery reports, and that its code was used.
+//! What becomes known of a message after Okta was answered: that it was taken late, delivery reports, that its code was
+//! used.
 //!
 //! Must not know who says so. Everything here may come twice, late and out of order, and to several replicas at once:
 //! a claim in the store decides which one is the first, and only that one counts.
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use jiff::Timestamp;
+
 use super::{Entry, Inner, Journal};
-use crate::otp::{Channel, Delivery, ProviderName, TransactionId, UserId};
+use crate::otp::{Attempt, Delivery, Message, ProviderName, TransactionId};
 use crate::secret::random_below;
 use crate::store::{Claim, Key, StoreFault};
-
-/// How long an event of Okta's is remembered. It comes again once, seconds later; a day is for outages of its own.
-const EVENT_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a delivery report has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,26 @@ pub enum Reported {
 }
 
 impl Journal {
+    /// Notes that a provider took a message after Okta was answered, `since` Okta asked. Comes after the `note` of the
+    /// outcome, from the same process. A preview, and a failure, is not noted; tells whether it was.
+    pub async fn note_late(&self, org: &str, message: &Message, attempt: &Attempt, since: Timestamp) -> bool {
+        if message.preview || attempt.result.is_err() {
+            return false;
+        }
+        let inner = &self.0;
+        let entry = inner.entry(org, message, attempt, since);
+        let mut keys = Vec::new();
+        // Its own id may be taken: Verify gives one to all messages that go out under one verification.
+        for key in inner.transaction_of(&entry).into_iter().chain(inner.last(message)) {
+            if self.read(&key).await.is_none_or(|last| gives_way(&last, &entry)) {
+                keys.push(key);
+            }
+        }
+        // A fault was counted and told where it came up.
+        drop(inner.write(&inner.number(&message.recipient), &keys, &entry).await);
+        true
+    }
+
     /// Notes how far a message has come.
     pub async fn report(&self, provider: &ProviderName, id: &TransactionId, delivery: Delivery) -> Reported {
         let key = self.0.transaction(provider.as_str(), id.as_str());
@@ -34,53 +55,82 @@ impl Journal {
         }
         let Some(left) = self.left(&entry) else { return Reported::Unknown };
         // Any two final reports meet in one claim, whatever they say.
-        let stage: &[u8] = if delivery.is_final() { b"final" } else { b"underway" };
-        let of = [b"journal-delivery".as_slice(), stage, provider.as_str().as_bytes(), id.as_str().as_bytes()];
-        if !self.is_first("journal-delivery", &of, left).await {
+        let claim = self.0.stage(provider, id, delivery.is_final());
+        if !self.is_first(&claim, delivery.as_str(), left).await {
             return Reported::Nothing;
         }
         let entry = Entry { delivery: Some(delivery), ..entry };
         // A fault was counted and told where it came up.
         drop(self.0.store.write(&key, entry.written(), left).await);
+        if !delivery.is_final()
+            && let Some(stands) = self.final_report(provider, id).await
+        {
+            // It came at another replica, between our reading and our writing.
+            drop(self.0.store.write(&key, Entry { delivery: Some(stands), ..entry.clone() }.written(), left).await);
+        }
+        if delivery == Delivery::Undelivered {
+            self.tell_recipient(&entry, left).await;
+        }
         Reported::News(entry)
     }
 
-    /// The send whose code a user of an org has just used; `None` when there is none, or its use is known already.
-    pub async fn used(&self, org: &str, user: &UserId, channel: Channel) -> Option<Entry> {
-        let entry = self.last_to_user(user, channel).await.filter(|entry| entry.org == org)?;
-        let Some(id) = &entry.transaction_id else { return Some(entry) };
-        let of = [b"journal-used".as_slice(), entry.provider.as_str().as_bytes(), id.as_str().as_bytes()];
-        let left = self.left(&entry)?;
-        self.is_first("journal-used", &of, left).await.then_some(entry)
+    /// The final report of a message, by the claim that it left.
+    async fn final_report(&self, provider: &ProviderName, id: &TransactionId) -> Option<Delivery> {
+        let claim = self.0.store.read(&self.0.stage(provider, id, true)).await.ok()??;
+        str::from_utf8(&claim).ok()?.split(' ').next().and_then(Delivery::parse)
     }
 
-    /// Whether an event of an org is heard of for the first time.
-    pub async fn is_new_event(&self, org: &str, uuid: &str) -> bool {
-        let of = [b"okta-event".as_slice(), org.as_bytes(), uuid.as_bytes()];
-        self.is_first("okta-event", &of, EVENT_TTL).await
+    /// Notes where a resend looks that the last send did not arrive. Done here, as nobody waits for a report: the hook
+    /// then knows it from the one entry that it reads anyway.
+    ///
+    /// Should the person ask again between the two steps, the newer send is overwritten: the next resend takes the older
+    /// one for the last, and begins with a provider that was asked already. Nothing is lost by it.
+    async fn tell_recipient(&self, entry: &Entry, left: Duration) {
+        let Some(key) = &entry.to else { return };
+        let Some(last) = self.read(key).await else { return };
+        if (&last.provider, &last.transaction_id) == (&entry.provider, &entry.transaction_id) {
+            drop(self.0.store.write(key, entry.written(), left).await);
+        }
     }
 
     /// What is left of an entry's time: nothing is kept longer for having been changed.
-    fn left(&self, entry: &Entry) -> Option<Duration> {
+    pub(super) fn left(&self, entry: &Entry) -> Option<Duration> {
         let age = Duration::try_from(self.0.clock.now().duration_since(entry.sent_at)).unwrap_or_default();
         self.0.ttl.checked_sub(age).filter(|left| !left.is_zero())
     }
 
-    /// Without a store that answers, everything is the first: counted twice is better than lost.
-    async fn is_first(&self, kind: &'static str, of: &[&[u8]], ttl: Duration) -> bool {
-        !matches!(self.0.claim(kind, of, ttl).await, Ok(Claim::Existing(_)))
+    /// Without a store that answers, everything is the first: counted twice is better than lost. The claim tells `what`.
+    async fn is_first(&self, claim: &Key, what: &str, ttl: Duration) -> bool {
+        !matches!(self.0.claim(claim, unique(what), ttl).await, Ok(Claim::Existing(_)))
     }
 }
 
+/// Whether the last send, as it is known, is outdone by one that was accepted late: it is the same message's failure,
+/// or an earlier message.
+fn gives_way(last: &Entry, late: &Entry) -> bool {
+    let is_same = last.event.is_some() && last.event == late.event;
+    if is_same { last.failure.is_some() } else { last.sent_at < late.sent_at }
+}
+
 impl Inner {
-    async fn claim(&self, kind: &'static str, of: &[&[u8]], ttl: Duration) -> Result<Claim, StoreFault> {
-        let key = Key::new(kind, self.pseudonyms.hash(of));
-        let ours = format!("{:08x}{:08x}", random_below(u32::MAX), random_below(u32::MAX));
-        let claim = self.store.claim(&key, ours.clone().into(), ttl).await?;
+    /// What claims one stage of a message's way: being underway, or its end.
+    fn stage(&self, provider: &ProviderName, id: &TransactionId, is_final: bool) -> Key {
+        let stage: &[u8] = if is_final { b"final" } else { b"underway" };
+        let of = [b"journal-delivery".as_slice(), stage, provider.as_str().as_bytes(), id.as_str().as_bytes()];
+        Key::new("journal-delivery", self.pseudonyms.hash(&of))
+    }
+
+    /// Claims for good: memory may drop it when it is full, unlike a claim in progress.
+    pub(super) async fn claim(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<Claim, StoreFault> {
+        let claim = self.store.claim(key, value.clone(), ttl).await?;
         if claim == Claim::Claimed {
-            // What is claimed and not yet written, memory must not drop; this it may, when it is full.
-            self.store.write(&key, ours.into(), ttl).await?;
+            self.store.write(key, value, ttl).await?;
         }
         Ok(claim)
     }
+}
+
+/// A value that says `what`, unlike any other, as claims want it.
+pub(super) fn unique(what: &str) -> Bytes {
+    format!("{what} {:08x}{:08x}", random_below(u32::MAX), random_below(u32::MAX)).into()
 }

@@ -3,23 +3,31 @@
 //! Must not know a number, a user or a code when it writes: its keys are keyed hashes, its entries hold none of them.
 //! A journal that cannot be read or written costs nobody a code.
 
+mod answers;
 mod entry;
 mod later;
+mod uses;
 
 use std::collections::BTreeSet;
+use std::future::Future;
+use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use tokio_util::task::TaskTracker;
 
 use crate::deadline::Clock;
-use crate::otp::{Channel, Message, Outcome, Phone, ProviderName, UserId};
+use crate::learn::Sent;
+use crate::otp::{Attempt, Channel, Delivery, Message, Outcome, Phone, ProviderName, TransactionId, UserId};
 use crate::secret::Pseudonyms;
 use crate::settings::{Findings, duration};
 use crate::store::{Key, State, Store, StoreFault};
+pub use answers::Answer;
 pub use entry::Entry;
 pub use later::Reported;
+pub use uses::{Begun, Use};
 
 /// A new code for the same person within this is a resend: the last one did not arrive, or not soon enough.
 const RESEND_WINDOW: Duration = Duration::from_secs(5 * 60);
@@ -72,6 +80,12 @@ pub struct Previous {
     pub provider: ProviderName,
     /// How long ago.
     pub seconds_ago: u64,
+    /// The id it had there, if it was accepted.
+    pub transaction_id: Option<TransactionId>,
+    /// When that was.
+    pub sent_at: Timestamp,
+    /// Whether the provider has reported that it will not arrive.
+    pub undelivered: bool,
 }
 
 impl Journal {
@@ -104,36 +118,53 @@ impl Journal {
         let entry = self.last(message.user.as_ref(), &message.recipient).await?;
         // Another replica's clock may be ahead of ours.
         let ago = Duration::try_from(self.0.clock.now().duration_since(entry.sent_at)).unwrap_or_default();
-        (ago < RESEND_WINDOW).then_some(Previous { provider: entry.provider, seconds_ago: ago.as_secs() })
+        (ago < RESEND_WINDOW).then_some(Previous {
+            provider: entry.provider,
+            seconds_ago: ago.as_secs(),
+            transaction_id: entry.transaction_id,
+            sent_at: entry.sent_at,
+            undelivered: entry.delivery == Some(Delivery::Undelivered),
+        })
     }
 
-    /// Notes what became of a message, without delaying whoever tells it. A preview, and what no provider was asked
-    /// for, is not noted.
-    pub async fn note(&self, org: &str, message: &Message, outcome: &Outcome) {
-        let Some(decisive) = outcome.decisive().filter(|_| !message.preview) else { return };
+    /// Notes what became of a message, without delaying whoever tells it; tells what stands there. A preview,
+    /// and what no provider was asked for, is not noted. `previous` is the send that it repeats; `done` is dropped when
+    /// all is written.
+    pub async fn note(
+        &self,
+        org: &str,
+        message: &Message,
+        outcome: &Outcome,
+        previous: Option<&Previous>,
+        done: impl Send + 'static,
+    ) -> Option<Sent> {
+        let decisive = outcome.decisive().filter(|_| !message.preview)?;
         let inner = &self.0;
-        let entry = Entry {
-            org: org.to_owned(),
-            provider: decisive.provider.clone(),
-            channel: message.channel,
-            transaction_id: decisive.result.as_ref().ok().map(|a| a.transaction_id.clone()),
-            failure: decisive.result.as_ref().err().map(|e| e.kind),
-            delivery: None,
-            sent_at: inner.clock.now(),
-            event: inner.pseudonyms.event(org, message).map(|event| event.to_string()),
-        };
-        let mut keys = vec![inner.recipient(message.user.as_ref(), &message.recipient)];
-        keys.extend(entry.transaction_id.as_ref().map(|id| inner.transaction(entry.provider.as_str(), id.as_str())));
-        keys.extend(message.user.as_ref().map(|user| inner.user(user, message.channel)));
+        let now = inner.clock.now();
+        // Whoever asks again counts against the first provider already, and would count in favour of the second.
+        let awaited = decisive.result.is_ok() && message.user.is_some() && previous.is_none();
+        let entry = Entry { awaited, ..inner.entry(org, message, decisive, now) };
+        let sent = entry.sent();
+        let mut keys = inner.last(message);
+        keys.extend(inner.transaction_of(&entry));
+        let mut pages = vec![(keys, entry)];
+        // Two may be accepted in one instant. Reports come of both.
+        let others = outcome.attempts.iter().filter(|attempt| attempt.result.is_ok() && !ptr::eq(*attempt, decisive));
+        pages.extend(others.map(|attempt| {
+            let entry = inner.entry(org, message, attempt, now);
+            (inner.transaction_of(&entry).into_iter().collect(), entry)
+        }));
         let index = inner.number(&message.recipient);
         let inner = Arc::clone(inner);
-        // A fault was counted and told where it came up.
-        let write = async move { drop(inner.write(&index, &keys, &entry).await) };
-        if self.0.is_remote {
-            self.0.tasks.spawn(write);
-        } else {
-            write.await;
-        }
+        let write = async move {
+            for (keys, entry) in &pages {
+                // A fault was counted and told where it came up.
+                drop(inner.write(&index, keys, entry).await);
+            }
+            drop(done);
+        };
+        self.aside(write).await;
+        Some(sent)
     }
 
     /// Forgets all entries about a number, and those about a user's channels.
@@ -155,12 +186,37 @@ impl Journal {
         Ok(forgotten)
     }
 
+    /// Writes to a distant store while the caller goes on.
+    async fn aside(&self, write: impl Future<Output = ()> + Send + 'static) {
+        if self.0.is_remote {
+            self.0.tasks.spawn(write);
+        } else {
+            write.await;
+        }
+    }
+
     async fn read(&self, key: &Key) -> Option<Entry> {
         Entry::read(&self.0.store.read(key).await.ok()??)
     }
 }
 
 impl Inner {
+    fn entry(&self, org: &str, message: &Message, attempt: &Attempt, sent_at: Timestamp) -> Entry {
+        Entry {
+            org: org.to_owned(),
+            provider: attempt.provider.clone(),
+            channel: message.channel,
+            country: message.recipient.country(),
+            transaction_id: attempt.result.as_ref().ok().map(|a| a.transaction_id.clone()),
+            failure: attempt.result.as_ref().err().map(|e| e.kind),
+            delivery: None,
+            sent_at,
+            event: self.pseudonyms.event(org, message).map(|event| event.to_string()),
+            awaited: false,
+            to: Some(self.recipient(message.user.as_ref(), &message.recipient)),
+        }
+    }
+
     /// The index comes first: what could not be found again is not written.
     async fn write(&self, index: &Key, keys: &[Key], entry: &Entry) -> Result<(), StoreFault> {
         let entry = entry.written();
@@ -169,6 +225,17 @@ impl Inner {
             self.store.write(key, entry.clone(), self.ttl).await?;
         }
         Ok(())
+    }
+
+    /// Where the last send to this user and number stands, and the last to this user over this channel.
+    fn last(&self, message: &Message) -> Vec<Key> {
+        let user = message.user.as_ref();
+        let to_user = user.map(|user| self.user(user, message.channel));
+        [self.recipient(user, &message.recipient)].into_iter().chain(to_user).collect()
+    }
+
+    fn transaction_of(&self, entry: &Entry) -> Option<Key> {
+        entry.transaction_id.as_ref().map(|id| self.transaction(entry.provider.as_str(), id.as_str()))
     }
 
     fn recipient(&self, user: Option<&UserId>, number: &Phone) -> Key {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::metrics::Metrics;
-use crate::otp::{Accepted, Attempt, EventId, FailureKind, OtpCode, RequestType, SendError, TransactionId};
+use crate::otp::{Accepted, Attempt, Delivery, EventId, FailureKind, OtpCode, RequestType, SendError, TransactionId};
 use crate::secret::Secret;
 use crate::store::{Claim, Memory};
 
@@ -21,6 +21,7 @@ fn message(user: &str, number: &str) -> Message {
     Message {
         event_id: EventId::parse("an event"),
         source: None,
+        request_id: None,
         channel: Channel::Sms,
         recipient: phone(number),
         code: OtpCode::parse("482913").expect("digits"),
@@ -75,7 +76,7 @@ async fn written(journal: &Journal) {
 async fn an_entry_is_found_by_recipient_transaction_and_user() {
     let journal = journal(Arc::new(Memory::new(100)));
     let message = message(USER, NUMBER);
-    journal.note("main", &message, &accepted("one", "SM1")).await;
+    journal.note("main", &message, &accepted("one", "SM1"), None, ()).await;
     written(&journal).await;
     let user = UserId::parse(USER).expect("an id");
     let entry = journal.last(Some(&user), &phone(NUMBER)).await.expect("an entry");
@@ -97,15 +98,32 @@ async fn an_entry_is_found_by_recipient_transaction_and_user() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_two_that_were_accepted_in_one_instant_both_are_found_by_their_ids() {
+    let journal = journal(Arc::new(Memory::new(100)));
+    let attempts = [accepted("one", "SM1"), accepted("two", "SM2")].map(|mut outcome| outcome.attempts.remove(0));
+    let outcome = Outcome::of(Channel::Sms, "default".into(), attempts.into());
+    journal.note("main", &message(USER, NUMBER), &outcome, None, ()).await;
+    written(&journal).await;
+    for (provider, id) in [("one", "SM1"), ("two", "SM2")] {
+        let entry = journal.of_transaction(&ProviderName::new(provider), id).await.expect("an entry");
+        assert_eq!((entry.provider.as_str(), entry.failure), (provider, None));
+    }
+    let last = journal.last(UserId::parse(USER).as_ref(), &phone(NUMBER)).await.expect("an entry");
+    assert_eq!(last.provider.as_str(), "two");
+    // Two ids, a recipient, a user.
+    assert_eq!(journal.forget(&phone(NUMBER), None).await, Ok(4));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_resend_is_known_for_five_minutes_and_an_entry_for_a_day() {
     let journal = journal(Arc::new(Memory::new(100)));
     for message in [message(USER, NUMBER), message("", NUMBER)] {
         assert_eq!(journal.previous(&message).await, None);
-        journal.note("main", &message, &failed("one", FailureKind::Unconfirmed)).await;
+        journal.note("main", &message, &failed("one", FailureKind::Unconfirmed), None, ()).await;
         written(&journal).await;
         tokio::time::advance(Duration::from_secs(45)).await;
-        let previous = Previous { provider: ProviderName::new("one"), seconds_ago: 45 };
-        assert_eq!(journal.previous(&message).await, Some(previous));
+        let previous = journal.previous(&message).await.expect("a resend");
+        assert_eq!((previous.provider.as_str(), previous.seconds_ago), ("one", 45));
         tokio::time::advance(Duration::from_secs(4 * 60 + 14)).await;
         assert!(journal.previous(&message).await.is_some());
         tokio::time::advance(Duration::from_secs(1)).await;
@@ -118,15 +136,39 @@ async fn a_resend_is_known_for_five_minutes_and_an_entry_for_a_day() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_resend_hears_that_the_last_send_will_not_arrive_and_not_that_an_earlier_one_did_not() {
+    let journal = journal(Arc::new(Memory::new(100)));
+    let (message, one) = (message(USER, NUMBER), ProviderName::new("one"));
+    let id = |id: &str| TransactionId::parse(id).expect("an id");
+    let undelivered = async || journal.previous(&message).await.map(|p| p.undelivered);
+    journal.note("main", &message, &accepted("one", "SM1"), None, ()).await;
+    written(&journal).await;
+    for (delivery, expected) in [(Delivery::Underway, false), (Delivery::Undelivered, true)] {
+        assert!(matches!(journal.report(&one, &id("SM1"), delivery).await, Reported::News(_)));
+        assert_eq!(undelivered().await, Some(expected), "{delivery}");
+    }
+    let previous = journal.previous(&message).await;
+    journal.note("main", &message, &accepted("one", "SM2"), previous.as_ref(), ()).await;
+    journal.note("main", &message, &accepted("one", "SM3"), previous.as_ref(), ()).await;
+    written(&journal).await;
+    assert!(matches!(journal.report(&one, &id("SM2"), Delivery::Undelivered).await, Reported::News(_)));
+    assert_eq!(undelivered().await, Some(false), "that was not the last one");
+    assert!(journal.of_transaction(&one, "SM1").await.is_some_and(|entry| entry.awaited));
+    let entry = journal.of_transaction(&one, "SM2").await.expect("an entry");
+    assert_eq!((entry.awaited, entry.country), (false, message.recipient.country()));
+    assert_eq!(entry.delivery, Some(Delivery::Undelivered));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_preview_is_neither_read_nor_written_and_what_nobody_was_asked_for_is_not_noted() {
     let store = Arc::new(Memory::new(100));
     let journal = journal(Arc::clone(&store) as Arc<dyn Store>);
     let preview = Message { preview: true, ..message(USER, NUMBER) };
-    journal.note("main", &preview, &accepted("one", "SM1")).await;
-    journal.note("main", &message(USER, NUMBER), &Outcome::blocked(Channel::Sms, "switch")).await;
+    journal.note("main", &preview, &accepted("one", "SM1"), None, ()).await;
+    journal.note("main", &message(USER, NUMBER), &Outcome::blocked(Channel::Sms, "switch"), None, ()).await;
     written(&journal).await;
     assert_eq!(format!("{store:?}"), "Memory(0 of 100 entries)");
-    journal.note("main", &message(USER, NUMBER), &accepted("one", "SM1")).await;
+    journal.note("main", &message(USER, NUMBER), &accepted("one", "SM1"), None, ()).await;
     written(&journal).await;
     assert_eq!(journal.previous(&preview).await, None);
     assert!(journal.previous(&message(USER, NUMBER)).await.is_some());
@@ -139,9 +181,9 @@ async fn a_number_is_forgotten_with_all_that_was_sent_to_it_and_nobody_elses() {
     for (user, number, id) in
         [(USER, NUMBER, "SM1"), (USER, NUMBER, "SM2"), ("", NUMBER, "SM3"), ("00uother", NUMBER, "SM4")]
     {
-        journal.note("main", &message(user, number), &accepted("one", id)).await;
+        journal.note("main", &message(user, number), &accepted("one", id), None, ()).await;
     }
-    journal.note("main", &message("00ufriend", "+15005550007"), &accepted("one", "SM5")).await;
+    journal.note("main", &message("00ufriend", "+15005550007"), &accepted("one", "SM5"), None, ()).await;
     written(&journal).await;
     // Three recipients, four transactions, two users.
     assert_eq!(journal.forget(&phone(NUMBER), None).await, Ok(9));
@@ -151,42 +193,70 @@ async fn a_number_is_forgotten_with_all_that_was_sent_to_it_and_nobody_elses() {
     assert_eq!(format!("{store:?}"), "Memory(0 of 100 entries)");
 }
 
-/// A store that refuses one operation, and shows what was written nevertheless.
+/// A way to the same memory on which sets may fail and what is written arrives late.
 #[derive(Debug)]
-struct WithoutSets(Memory);
+struct Way {
+    memory: Arc<Memory>,
+    has_sets: bool,
+    late: Duration,
+}
 
 #[async_trait]
-impl Store for WithoutSets {
+impl Store for Way {
     async fn claim(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<Claim, StoreFault> {
-        self.0.claim(key, value, ttl).await
+        self.memory.claim(key, value, ttl).await
     }
     async fn read(&self, key: &Key) -> Result<Option<Bytes>, StoreFault> {
-        self.0.read(key).await
+        self.memory.read(key).await
     }
     async fn write(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<(), StoreFault> {
-        self.0.write(key, value, ttl).await
+        tokio::time::sleep(self.late).await;
+        self.memory.write(key, value, ttl).await
     }
     async fn remove(&self, key: &Key) -> Result<bool, StoreFault> {
-        self.0.remove(key).await
+        self.memory.remove(key).await
     }
     async fn count(&self, key: &Key, by: u64, ttl: Duration) -> Result<u64, StoreFault> {
-        self.0.count(key, by, ttl).await
+        self.memory.count(key, by, ttl).await
     }
-    async fn distinct(&self, _: &Key, _: &str, _: Duration) -> Result<u64, StoreFault> {
-        Err(StoreFault::Timeout)
+    async fn distinct(&self, key: &Key, member: &str, ttl: Duration) -> Result<u64, StoreFault> {
+        if self.has_sets { self.memory.distinct(key, member, ttl).await } else { Err(StoreFault::Timeout) }
     }
     async fn members(&self, key: &Key) -> Result<Vec<String>, StoreFault> {
-        self.0.members(key).await
+        self.memory.members(key).await
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_could_not_be_forgotten_is_not_written() {
-    let store = Arc::new(WithoutSets(Memory::new(100)));
-    let journal = journal(Arc::clone(&store) as Arc<dyn Store>);
-    journal.note("main", &message(USER, NUMBER), &accepted("one", "SM1")).await;
+    let memory = Arc::new(Memory::new(100));
+    let journal = journal(Arc::new(Way { memory: Arc::clone(&memory), has_sets: false, late: Duration::ZERO }));
+    journal.note("main", &message(USER, NUMBER), &accepted("one", "SM1"), None, ()).await;
     written(&journal).await;
-    assert_eq!(format!("{:?}", store.0), "Memory(0 of 100 entries)");
+    assert_eq!(format!("{memory:?}"), "Memory(0 of 100 entries)");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_final_report_is_not_undone_by_an_earlier_one_that_is_written_later() {
+    let ms = Duration::from_millis;
+    for (slow, fast, pause) in [(40, 0, 0), (40, 0, 50), (0, 40, 0), (40, 10, 5), (40, 40, 0), (40, 35, 60)] {
+        let memory = Arc::new(Memory::new(100));
+        let way = |late| journal(Arc::new(Way { memory: Arc::clone(&memory), has_sets: true, late: ms(late) }));
+        let (here, there) = (way(slow), way(fast));
+        there.note("main", &message(USER, NUMBER), &accepted("one", "SM1"), None, ()).await;
+        written(&there).await;
+        let (one, id) = (ProviderName::new("one"), TransactionId::parse("SM1").expect("an id"));
+        let (underway, delivered) = tokio::join!(here.report(&one, &id, Delivery::Underway), async {
+            tokio::time::sleep(ms(pause)).await;
+            there.report(&one, &id, Delivery::Delivered).await
+        });
+        assert!(matches!(underway, Reported::News(_)) && matches!(delivered, Reported::News(_)));
+        let entry = here.of_transaction(&one, "SM1").await.expect("an entry");
+        assert_eq!(entry.delivery, Some(Delivery::Delivered), "{slow} {fast} {pause}");
+        for again in [Delivery::Underway, Delivery::Undelivered, Delivery::Delivered] {
+            assert_eq!(here.report(&one, &id, again).await, Reported::Nothing);
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -197,6 +267,7 @@ async fn an_entry_of_a_later_version_is_read_and_garbage_is_none() {
         (entry.channel, entry.failure, entry.event.as_ref()),
         (Channel::Voice, Some(FailureKind::Throttled), None)
     );
+    assert_eq!((entry.country, entry.awaited, entry.to.as_ref()), (None, false, None), "of an earlier version");
     assert_eq!(Entry::read(&entry.written()), Some(entry));
     for garbage in [
         "",

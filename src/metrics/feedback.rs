@@ -9,8 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-use super::OrgLabels;
-use crate::otp::{Channel, Delivery, ProviderName};
+use crate::otp::{Channel, Delivery, FailureKind, ProviderName};
 
 /// Labels of `okta_hook_delivery_reports_total`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -41,13 +40,35 @@ pub struct ConversionLabels {
     pub channel: &'static str,
 }
 
+/// Labels of `okta_hook_okta_reported_failures_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct FailureLabels {
+    /// Key of the org in the configuration.
+    pub org: Arc<str>,
+    /// `refused`, `late`, `unusable`, `unreachable` or `unknown`.
+    pub cause: &'static str,
+}
+
+/// Labels of `okta_hook_fates_told_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct FateLabels {
+    /// Name of the provider in the configuration.
+    pub provider: Arc<str>,
+    /// `used` or `unused`.
+    pub fate: &'static str,
+    /// `told`, or the kind of the failure.
+    pub result: &'static str,
+}
+
 /// Counts what is heard after an answer.
 #[derive(Debug, Clone, Default)]
 pub struct FeedbackMetrics {
     reports: Family<ReportLabels, Counter>,
     refused: Family<CallbackLabels, Counter>,
     conversions: Family<ConversionLabels, Counter>,
-    okta_failures: Family<OrgLabels, Counter>,
+    okta_failures: Family<FailureLabels, Counter>,
+    fates_told: Family<FateLabels, Counter>,
+    fates_given_up: Counter,
 }
 
 impl FeedbackMetrics {
@@ -57,6 +78,9 @@ impl FeedbackMetrics {
         registry.register("conversions", "Messages whose code was used", self.conversions.clone());
         let failures = self.okta_failures.clone();
         registry.register("okta_reported_failures", "Hooks that failed in the eyes of Okta", failures);
+        registry.register("fates_told", "Calls that told a provider what became of a code", self.fates_told.clone());
+        let given_up = self.fates_given_up.clone();
+        registry.register("fates_given_up", "Codes whose provider never heard what became of them", given_up);
     }
 
     /// Counts a report that was news.
@@ -77,7 +101,18 @@ impl FeedbackMetrics {
     }
 
     /// Counts a hook of ours that failed in the eyes of Okta.
-    pub fn failed_at_okta(&self, org: &Arc<str>) {
-        self.okta_failures.get_or_create(&OrgLabels { org: Arc::clone(org) }).inc();
+    pub fn failed_at_okta(&self, org: &Arc<str>, cause: &'static str) {
+        self.okta_failures.get_or_create(&FailureLabels { org: Arc::clone(org), cause }).inc();
+    }
+
+    /// Counts a call that told a provider what became of a code, by how the call went.
+    pub fn told(&self, provider: &ProviderName, fate: &'static str, failure: Option<FailureKind>) {
+        let result = failure.map_or("told", FailureKind::as_str);
+        self.fates_told.get_or_create(&FateLabels { provider: provider.shared(), fate, result }).inc();
+    }
+
+    /// Counts a code whose provider will not hear what became of it.
+    pub fn given_up(&self) {
+        self.fates_given_up.inc();
     }
 }

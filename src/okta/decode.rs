@@ -8,7 +8,9 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use super::wire::{Body, Digits, MessageProfile, Request};
-use crate::otp::{Channel, Country, EventId, Locale, Message, OtpCode, Phone, RequestType, Source, Text, UserId};
+use crate::otp::{
+    Channel, Country, EventId, Locale, Message, OtpCode, Phone, RequestId, RequestType, Source, Text, UserId,
+};
 
 /// Twilio's and Telesign's limit for one text; Okta's templates are far shorter.
 const MAX_TEXT_CHARS: usize = 1600;
@@ -56,6 +58,7 @@ pub fn decode(body: &[u8], default_country: Option<Country>) -> Result<Message, 
     Ok(Message {
         event_id: body.event_id.as_deref().and_then(EventId::parse),
         source: body.source.as_deref().and_then(Source::parse),
+        request_id: request.id.as_ref().and_then(|id| RequestId::parse(id.text()?)),
         channel,
         recipient,
         template: template.filter(|t| holds(t, &code)).map(Text::new),

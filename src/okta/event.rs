@@ -3,17 +3,21 @@
 //! Must not judge or count: every event that is not ours to know is left out. Notices come at least once, in any order.
 //! Source: Okta docs, "Event hooks"; the System Log's `LogEvent`.
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::Reply;
 use super::authenticate::{self, Authenticate, BasicSettings, HeaderSettings};
-use crate::otp::{Channel, UserId};
+use crate::otp::{Channel, RequestId, UserId};
 use crate::secret::Environment;
 use crate::settings::Findings;
 
 /// The header of the one question by which Okta makes sure of us, which its answer has to repeat.
 pub const CHALLENGE: &str = "x-okta-verification-challenge";
+
+/// One event has two to four thousand bytes; how many Okta puts together is documented nowhere.
+const MIB: usize = 1024 * 1024;
 
 /// `[orgs.*.event_hook]`, as typed.
 #[derive(Debug, Clone, Deserialize)]
@@ -21,13 +25,15 @@ pub const CHALLENGE: &str = "x-okta-verification-challenge";
 pub struct Settings {
     /// Path on the public listener.
     pub path: String,
+    /// Bytes that a batch of events may have.
+    pub max_body: usize,
     /// How Okta proves itself there.
     pub auth: AuthSettings,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { path: "/okta/events".to_owned(), auth: AuthSettings::default() }
+        Self { path: "/okta/events".to_owned(), max_body: 4 * MIB, auth: AuthSettings::default() }
     }
 }
 
@@ -46,6 +52,8 @@ pub struct AuthSettings {
 pub struct Config {
     /// Path on the public listener.
     pub path: String,
+    /// Bytes that a batch of events may have.
+    pub max_body: usize,
     /// Recognises Okta.
     pub authenticate: Authenticate,
 }
@@ -53,23 +61,28 @@ pub struct Config {
 impl Settings {
     /// Reads the secrets and checks the rules; `at` is the key path of this table. The path is for the caller to check.
     pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Config {
-        let at = format!("{at}.auth");
+        let auth = format!("{at}.auth");
         let AuthSettings { header, basic } = self.auth.clone();
         let authenticate = if header.is_none() && basic.is_none() {
-            findings.fault(&at, "configure header or basic: without one, anybody could tell of sign-ins");
+            findings.fault(&auth, "configure header or basic: without one, anybody could tell of sign-ins");
             Authenticate::nobody()
         } else {
-            authenticate::Settings { header, basic, oauth: None }.check(&at, environment, findings)
+            authenticate::Settings { header, basic, oauth: None }.check(&auth, environment, findings)
         };
-        Config { path: self.path.clone(), authenticate }
+        if !(MIB / 16..=64 * MIB).contains(&self.max_body) {
+            findings.fault(format!("{at}.max_body"), "must be between 65536 and 67108864 bytes");
+        }
+        Config { path: self.path.clone(), max_body: self.max_body, authenticate }
     }
 }
 
 /// One notice that concerns us.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// Its id, the same each time it comes.
-    pub uuid: String,
+    /// Its id, the same each time it comes: its own, else its place in a delivery that has one.
+    pub id: String,
+    /// When it happened, unless Okta did not say it readably.
+    pub at: Option<Timestamp>,
     /// What happened.
     pub what: What,
 }
@@ -79,8 +92,8 @@ pub struct Event {
 pub enum What {
     /// A user proved to have got a code.
     Used(UserId, Channel),
-    /// Okta could not make use of an inline hook's answer, or had none.
-    HookFailed,
+    /// Okta could not make use of an inline hook's answer, or had none; with its id of the request, if it is told.
+    HookFailed(Option<RequestId>),
 }
 
 /// The answer to a challenge.
@@ -91,14 +104,20 @@ pub fn challenged(value: &str) -> Reply {
 
 /// The notices in a body that concern us; `None` when it is no event hook's.
 pub fn decode(body: &[u8]) -> Option<Vec<Event>> {
-    let body: Body = serde_json::from_slice(body).ok()?;
-    let events = body.data?.events.into_iter();
+    let Body { event_id, data } = serde_json::from_slice(body).ok()?;
     // One that has another form does not cost the others.
-    Some(events.filter_map(|event| serde_json::from_value::<LogEvent>(event).ok()?.read()).collect())
+    let read = |(place, event)| {
+        let event: LogEvent = serde_json::from_value(event).ok()?;
+        let id = event.uuid.clone().or_else(|| Some(format!("{}#{place}", event_id.as_deref()?)))?;
+        event.read(id)
+    };
+    Some(data?.events.into_iter().enumerate().filter_map(read).collect())
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Body {
+    event_id: Option<String>,
     data: Option<Data>,
 }
 
@@ -110,11 +129,18 @@ struct Data {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct LogEvent {
-    uuid: String,
+    uuid: Option<String>,
+    published: Option<Value>,
     event_type: String,
     actor: Option<Actor>,
     outcome: Option<Outcome>,
     debug_context: Option<DebugContext>,
+    transaction: Option<Transaction>,
+}
+
+#[derive(Deserialize)]
+struct Transaction {
+    id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -135,25 +161,33 @@ struct DebugContext {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct DebugData {
     factor: Option<String>,
+    request_id: Option<String>,
 }
 
 impl LogEvent {
-    fn read(self) -> Option<Event> {
+    fn read(self, id: String) -> Option<Event> {
         let outcome = self.outcome?;
         let result = outcome.result.as_deref()?;
+        let debug_data = self.debug_context.and_then(|context| context.debug_data);
         let what = match self.event_type.as_str() {
             "user.authentication.auth_via_mfa" | "user.mfa.factor.activate" if result == "SUCCESS" => {
-                let factor = self.debug_context.and_then(|context| context.debug_data?.factor);
+                let factor = debug_data.and_then(|data| data.factor);
                 let channel = factor.as_deref().and_then(channel);
                 let channel = channel.or_else(|| outcome.reason.as_deref().and_then(channel_in))?;
                 What::Used(UserId::parse(&self.actor?.id?)?, channel)
             }
-            "inline_hook.executed" if result == "FAILURE" => What::HookFailed,
+            "inline_hook.executed" if result != "SUCCESS" => {
+                // Web requests are transactions of the System Log; which of the two members is there varies.
+                let request = debug_data.and_then(|data| data.request_id).or_else(|| self.transaction?.id);
+                What::HookFailed(request.as_deref().and_then(RequestId::parse))
+            }
             _ => return None,
         };
-        Some(Event { uuid: self.uuid, what })
+        let at = self.published.as_ref().and_then(Value::as_str).and_then(|at| at.parse().ok());
+        Some(Event { id, at, what })
     }
 }
 
@@ -180,11 +214,15 @@ mod tests {
     fn the_recorded_batch_holds_two_uses() {
         let body = include_bytes!("../../tests/data/okta/event-hook-mfa-batch.json");
         let events = decode(body).expect("a batch");
-        let used = |n: u8, user, channel| Event {
-            uuid: format!("f1d0b993-cc19-11ed-a688-00000000000{n}"),
+        let used = |n: u8, at: &str, user, channel| Event {
+            id: format!("f1d0b993-cc19-11ed-a688-00000000000{n}"),
+            at: at.parse().ok(),
             what: What::Used(UserId::parse(user).expect("an id"), channel),
         };
-        let expected = [used(1, "00uyxxSknGtK8022w0g3", Channel::Sms), used(2, "00u1ero7vZFVEIYLWPBN", Channel::Voice)];
+        let expected = [
+            used(1, "2026-01-05T10:00:38.159Z", "00uyxxSknGtK8022w0g3", Channel::Sms),
+            used(2, "2026-01-05T10:00:38.900Z", "00u1ero7vZFVEIYLWPBN", Channel::Voice),
+        ];
         assert_eq!(events, expected);
     }
 
@@ -215,7 +253,24 @@ mod tests {
         assert_eq!(read(others.clone()), 0);
         assert_eq!(read([others, vec![used]].concat()), 1);
         let failed = json!({ "uuid": "2", "eventType": "inline_hook.executed", "outcome": { "result": "FAILURE" } });
-        assert_eq!(read(vec![failed]), 1);
+        assert_eq!(read(vec![failed.clone()]), 1);
+        let mut requested = failed.clone();
+        requested["transaction"] = json!({ "type": "WEB", "id": "Wreq" });
+        let decoded = |event: Value| {
+            decode(json!({ "eventId": "delivery", "data": { "events": [null, event] } }).to_string().as_bytes())
+                .expect("a batch")
+        };
+        let by = |id| What::HookFailed(RequestId::parse(id));
+        assert_eq!(decoded(requested.clone())[0].what, by("Wreq"));
+        requested["debugContext"] = json!({ "debugData": { "requestId": "Dreq" } });
+        assert_eq!(decoded(requested.clone())[0].what, by("Dreq"));
+        requested["uuid"] = Value::Null;
+        assert_eq!(decoded(requested)[0].id, "delivery#1", "an event without an id has its delivery's");
+        for at in [json!("yesterday"), json!(1767607238), Value::Null] {
+            let mut undated = failed.clone();
+            undated["published"] = at;
+            assert_eq!(read(vec![undated]), 1, "a date costs no event");
+        }
         for body in ["", "[]", "{}", r#"{"data":{}}"#, r#"{"data":{"events":{}}}"#] {
             assert_eq!(decode(body.as_bytes()), None, "{body}");
         }

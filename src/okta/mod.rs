@@ -5,6 +5,7 @@
 pub mod authenticate;
 mod decode;
 pub mod event;
+pub mod factors;
 pub mod jwks;
 pub mod oauth;
 pub mod preview;

@@ -154,6 +154,14 @@ impl Replies {
         }
     }
 
+    /// Whether a verdict is worded so that Okta sends the code itself.
+    pub fn leave_to_okta(&self, verdict: Verdict) -> bool {
+        match self.say(verdict) {
+            Say::Status(Status::Successful | Status::Pending) => false,
+            Say::Status(Status::Failed) | Say::Error(_) | Say::Unavailable => true,
+        }
+    }
+
     /// The reply to a code that had run out on arrival: nothing was sent.
     pub fn expired(locale: Option<&Locale>) -> Reply {
         error(200, wording(Notice::Expired, locale), &[], None)

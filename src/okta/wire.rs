@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, Visitor};
 
 /// The whole body.
 #[derive(Debug, Default, serde::Deserialize)]
@@ -34,8 +34,26 @@ pub(super) struct Context {
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Request {
+    pub id: Option<Loose>,
     pub url: Option<Url>,
     pub ip_address: Option<String>,
+}
+
+/// A text that nothing depends on: in another form it is as if it were not there.
+#[derive(Debug, serde::Deserialize)]
+#[serde(untagged)]
+pub(super) enum Loose {
+    Text(String),
+    Other(IgnoredAny),
+}
+
+impl Loose {
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Other(IgnoredAny) => None,
+        }
+    }
 }
 
 #[derive(Debug, Default, serde::Deserialize)]

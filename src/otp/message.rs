@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{Phone, Source};
 
@@ -18,6 +19,8 @@ pub struct Message {
     pub event_id: Option<EventId>,
     /// The hook of Okta's that called, when it said so.
     pub source: Option<Source>,
+    /// Okta's id of the web request behind it.
+    pub request_id: Option<RequestId>,
     /// How the code is to travel.
     pub channel: Channel,
     /// The number it goes to.
@@ -49,7 +52,8 @@ impl Message {
 }
 
 /// SMS or voice: Okta knows no third.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Channel {
     /// A text message.
     Sms,
@@ -256,6 +260,22 @@ impl fmt::Display for EventId {
 impl fmt::Debug for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "EventId({self})")
+    }
+}
+
+/// Okta's id of the web request that a call was made for. The System Log names the same one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RequestId(Box<str>);
+
+impl RequestId {
+    /// Wraps a non-empty id.
+    pub fn parse(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| Self(text.into()))
+    }
+
+    /// The id exactly as Okta sent it, for comparing.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

@@ -127,6 +127,14 @@ impl FailureKind {
             Self::Blocked | Self::Recipient => Next::Stop,
         }
     }
+
+    /// Whether the same call may well succeed later. Not for sends: those are never made twice.
+    pub const fn is_transient(self) -> bool {
+        match self {
+            Self::Throttled | Self::Unavailable | Self::Unconfirmed => true,
+            Self::Account | Self::Blocked | Self::Recipient | Self::Rejected => false,
+        }
+    }
 }
 
 impl fmt::Display for FailureKind {

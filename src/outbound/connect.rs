@@ -34,7 +34,7 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 /// When a peer has acknowledged nothing for so long, the connection is given up.
 const SILENCE: Duration = Duration::from_secs(30);
 
-type Fault = Box<dyn Error + Send + Sync>;
+pub(super) type Fault = Box<dyn Error + Send + Sync>;
 
 /// Opens connections.
 pub(super) type Connector = BoxCloneSyncService<Uri, Stream, Fault>;

@@ -8,6 +8,7 @@ pub mod callback;
 mod check;
 pub mod eight_by_eight;
 mod error;
+mod listener;
 pub mod sandbox;
 pub mod telesign;
 pub mod twilio;
@@ -25,7 +26,7 @@ use crate::outbound::{Outbound, Request};
 use crate::secret::{Environment, Pseudonyms};
 use crate::settings::Findings;
 pub use check::{Check, Verdict};
-pub use twilio::verify::Approver;
+pub use listener::{Fate, Listener, News};
 
 /// What an attempt is told besides the message.
 #[derive(Debug, Clone, Copy)]
@@ -117,6 +118,15 @@ impl Config {
         }
     }
 
+    /// Whether it wants to hear what became of a code that it took.
+    pub fn listens(&self) -> bool {
+        match self {
+            Self::EightByEight(config) => config.tracks(),
+            Self::Verify(_) => true,
+            Self::Sandbox(_) | Self::Telesign(_) | Self::Twilio(_) => false,
+        }
+    }
+
     /// Whether a provider with this configuration can deliver over a channel.
     pub fn supports(&self, channel: Channel) -> bool {
         match self {
@@ -158,14 +168,6 @@ impl Settings {
             Self::Twilio(settings) => settings.check(at, environment, findings).map(|c| Config::Twilio(Box::new(c))),
             Self::Verify(settings) => settings.check(at, environment, findings).map(|c| Config::Verify(Box::new(c))),
         }
-    }
-}
-
-/// Whoever wants to hear that a code it delivered was used; `None` for who does not.
-pub fn approver(config: &Config, outbound: &Outbound) -> Option<Approver> {
-    match config {
-        Config::Verify(config) => Some(Approver::new(config, outbound.clone())),
-        Config::EightByEight(_) | Config::Sandbox(_) | Config::Telesign(_) | Config::Twilio(_) => None,
     }
 }
 

@@ -87,6 +87,19 @@ impl<K: Clone + Eq + Hash + Ord, V> Expiring<K, V> {
         over.then(|| self.by_end.pop_first()).flatten().and_then(|(_, key)| self.entries.remove(&key)).map(|e| e.value)
     }
 
+    /// The keys whose time is over at `now`, the first to end first.
+    pub fn over(&self, now: Instant) -> impl Iterator<Item = &K> {
+        self.by_end.iter().take_while(move |(end, _)| *end <= now).map(|(_, key)| key)
+    }
+
+    /// Whether a key is there, over or not.
+    pub fn holds<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        self.entries.contains_key(key)
+    }
+
     /// Takes out the entry that would leave first, among those that may.
     pub fn pop_first(&mut self, may_go: impl Fn(&V) -> bool) -> Option<V> {
         let goes = |(_, key): &&(Instant, K)| self.entries.get(key).is_some_and(|e| may_go(&e.value));

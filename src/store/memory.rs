@@ -11,7 +11,8 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::members::Members;
-use super::{Claim, Expiring, Key, Store, StoreFault};
+use super::queue::Pieces;
+use super::{Claim, Expiring, Key, Queue, Store, StoreFault};
 
 /// A store in memory.
 pub struct Memory {
@@ -32,6 +33,8 @@ enum Value {
     Written(Bytes),
     Count(u64),
     Members(Members),
+    /// Work to be done: may not be dropped.
+    Queue(Pieces),
 }
 
 impl Value {
@@ -39,6 +42,7 @@ impl Value {
         match self {
             Self::Claimed(_) | Self::Written(_) | Self::Count(_) => 1,
             Self::Members(members) => 1 + members.len(),
+            Self::Queue(queue) => 1 + queue.len(),
         }
     }
 }
@@ -73,10 +77,19 @@ impl Entries {
         Some(value)
     }
 
+    /// A queue, if it is there.
+    fn queue(&mut self, key: &Key, now: Instant) -> Result<Option<&mut Pieces>, StoreFault> {
+        match self.by_key.get_mut(key, now) {
+            Some(Value::Queue(queue)) => Ok(Some(queue)),
+            Some(Value::Claimed(_) | Value::Written(_) | Value::Count(_) | Value::Members(_)) => Err(wrong_type()),
+            None => Ok(None),
+        }
+    }
+
     /// Makes room for one more entry.
     fn make_room(&mut self, max_entries: usize) -> Result<(), StoreFault> {
         while self.size >= max_entries {
-            let finished = |value: &Value| !matches!(value, Value::Claimed(_));
+            let finished = |value: &Value| !matches!(value, Value::Claimed(_) | Value::Queue(_));
             let gone = self.by_key.pop_first(finished).ok_or(StoreFault::Full)?;
             self.size -= gone.size();
         }
@@ -97,7 +110,7 @@ impl Store for Memory {
         match entries.by_key.get(key, now) {
             Some(Value::Claimed(existing) | Value::Written(existing)) if *existing == value => Ok(Claim::Claimed),
             Some(Value::Claimed(existing) | Value::Written(existing)) => Ok(Claim::Existing(existing.clone())),
-            Some(Value::Count(_) | Value::Members(_)) => Err(wrong_type()),
+            Some(Value::Count(_) | Value::Members(_) | Value::Queue(_)) => Err(wrong_type()),
             None => {
                 entries.make_room(self.max_entries)?;
                 entries.put(key, Value::Claimed(value), now + ttl);
@@ -110,7 +123,7 @@ impl Store for Memory {
         let now = Instant::now();
         match self.lock(now).by_key.get(key, now) {
             Some(Value::Claimed(value) | Value::Written(value)) => Ok(Some(value.clone())),
-            Some(Value::Count(_) | Value::Members(_)) => Err(wrong_type()),
+            Some(Value::Count(_) | Value::Members(_) | Value::Queue(_)) => Err(wrong_type()),
             None => Ok(None),
         }
     }
@@ -139,7 +152,7 @@ impl Store for Memory {
                 *count = count.saturating_add(by);
                 Ok(*count)
             }
-            Some(Value::Claimed(_) | Value::Written(_) | Value::Members(_)) => Err(wrong_type()),
+            Some(Value::Claimed(_) | Value::Written(_) | Value::Members(_) | Value::Queue(_)) => Err(wrong_type()),
             None => {
                 entries.make_room(self.max_entries)?;
                 entries.put(key, Value::Count(by), now + ttl);
@@ -172,9 +185,53 @@ impl Store for Memory {
         let now = Instant::now();
         match self.lock(now).by_key.get(key, now) {
             Some(Value::Members(members)) => Ok(members.at(now)),
-            Some(Value::Claimed(_) | Value::Written(_) | Value::Count(_)) => Err(wrong_type()),
+            Some(Value::Claimed(_) | Value::Written(_) | Value::Count(_) | Value::Queue(_)) => Err(wrong_type()),
             None => Ok(Vec::new()),
         }
+    }
+}
+
+#[async_trait]
+impl Queue for Memory {
+    async fn enqueue(&self, queue: &Key, pieces: &[String], delay: Duration, ttl: Duration) -> Result<(), StoreFault> {
+        let now = Instant::now();
+        let mut entries = self.lock(now);
+        entries.queue(queue, now)?;
+        let earlier = entries.take(queue).unwrap_or_else(|| Value::Queue(Pieces::default()));
+        entries.put(queue, earlier, now + ttl);
+        for piece in pieces {
+            if entries.queue(queue, now)?.is_some_and(|queue| queue.holds(piece)) {
+                continue;
+            }
+            entries.make_room(self.max_entries)?;
+            if let Some(queue) = entries.queue(queue, now)? {
+                queue.add(piece, now + delay);
+                entries.size += 1;
+            }
+        }
+        Ok(())
+    }
+
+    async fn lease(&self, queue: &Key, most: usize, lease: Duration) -> Result<Vec<String>, StoreFault> {
+        let now = Instant::now();
+        Ok(self.lock(now).queue(queue, now)?.map(|queue| queue.lease(most, now, lease)).unwrap_or_default())
+    }
+
+    async fn postpone(&self, queue: &Key, piece: &str, delay: Duration) -> Result<(), StoreFault> {
+        let now = Instant::now();
+        let mut entries = self.lock(now);
+        if let Some(queue) = entries.queue(queue, now)? {
+            queue.postpone(piece, now + delay);
+        }
+        Ok(())
+    }
+
+    async fn finish(&self, queue: &Key, pieces: &[String]) -> Result<(), StoreFault> {
+        let now = Instant::now();
+        let mut entries = self.lock(now);
+        let gone = entries.queue(queue, now)?.map_or(0, |queue| queue.finish(pieces));
+        entries.size -= gone;
+        Ok(())
     }
 }
 
@@ -238,5 +295,26 @@ mod tests {
         tokio::time::advance(MINUTE).await;
         store.write(&key("x"), "y".into(), MINUTE).await.expect("room");
         assert_eq!(format!("{store:?}"), "Memory(1 of 4 entries)");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_is_never_dropped_to_make_room_and_leaves_its_room_when_done() {
+        let store = Memory::new(3);
+        let pieces = ["a".to_owned(), "b".to_owned()];
+        store.enqueue(&key("queue"), &pieces, MINUTE, 2 * MINUTE).await.expect("room");
+        store.enqueue(&key("queue"), &pieces, MINUTE, 2 * MINUTE).await.expect("nothing new");
+        assert_eq!(format!("{store:?}"), "Memory(3 of 3 entries)");
+        assert_eq!(store.write(&key("x"), "y".into(), MINUTE).await, Err(StoreFault::Full));
+        assert_eq!(store.enqueue(&key("queue"), &["c".to_owned()], MINUTE, MINUTE).await, Err(StoreFault::Full));
+        store.finish(&key("queue"), &pieces[..1]).await.expect("finished");
+        store.write(&key("x"), "y".into(), MINUTE).await.expect("room made");
+        assert_eq!(store.lease(&key("queue"), 9, MINUTE).await, Ok(Vec::new()));
+        tokio::time::advance(MINUTE / 2).await;
+        store.enqueue(&key("queue"), &[], MINUTE, MINUTE).await.expect("kept longer");
+        tokio::time::advance(MINUTE / 2).await;
+        assert_eq!(store.lease(&key("queue"), 9, MINUTE).await, Ok(vec!["b".to_owned()]));
+        tokio::time::advance(MINUTE / 2).await;
+        store.write(&key("x"), "y".into(), MINUTE).await.expect("room");
+        assert_eq!(format!("{store:?}"), "Memory(1 of 3 entries)", "what nobody does in time is given up");
     }
 }

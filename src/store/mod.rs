@@ -7,6 +7,7 @@ mod expiring;
 mod faults;
 mod members;
 mod memory;
+mod queue;
 mod redis;
 mod settings;
 mod watched;
@@ -25,6 +26,7 @@ use crate::secret::KeyedHash;
 pub use expiring::Expiring;
 pub use faults::Faults;
 pub use memory::Memory;
+pub use queue::Queue;
 pub use redis::{Redis, SetupFault};
 pub use settings::{Backend, Config, MAX_TIMEOUT, Settings};
 use watched::Watched;
@@ -142,7 +144,7 @@ impl State {
         };
         let faults = Faults::new(metrics);
         let watch = |redis: &Arc<Redis>| -> Arc<dyn Store> {
-            Arc::new(Watched::new(Arc::clone(redis) as Arc<dyn Store>, config.timeout, faults.clone()))
+            Arc::new(Watched::new(Arc::clone(redis), config.timeout, faults.clone()))
         };
         let shared = connection.as_ref().map(watch);
         Ok(Self { shared, connection, max_entries: config.max_entries, timeout: config.timeout, faults })
@@ -186,6 +188,16 @@ impl State {
             Arc::new(Watched::local(memory, self.faults.clone())) as Arc<dyn Store>
         };
         self.shared.clone().unwrap_or_else(own)
+    }
+
+    /// Where to put work that must not be lost: best first. The last one is memory of the caller's own, which always
+    /// answers and which a crash empties.
+    pub fn queues(&self) -> Vec<Arc<dyn Queue>> {
+        let shared = self.connection.iter().map(|redis| -> Arc<dyn Queue> {
+            Arc::new(Watched::new(Arc::clone(redis), self.timeout, self.faults.clone()))
+        });
+        let memory: Arc<dyn Queue> = Arc::new(Memory::new(self.max_entries));
+        shared.chain([memory]).collect()
     }
 
     /// The store that replicas share, if there is one.

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{Claim, Key, Store, StoreFault};
+use super::{Claim, Key, Queue, Store, StoreFault};
 use crate::secret::Secret;
 
 /// DNS, TCP, TLS and the greeting of a new connection; as long as an operation where that may take longer.
@@ -60,6 +60,29 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 return redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf')";
 
+/// Adds work, scored with the millisecond it is due at by the server's clock.
+const ENQUEUE: &str = "
+local time = redis.call('TIME')
+local due = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[1]
+for i = 3, #ARGV do redis.call('ZADD', KEYS[1], 'NX', due, ARGV[i]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return redis.status_reply('OK')";
+
+/// Hands out what is due, and makes it due again later.
+const LEASE: &str = "
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local pieces = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
+for _, piece in ipairs(pieces) do redis.call('ZADD', KEYS[1], now + ARGV[2], piece) end
+return pieces";
+
+/// Makes a piece due later, unless it is gone.
+const POSTPONE: &str = "
+local time = redis.call('TIME')
+local due = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[1]
+redis.call('ZADD', KEYS[1], 'XX', due, ARGV[2])
+return redis.status_reply('OK')";
+
 /// A Redis or Valkey server.
 pub struct Redis {
     client: Client,
@@ -73,6 +96,9 @@ struct Scripts {
     count: Script,
     distinct: Script,
     members: Script,
+    enqueue: Script,
+    lease: Script,
+    postpone: Script,
 }
 
 /// The store cannot be opened. Says nothing of the address, which holds a password.
@@ -125,6 +151,9 @@ impl Redis {
                 count: Script::new(COUNT),
                 distinct: Script::new(DISTINCT),
                 members: Script::new(MEMBERS),
+                enqueue: Script::new(ENQUEUE),
+                lease: Script::new(LEASE),
+                postpone: Script::new(POSTPONE),
             },
         })
     }
@@ -238,6 +267,37 @@ impl Store for Redis {
     async fn members(&self, key: &Key) -> Result<Vec<String>, StoreFault> {
         let invocation = &self.scripts.members.key(self.name(key));
         self.twice(|mut manager| async move { invocation.invoke_async(&mut manager).await }).await
+    }
+}
+
+#[async_trait]
+impl Queue for Redis {
+    async fn enqueue(&self, queue: &Key, pieces: &[String], delay: Duration, ttl: Duration) -> Result<(), StoreFault> {
+        let mut invocation = self.scripts.enqueue.key(self.name(queue));
+        invocation.arg(millis(delay)).arg(millis(ttl)).arg(pieces);
+        let invocation = &invocation;
+        self.twice(|mut manager| async move { invocation.invoke_async(&mut manager).await }).await
+    }
+
+    async fn lease(&self, queue: &Key, most: usize, lease: Duration) -> Result<Vec<String>, StoreFault> {
+        // Not repeated: what was handed out and lost with the connection comes again when the lease is over.
+        let mut invocation = self.scripts.lease.key(self.name(queue));
+        invocation.arg(most).arg(millis(lease));
+        self.told(invocation.invoke_async(&mut self.manager()).await)
+    }
+
+    async fn postpone(&self, queue: &Key, piece: &str, delay: Duration) -> Result<(), StoreFault> {
+        let mut invocation = self.scripts.postpone.key(self.name(queue));
+        invocation.arg(millis(delay)).arg(piece);
+        let invocation = &invocation;
+        self.twice(|mut manager| async move { invocation.invoke_async(&mut manager).await }).await
+    }
+
+    async fn finish(&self, queue: &Key, pieces: &[String]) -> Result<(), StoreFault> {
+        if pieces.is_empty() {
+            return Ok(());
+        }
+        self.run::<u64>(::redis::cmd("ZREM").arg(self.name(queue)).arg(pieces)).await.map(drop)
     }
 }
 

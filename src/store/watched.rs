@@ -10,24 +10,24 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::{Claim, Faults, Key, Store, StoreFault};
+use super::{Claim, Faults, Key, Queue, Store, StoreFault};
 
 /// A store whose every operation ends in time.
 #[derive(Debug)]
-pub(super) struct Watched {
-    store: Arc<dyn Store>,
+pub(super) struct Watched<S: ?Sized> {
+    store: Arc<S>,
     /// `None` for a store that nobody has to wait for.
     timeout: Option<Duration>,
     faults: Faults,
 }
 
-impl Watched {
-    pub(super) fn new(store: Arc<dyn Store>, timeout: Duration, faults: Faults) -> Self {
+impl<S: ?Sized> Watched<S> {
+    pub(super) fn new(store: Arc<S>, timeout: Duration, faults: Faults) -> Self {
         Self { store, timeout: Some(timeout), faults }
     }
 
     /// Counts the faults of a store in this process.
-    pub(super) fn local(store: Arc<dyn Store>, faults: Faults) -> Self {
+    pub(super) fn local(store: Arc<S>, faults: Faults) -> Self {
         Self { store, timeout: None, faults }
     }
 
@@ -45,7 +45,7 @@ impl Watched {
 }
 
 #[async_trait]
-impl Store for Watched {
+impl<S: Store + ?Sized> Store for Watched<S> {
     async fn claim(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<Claim, StoreFault> {
         self.watch("claim", self.store.claim(key, value, ttl)).await
     }
@@ -72,5 +72,24 @@ impl Store for Watched {
 
     async fn members(&self, key: &Key) -> Result<Vec<String>, StoreFault> {
         self.watch("members", self.store.members(key)).await
+    }
+}
+
+#[async_trait]
+impl<S: Queue> Queue for Watched<S> {
+    async fn enqueue(&self, queue: &Key, pieces: &[String], delay: Duration, ttl: Duration) -> Result<(), StoreFault> {
+        self.watch("enqueue", self.store.enqueue(queue, pieces, delay, ttl)).await
+    }
+
+    async fn lease(&self, queue: &Key, most: usize, lease: Duration) -> Result<Vec<String>, StoreFault> {
+        self.watch("lease", self.store.lease(queue, most, lease)).await
+    }
+
+    async fn postpone(&self, queue: &Key, piece: &str, delay: Duration) -> Result<(), StoreFault> {
+        self.watch("postpone", self.store.postpone(queue, piece, delay)).await
+    }
+
+    async fn finish(&self, queue: &Key, pieces: &[String]) -> Result<(), StoreFault> {
+        self.watch("finish", self.store.finish(queue, pieces)).await
     }
 }

@@ -22,6 +22,7 @@ fn message(channel: Channel, locale: &str, request_type: &str) -> Message {
     Message {
         event_id: None,
         source: None,
+        request_id: None,
         channel,
         recipient: Phone::parse("+15005550010", None).expect("a number"),
         code: OtpCode::parse("048291").expect("digits"),

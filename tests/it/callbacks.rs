@@ -9,28 +9,28 @@ use crate::support::okta;
 use crate::support::server::{Answer as Answered, TestServer};
 use crate::support::vendor::{Answer, Call, VendorServer};
 
-const PUBLIC: &str = "https://otp.example.com";
-const TOKEN: &str = "0123456789abcdef0123456789abcdef";
-const CUSTOMER: &str = "11111111-2222-3333-4444-555555555555";
-const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==";
-const WEBHOOK: &str = "Bearer 3f9c1d7a-webhook-secret";
+pub const PUBLIC: &str = "https://otp.example.com";
+pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+pub const CUSTOMER: &str = "11111111-2222-3333-4444-555555555555";
+pub const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==";
+pub const WEBHOOK: &str = "Bearer 3f9c1d7a-webhook-secret";
 const SID: &str = "SMaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+pub const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
-fn twilio(url: &str, credentials: &str) -> String {
+pub fn twilio(url: &str, credentials: &str) -> String {
     format!(
         "[providers.twilio]\nkind = 'twilio'\naccount_sid = 'AC00000000000000000000000000000001'\n{credentials}\n\
          base_url = '{url}'\nsms = {{ from = '+15005550006' }}\nvoice = {{ from = '+15005550006' }}\n"
     )
 }
 
-fn telesign(url: &str, key: &str) -> String {
+pub fn telesign(url: &str, key: &str) -> String {
     format!(
         "[providers.telesign]\nkind = 'telesign'\ncustomer_id = '{CUSTOMER}'\napi_key = '{key}'\nbase_url = '{url}'\n"
     )
 }
 
-fn eight(url: &str, secret: &str) -> String {
+pub fn eight(url: &str, secret: &str) -> String {
     format!(
         "[providers.eight]\nkind = '8x8'\napi_key = 'k'\nsubaccount_id = 'acme_otp'\nbase_url = '{url}'\n{secret}\n"
     )
@@ -42,7 +42,7 @@ async fn start(public: bool, provider: &str) -> TestServer {
 }
 
 /// Twilio's signature over address and form.
-fn signature(url: &str, form: &[(&str, &str)]) -> String {
+pub fn signature(url: &str, form: &[(&str, &str)]) -> String {
     let mut form = form.to_vec();
     form.sort_unstable();
     let signed: String = form.iter().flat_map(|(name, value)| [*name, *value]).collect();
@@ -51,10 +51,16 @@ fn signature(url: &str, form: &[(&str, &str)]) -> String {
 }
 
 async fn report(server: &TestServer, sid: &str, status: &str) -> Answered {
+    report_of(server, "twilio", sid, status).await
+}
+
+/// A report of the Twilio account of this name.
+pub async fn report_of(server: &TestServer, provider: &str, sid: &str, status: &str) -> Answered {
     let form = [("MessageStatus", status), ("MessageSid", sid), ("To", "+15005550010"), ("Later", "unknown field")];
-    let signature = signature(&format!("{PUBLIC}/callbacks/twilio"), &form);
+    let path = format!("/callbacks/{provider}");
+    let signature = signature(&format!("{PUBLIC}{path}"), &form);
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-    server.post("/callbacks/twilio", &[FORM, ("x-twilio-signature", &signature)], body.as_bytes()).await
+    server.post(&path, &[FORM, ("x-twilio-signature", &signature)], body.as_bytes()).await
 }
 
 async fn reports(server: &TestServer, status: &str) -> f64 {

@@ -229,3 +229,18 @@ async fn check_config_live_tells_what_the_running_server_has_switched_off() {
     server.stop().await;
     assert_eq!(place.run(&["check-config", "--live"]).await.code, Some(1));
 }
+
+#[tokio::test]
+async fn preview_says_that_the_running_server_may_ask_in_another_order() {
+    let toml = |learn: &str, providers: &str| {
+        let providers: String = providers.chars().map(|p| format!("[providers.{p}]\nkind = 'sandbox'\n")).collect();
+        format!(
+            "allow_sandbox = true\n[orgs.main]\nlearn = '{learn}'\n[orgs.main.auth.header]\nsecret = '{SECRET}'\n{providers}"
+        )
+    };
+    for (learn, providers, told) in [("enforce", "ab", true), ("observe", "ab", false), ("enforce", "a", false)] {
+        let place = Place::new().file("hook.toml", &toml(learn, providers));
+        let printed = place.run(&["preview", "--to", "+15005550010", "--config", "hook.toml"]).await;
+        assert_eq!(printed.stdout.contains("learn = enforce"), told, "{learn} {providers}: {printed:?}");
+    }
+}

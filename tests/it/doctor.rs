@@ -3,8 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::support::okta::SECRET;
+use crate::support::okta::{self, SECRET};
 use crate::support::process::{Place, Printed};
+use crate::support::server::TestServer;
 use crate::support::vendor::{Answer, VendorServer};
 
 const TOKEN: &str = "twilio-token-canary";
@@ -149,4 +150,99 @@ async fn faults_and_weak_secrets_are_rows_and_json_is_for_scripts() {
     row(&printed, &["warn", "orgs.main.auth.header.secret", "shorter than 32"]);
     row(&printed, &["warn", "public_url", "not reachable from here"]);
     vendor.finish();
+}
+
+/// Runs `doctor` beside a server, with this much of the configuration of its admin listener.
+async fn beside(server: &TestServer, token: &str) -> Printed {
+    let admin = format!("allow_sandbox = true\nadmin = {{ listen = '{}', token = '{token}' }}\n", server.admin);
+    let org = format!("[orgs.main.auth.header]\nsecret = '{SECRET}'\n[providers.it]\nkind = 'sandbox'\n");
+    let place = Place::new().file("hook.toml", &format!("{admin}{org}"));
+    let printed = place.run(&["doctor", "--config", "hook.toml"]).await;
+    assert_eq!(printed.code, Some(0), "nothing that was learnt, or not told, is a failure: {printed:?}");
+    assert!(!printed.stdout.contains(token));
+    printed
+}
+
+#[tokio::test]
+async fn what_the_running_server_has_learnt_is_shown_and_that_none_runs_is_no_failure() {
+    let token = "a-token-for-operators";
+    let toml = format!(
+        "allow_sandbox = true\nadmin.token = '{token}'\n[orgs.main]\n[providers.a]\nkind = 'sandbox'\ndelay = '1ms'\n"
+    );
+    let server = TestServer::start(&toml).await;
+    row(&beside(&server, token).await, &["skipped", "learnt", "nothing was sent"]);
+    assert_eq!(server.hook(&okta::another_sms()).await.status, 200);
+    let told = "accepted 1 of 1, delivered 0 of 0, converted 0 of 0: fine";
+    row(&beside(&server, token).await, &["ok", "learnt", "a US sms", told]);
+    row(&beside(&server, "another-token-for-nobody").await, &["skipped", "learnt", "answers HTTP 401"]);
+
+    let admin = format!("admin = {{ listen = '{}' }}\nallow_sandbox = true\n", server.admin);
+    server.stop().await;
+    let org = format!("[orgs.main.auth.header]\nsecret = '{SECRET}'\n[providers.it]\nkind = 'sandbox'\n");
+    let printed =
+        Place::new().file("hook.toml", &format!("{admin}{org}")).run(&["doctor", "--config", "hook.toml"]).await;
+    assert_eq!(printed.code, Some(0), "{printed:?}");
+    row(&printed, &["skipped", "learnt", "no server answers at 127.0.0.1"]);
+}
+
+#[tokio::test]
+async fn whoever_falls_behind_is_a_warning_and_a_long_table_is_cut() {
+    let way = |n: usize| {
+        json!({
+            "provider": format!("p{n}"), "country": "GB", "channel": "sms", "accepted": 30, "failed": 2,
+            "delivered": 5, "undelivered": 20, "awaited": 10, "converted": 4,
+            "behind_in": if n == 0 { vec!["delivery", "conversion"] } else { vec![] },
+        })
+    };
+    let learned = json!({ "learned": (0..23).map(way).collect::<Vec<_>>() });
+    // Closed afterwards, as the server does when it is asked to.
+    let answer =
+        |status: u16, body: Value| Answer::Bytes(format!("HTTP/1.1 {status} Scripted\r\n\r\n{body}").into_bytes());
+    for (answer, told) in [
+        (answer(200, learned.clone()), vec!["warn", "p0 GB sms", "falls behind in delivery and conversion"]),
+        (answer(200, learned.clone()), vec!["ok", "p19 GB sms", "accepted 30 of 32, delivered 5 of 25"]),
+        (answer(200, learned.clone()), vec!["skipped", "server", "and 3 more at GET /learned"]),
+        (answer(404, json!({})), vec!["skipped", "answers HTTP 404"]),
+        (answer(200, json!("garbage")), vec!["skipped", "cannot be read"]),
+    ] {
+        // What answers in the place of the server; the provider needs nobody.
+        let admin = VendorServer::start([answer]).await;
+        let listen = admin.url.trim_start_matches("http://");
+        let toml = format!(
+            "allow_sandbox = true\nadmin = {{ listen = '{listen}' }}\n[orgs.main.auth.header]\nsecret = '{SECRET}'\n\
+             [providers.it]\nkind = 'sandbox'\n"
+        );
+        let printed = Place::new().file("hook.toml", &toml).run(&["doctor", "--config", "hook.toml"]).await;
+        assert_eq!(printed.code, Some(0), "{printed:?}");
+        row(&printed, &told);
+        admin.finish();
+    }
+}
+
+#[tokio::test]
+async fn an_orgs_api_token_is_tried_on_nobody() {
+    fn org(url: &str) -> String {
+        let event_hook = "[orgs.main.event_hook.auth.header]\nsecret = { env = 'HOOK_SECRET' }\n";
+        let okta = format!("[orgs.main.okta]\nurl = '{url}'\napi_token = {{ env = 'TOKEN' }}\n");
+        format!("{event_hook}{okta}[providers.it]\nkind = 'sandbox'\n")
+    }
+    let gone = Answer::json(404, json!({ "errorCode": "E0000007" }));
+    for (answer, verdict, told, code) in [
+        (gone, "ok", "factors can be read", 0),
+        (Answer::json(200, json!([])), "ok", "factors can be read", 0),
+        (Answer::json(401, json!({ "errorCode": "E0000011" })), "fail", "refused (HTTP 401)", 1),
+        (Answer::json(403, json!({ "errorCode": "E0000006" })), "fail", "refused (HTTP 403)", 1),
+        (Answer::json(429, json!({ "errorCode": "E0000047" })), "warn", "rate limit", 0),
+        (Answer::json(500, json!({})), "fail", "HTTP 500", 1),
+        (Answer::Close, "fail", "no answer", 1),
+    ] {
+        let vendor = VendorServer::start([answer]).await;
+        let place = place(&org(&vendor.url)).set("OKTA_HOOK__ALLOW_SANDBOX", "true");
+        let printed = place.run(&["doctor", "--config", "hook.toml"]).await;
+        assert_eq!(printed.code, Some(code), "{printed:?}");
+        row(&printed, &[verdict, "org main", "API token", told]);
+        assert!(!printed.stdout.contains(TOKEN) && !printed.stderr.contains(TOKEN), "{printed:?}");
+        let calls = vendor.finish();
+        assert_eq!((&*calls[0].method, &*calls[0].path), ("GET", "/api/v1/users/00u00000000000000000/factors"));
+    }
 }

@@ -134,6 +134,9 @@ async fn nothing_personal_or_secret_is_ever_printed_or_stored() {
     )
     .await;
     let metrics = exchange(server.admin, b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    let learned = exchange(server.admin, b"GET /learned HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    assert!(learned.status == 200 && learned.body.len() > 100, "{learned:?}");
+    answers.push_str(&String::from_utf8_lossy(&learned.body));
     let printed = server.stop().await;
     assert_eq!(vendor.finish().len(), sends + 2);
     assert!(printed.stderr.contains("the state store failed") && printed.stderr.contains("came again with another"));

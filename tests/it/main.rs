@@ -2,6 +2,8 @@
 
 #![expect(unreachable_pub, reason = "the support modules are shared within one crate")]
 
+mod aftermath;
+mod callback_attacks;
 mod callbacks;
 mod certificate;
 mod cli;
@@ -13,12 +15,16 @@ mod doctor;
 mod edge;
 mod end_to_end;
 mod events;
+mod factors;
 mod failover;
 mod guard;
 mod harsh;
 mod hook;
 mod hostile;
+mod late;
 mod leak;
+mod learning;
+mod listener;
 mod matrix;
 mod oauth;
 mod oauth_settings;
@@ -27,8 +33,10 @@ mod provider_contract;
 mod proxy;
 mod reload;
 mod replicas;
+mod resend;
 mod shared_redis;
 mod store;
+mod storm;
 mod support;
 mod switches;
 mod text;

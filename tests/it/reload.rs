@@ -24,12 +24,12 @@ fn settings(auth: &str, providers: &str) -> String {
 
 const SANDBOX: &str = "[providers.sandbox]\nkind = 'sandbox'\ndelay = '5ms'\n";
 
-async fn start(toml: &str) -> Running {
+pub async fn start(toml: &str) -> Running {
     Place::new().file("hook.toml", toml).serve(&["serve", "--config", "hook.toml"]).await
 }
 
 /// Writes the configuration anew, sends the signal and waits until the counter of this result has moved.
-async fn reload(server: &Running, toml: &str, result: &str) {
+pub async fn reload(server: &Running, toml: &str, result: &str) {
     let before = reloads(server, result).await;
     std::fs::write(server.place.directory.path().join("hook.toml"), toml).expect("written");
     server.signal("HUP");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use okta_telephony_hook::metrics::Metrics;
 use okta_telephony_hook::secret::{Pseudonyms, Secret};
-use okta_telephony_hook::store::{Backend, Claim, Config, Key, Memory, State, Store, StoreFault};
+use okta_telephony_hook::store::{Backend, Claim, Config, Key, Memory, Queue, State, Store, StoreFault};
 use tokio::time::{Instant, sleep};
 
 use crate::support::redis::RedisServer;
@@ -91,6 +91,32 @@ async fn a_set_knows_its_members_until_each_leaves(store: &dyn Store) {
     assert_eq!((store.remove(&set).await, store.members(&set).await), (Ok(true), Ok(Vec::new())));
 }
 
+async fn work_is_handed_out_when_due_until_it_is_finished(store: &dyn Queue) {
+    let queue = key("queue");
+    let pieces = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let lease = |most, lease| async move { store.lease(&key("queue"), most, lease).await.expect("leased") };
+    assert_eq!(lease(9, LONG).await, pieces(&[]));
+    store.enqueue(&queue, &pieces(&["late"]), LONG, LONG).await.expect("put");
+    store.enqueue(&queue, &pieces(&["a"]), Duration::ZERO, LONG).await.expect("put");
+    sleep(SHORT).await;
+    store.enqueue(&queue, &pieces(&["a", "b", "late"]), Duration::ZERO, LONG).await.expect("put");
+    sleep(SHORT).await;
+    assert_eq!(lease(1, SHORT).await, pieces(&["a"]), "the oldest first");
+    assert_eq!(lease(9, LONG).await, pieces(&["b"]), "nothing twice, and what is there stays as late as it was");
+    sleep(2 * SHORT).await;
+    assert_eq!(lease(9, LONG).await, pieces(&["a"]), "what was not finished comes again");
+    store.postpone(&queue, "b", Duration::ZERO).await.expect("postponed");
+    store.postpone(&queue, "nobody's", Duration::ZERO).await.expect("nothing to postpone");
+    sleep(SHORT).await;
+    assert_eq!(lease(9, Duration::ZERO).await, pieces(&["b"]));
+    store.finish(&queue, &pieces(&["b", "nobody's"])).await.expect("finished");
+    store.finish(&queue, &[]).await.expect("nothing to finish");
+    store.postpone(&queue, "b", Duration::ZERO).await.expect("nothing to postpone");
+    store.postpone(&queue, "late", Duration::ZERO).await.expect("hurried");
+    sleep(SHORT).await;
+    assert_eq!(lease(9, LONG).await, pieces(&["late"]));
+}
+
 async fn a_key_of_another_kind_is_a_fault_and_nothing_is_lost(store: &dyn Store) {
     let (set, text) = (key("a set"), key("a text"));
     store.distinct(&set, "a", LONG).await.expect("added");
@@ -119,6 +145,7 @@ async fn contract(store: Arc<dyn Store>) {
 #[tokio::test(start_paused = true)]
 async fn memory_keeps_the_contract() {
     contract(Arc::new(Memory::new(1000))).await;
+    work_is_handed_out_when_due_until_it_is_finished(&Memory::new(1000)).await;
 }
 
 /// A shared store at this address, patient enough for a busy machine.
@@ -133,7 +160,11 @@ fn shared(url: &str, ca_file: Option<std::path::PathBuf>, metrics: &Arc<Metrics>
 async fn redis_keeps_the_contract_and_every_key_leaves_by_itself() {
     let redis = RedisServer::start();
     let metrics = Arc::new(Metrics::new());
-    contract(shared(&redis.url(), None, &metrics).store()).await;
+    let state = shared(&redis.url(), None, &metrics);
+    contract(state.store()).await;
+    let [queue, memory] = &state.queues()[..] else { panic!("the shared one and memory") };
+    assert!(format!("{queue:?} {memory:?}").starts_with("Watched { store: Redis("), "{queue:?}");
+    work_is_handed_out_when_due_until_it_is_finished(&**queue).await;
     let keys = redis.keys();
     assert!(keys.len() >= 5 && keys.iter().all(|key| key.starts_with("okta-hook:test:")), "{keys:?}");
     for key in keys {
@@ -150,7 +181,7 @@ async fn redis_is_reached_over_tls_as_a_user_with_few_rights() {
     std::fs::write(path("cert.pem"), certified.cert.pem()).expect("written");
     std::fs::write(path("key.pem"), certified.signing_key.serialize_pem()).expect("written");
     let rights = "hook on >p@ss:word ~okta-hook:* -@all +get +set +del +incrby +pexpire +pttl +time +zadd +zcard \
-                  +zremrangebyscore +zrangebyscore +evalsha +eval +script|load +ping +select";
+                  +zrem +zremrangebyscore +zrangebyscore +evalsha +eval +script|load +ping +select";
     std::fs::write(path("users.acl"), format!("user default off\nuser {rights}\n")).expect("written");
     let (cert, key, users) = (path("cert.pem"), path("key.pem"), path("users.acl"));
     let redis = RedisServer::with(&[
@@ -169,7 +200,9 @@ async fn redis_is_reached_over_tls_as_a_user_with_few_rights() {
     ]);
     let metrics = Arc::new(Metrics::new());
     let address = |password: &str| format!("rediss://hook:{password}@localhost:{}/0", redis.port());
-    contract(shared(&address("p%40ss%3Aword"), Some(cert.into()), &metrics).store()).await;
+    let state = shared(&address("p%40ss%3Aword"), Some(cert.into()), &metrics);
+    contract(state.store()).await;
+    work_is_handed_out_when_due_until_it_is_finished(&*state.queues()[0]).await;
     assert!(!metrics.render().contains("store_faults_total{operation=\"write\"}"), "{}", metrics.render());
 
     let read = |state: State| async move { state.store().read(&key_of_nobody()).await };

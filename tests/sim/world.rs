@@ -60,6 +60,7 @@ impl Event {
         Message {
             event_id: None,
             source: None,
+            request_id: None,
             channel: self.channel,
             recipient: Phone::parse(&self.number, None).expect("E.164"),
             code: OtpCode::parse("482913").expect("digits"),

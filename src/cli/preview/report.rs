@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::cli::paint::Paint;
 use crate::guard::{Explanation, Line, Verdict};
 use crate::hook::Hook;
+use crate::learn::Mode;
 use crate::okta::preview::Preview;
 use crate::okta::{decode, is_success};
 use crate::otp::{Accepted, Attempt, Content, Message, Outcome, ProviderName, SendError, TransactionId};
@@ -65,7 +66,7 @@ impl Report {
             return report;
         }
         let plan = hook.plan(&message, None);
-        report.plan(&plan, hook.config().router.explain(&message));
+        report.plan(&plan, why(hook, &message, &plan));
         for name in &plan.providers {
             if let Some(provider) = providers.get(name) {
                 let options = SendOptions { content: &content, now: Timestamp::now() };
@@ -222,6 +223,15 @@ impl Report {
             self.steps.iter().map(|step| json!({ "step": step.name, "ok": step.good, "detail": step.data })).collect();
         serde_json::to_string_pretty(&json!({ "preview": self.title, "steps": steps })).unwrap_or_default()
     }
+}
+
+/// Why the plan is as it is. What a server has learnt is in its memory alone.
+fn why(hook: &Hook, message: &Message, plan: &Plan) -> Vec<String> {
+    let mut lines = hook.config().router.explain(message);
+    if hook.config().learn == Mode::Enforce && plan.ordered && plan.providers.len() > 1 {
+        lines.push("learn = enforce: the running server asks whoever falls behind here last".to_owned());
+    }
+    lines
 }
 
 /// A body as a person reads it: a form one field a line, JSON indented.

@@ -37,10 +37,9 @@ struct Call {
 }
 
 /// Classifies the answer to a text: accepted only with a 2xx, `QUEUED` and an id.
-pub(super) fn text(answer: &Answer) -> Result<Accepted, SendError> {
+pub fn text(answer: &Answer) -> Result<Accepted, SendError> {
     if !is_success(answer) {
-        let code = serde_json::from_slice::<TextFailure>(&answer.body).ok().and_then(|f| f.code);
-        return Err(failure(answer, code, &TEXTS));
+        return Err(text_failure(answer));
     }
     let Ok(text) = serde_json::from_slice::<Text>(&answer.body) else { return Err(by_status(answer)) };
     match text.status.and_then(|s| s.code).as_deref() {
@@ -52,8 +51,13 @@ pub(super) fn text(answer: &Answer) -> Result<Accepted, SendError> {
     }
 }
 
+/// Classifies the answer to feedback. 404: the text is no longer kept there, so nobody misses what was told.
+pub(super) fn feedback(answer: &Answer) -> Result<(), SendError> {
+    if is_success(answer) || answer.status == 404 { Ok(()) } else { Err(text_failure(answer)) }
+}
+
 /// Classifies the answer to a call: accepted only with a 2xx, `CREATED` and an id.
-pub(super) fn call(answer: &Answer) -> Result<Accepted, SendError> {
+pub fn call(answer: &Answer) -> Result<Accepted, SendError> {
     let Ok(call) = serde_json::from_slice::<Call>(&answer.body) else { return Err(by_status(answer)) };
     if is_success(answer) && call.session_status.as_deref() == Some("CREATED") {
         return accepted(call.session_id.as_deref(), answer);
@@ -68,6 +72,11 @@ fn is_success(answer: &Answer) -> bool {
 fn accepted(id: Option<&str>, answer: &Answer) -> Result<Accepted, SendError> {
     let id = id.and_then(TransactionId::parse);
     id.map(|transaction_id| Accepted { transaction_id }).ok_or_else(|| by_status(answer))
+}
+
+fn text_failure(answer: &Answer) -> SendError {
+    let code = serde_json::from_slice::<TextFailure>(&answer.body).ok().and_then(|f| f.code);
+    failure(answer, code, &TEXTS)
 }
 
 fn failure(answer: &Answer, code: Option<i64>, table: &[Row]) -> SendError {

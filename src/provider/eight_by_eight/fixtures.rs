@@ -25,7 +25,7 @@ pub(super) fn now() -> Timestamp {
     "2026-01-05T10:00:00Z".parse().expect("a time")
 }
 
-/// Every case but the feedback call, which this provider does not make.
+/// Every case but the feedback call, which is no send.
 pub(super) fn all() -> Vec<Fixture> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/8x8");
     let mut paths: Vec<_> =
@@ -114,6 +114,7 @@ impl Fixture {
 pub(super) fn message() -> Message {
     Message {
         source: None,
+        request_id: None,
         event_id: None,
         channel: Channel::Sms,
         recipient: Phone::parse("+15005550006", None).expect("a valid number"),

@@ -6,6 +6,7 @@
 mod answer;
 mod check;
 mod codes;
+mod feedback;
 #[cfg(test)]
 mod fixtures;
 mod reports;
@@ -22,6 +23,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use url::Url;
 
+/// For the benches, which read an answer without a network.
+#[doc(hidden)]
+pub use self::answer::{call as classify_call, text as classify_text};
+pub use self::feedback::Feedback;
 pub(super) use self::reports::Reports;
 use super::account::{self, Senders, base_url, join};
 use super::callback::Address;
@@ -166,6 +171,11 @@ impl Config {
             Channel::Sms => self.sms.is_some(),
             Channel::Voice => self.voice.is_some(),
         }
+    }
+
+    /// Whether 8x8 is asked to watch which texts led to a sign-in.
+    pub fn tracks(&self) -> bool {
+        self.sms.as_ref().is_some_and(|endpoint| endpoint.config.tracks())
     }
 
     /// Why reports could not be verified.

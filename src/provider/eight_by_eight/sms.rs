@@ -24,7 +24,7 @@ const MAX_TEXT_UNITS: usize = 10 * 67;
 const MAX_CLIENT_MESSAGE_ID_CHARS: usize = 50;
 
 /// ISO 8601 in UTC, to the second.
-const EXPIRY_FORMAT: &str = "%Y-%m-%dT%H:%M:%SZ";
+pub(super) const TIME_FORMAT: &str = "%Y-%m-%dT%H:%M:%SZ";
 
 /// `[providers.*.sms]`.
 #[derive(Debug, Clone, Deserialize)]
@@ -82,6 +82,13 @@ impl Settings {
     }
 }
 
+impl Config {
+    /// Whether 8x8 is asked to watch which texts led to a sign-in.
+    pub(super) fn tracks(&self) -> bool {
+        self.track
+    }
+}
+
 fn check_source(at: String, source: &str, findings: &mut Findings) {
     if source.is_empty() {
         findings.fault(at, "must not be empty");
@@ -129,7 +136,7 @@ pub(super) fn body(
         source: config.source.of(message).map(String::as_str),
         client_message_id: message.event_id.as_ref().and_then(client_message_id),
         encoding: config.encoding,
-        expiry: expiry(message, now, EXPIRY_FORMAT),
+        expiry: expiry(message, now, TIME_FORMAT),
         client_ip: message.client_ip.filter(|_| config.client_ip).and_then(telling),
         track: config.track.then_some("Outcome"),
         dlr_callback_url: report_to.map(Url::as_str),

@@ -37,7 +37,7 @@ fn number(value: &Value) -> Option<i64> {
 }
 
 /// Classifies an answer: accepted only with a success code of this product, an id and a 2xx.
-pub(super) fn classify(product: Product, answer: &Answer) -> Result<Accepted, SendError> {
+pub fn classify(product: Product, answer: &Answer) -> Result<Accepted, SendError> {
     let body: Body = serde_json::from_slice(&answer.body).unwrap_or_default();
     let code = body.status_code();
     match code.and_then(|code| codes::find(product, code)) {

@@ -25,13 +25,17 @@ use super::{Check, Provider, SendOptions};
 use crate::otp::{Accepted, Channel, Content, FailureKind, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
 
+/// For the benches, which read an answer without a network.
+#[doc(hidden)]
+pub use answer::classify;
 pub use auth::AuthMethod;
 pub(super) use reports::Reports;
 pub use settings::{Api, Config, Settings};
 
 /// One of Telesign's products: it has its own resource, body and codes.
+#[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Product {
+pub enum Product {
     /// Texts and calls of the full-service host.
     Omnichannel,
     /// The SMS API.

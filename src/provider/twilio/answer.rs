@@ -51,7 +51,7 @@ impl Failure {
 }
 
 /// Classifies an answer: accepted only with a 2xx, an id, and a status that is no final failure.
-pub(super) fn classify(answer: &Answer) -> Result<Accepted, SendError> {
+pub fn classify(answer: &Answer) -> Result<Accepted, SendError> {
     if !(200..300).contains(&answer.status) {
         return Err(failure(answer));
     }

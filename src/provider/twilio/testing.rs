@@ -61,6 +61,7 @@ pub(super) fn message(channel: Channel, code: &str, locale: Option<&str>) -> Mes
     Message {
         event_id: None,
         source: None,
+        request_id: None,
         channel,
         recipient: Phone::parse(NUMBER, None).expect("E.164"),
         code: OtpCode::parse(code).expect("digits"),

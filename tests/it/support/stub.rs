@@ -1,20 +1,24 @@
 //! Providers without a socket, on a paused clock: a script goes in, a transcript comes out.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
+use okta_telephony_hook::agenda::Agenda;
 use okta_telephony_hook::config::Config;
 use okta_telephony_hook::deadline::Clock;
 use okta_telephony_hook::dedupe::Dedupe;
 use okta_telephony_hook::dispatch::health::Health;
 use okta_telephony_hook::dispatch::switches::Switches;
 use okta_telephony_hook::dispatch::{Dispatch, Team};
+use okta_telephony_hook::feedback::{self, Events};
 use okta_telephony_hook::hook::{Hook, Shared};
 use okta_telephony_hook::journal::Journal;
+use okta_telephony_hook::learn::Learn;
 use okta_telephony_hook::metrics::Metrics;
 use okta_telephony_hook::okta::Reply;
 use okta_telephony_hook::otp::{Accepted, Channel, FailureKind, Message, ProviderName, SendError, TransactionId};
@@ -48,11 +52,21 @@ type Transcript = Arc<Mutex<Vec<String>>>;
 struct Stub {
     name: ProviderName,
     script: Mutex<VecDeque<Act>>,
+    accepted: AtomicUsize,
     transcript: Transcript,
     zero: Instant,
 }
 
 impl Stub {
+    /// `id-` and the name; a number behind it from the second one on.
+    fn next_id(&self) -> TransactionId {
+        let id = match self.accepted.fetch_add(1, Ordering::Relaxed) {
+            0 => format!("id-{}", self.name),
+            before => format!("id-{}-{}", self.name, before + 1),
+        };
+        TransactionId::parse(&id).expect("id")
+    }
+
     fn note(&self, what: &str) {
         let ms = self.zero.elapsed().as_millis();
         self.transcript.lock().expect("transcript").push(format!("{ms} {} {what}", self.name));
@@ -92,7 +106,7 @@ impl Provider for Stub {
             Act::Accept(ms) => {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
                 self.note("accepts");
-                Ok(Accepted { transaction_id: TransactionId::parse(&format!("id-{}", self.name)).expect("id") })
+                Ok(Accepted { transaction_id: self.next_id() })
             }
             Act::Fail(ms, kind) => {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
@@ -113,13 +127,15 @@ pub struct Stage {
     pub hook: Arc<Hook>,
     pub metrics: Arc<Metrics>,
     pub tasks: TaskTracker,
+    pub shared: Shared,
     transcript: Transcript,
     stubs: Vec<Arc<Stub>>,
     zero: Instant,
 }
 
 impl Stage {
-    /// Sets the stage: settings of `[orgs.main]`, and a script for each provider, named in order of preference.
+    /// Sets the stage: settings of `[orgs.main]`, and a script for each provider, named in order of preference. One that
+    /// is named `listener` wants to hear what becomes of its codes.
     pub fn new(org: &str, scripts: &[(&str, &[Act])]) -> Self {
         Self::with_clock(org, scripts, Clock::SYSTEM)
     }
@@ -153,6 +169,7 @@ impl Stage {
                 Arc::new(Stub {
                     name: ProviderName::new(name),
                     script: Mutex::new(script.iter().copied().collect()),
+                    accepted: AtomicUsize::new(0),
                     transcript: Arc::clone(&transcript),
                     zero,
                 })
@@ -175,14 +192,20 @@ impl Stage {
             switches: health.switches().clone(),
             dedupe: Dedupe::new(&state, pseudonyms.clone(), clock, Arc::clone(&metrics), &tasks),
             journal: Journal::new(&state, &config.journal, pseudonyms.clone(), clock, tasks.clone()),
+            agenda: Agenda::new(&state, pseudonyms),
+            listeners: Arc::new([ProviderName::new("listener")].into()),
+            learn: Learn::new(clock, Arc::clone(&metrics)),
             counters: state.store(),
             state: state.clone(),
         };
         let org = config.orgs.into_iter().next().expect("one org");
-        let dispatch = Dispatch::new(Team { providers, health, metrics, clock, tasks }, org.policy.clone());
+        let learn = shared.learn.clone();
+        learn.serve(&[(Arc::clone(&org.name), org.event_hook.is_some())]);
+        let dispatch = Dispatch::new(Team { providers, health, learn, metrics, clock, tasks }, org.policy.clone());
         Self {
             metrics: Arc::clone(&shared.metrics),
             tasks: shared.tasks.clone(),
+            shared: shared.clone(),
             hook: Arc::new(Hook::new(org, dispatch, shared)),
             transcript,
             stubs,
@@ -205,6 +228,17 @@ impl Stage {
         let ms = self.zero.elapsed().as_millis();
         self.transcript.lock().expect("transcript").push(format!("{ms} Okta hears {}", reply.status));
         reply
+    }
+
+    /// The org's event hook, with nobody who wants to hear of used codes.
+    pub fn events(&self) -> Arc<Events> {
+        let Shared { agenda, journal, learn, metrics, clock, tasks, .. } = self.shared.clone();
+        let (listeners, strangers) = (Arc::default(), Arc::default());
+        let tools = feedback::Tools { agenda, journal, listeners, strangers, learn, metrics, clock };
+        let config = self.hook.config();
+        let event_hook = config.event_hook.clone().expect("an event hook");
+        let worker = Arc::new(feedback::Worker::new(tools));
+        Arc::new(Events::new(Arc::clone(&config.name), event_hook, config.budget, worker, tasks))
     }
 
     /// What happened so far, each line with its time in milliseconds.

@@ -58,16 +58,19 @@ impl Call {
     }
 }
 
-#[derive(Debug, Default)]
+/// What a call is answered, by what it is and how many came before it.
+type Judge = Arc<dyn Fn(&Call, usize) -> Answer + Send + Sync>;
+
+#[derive(Default)]
 struct State {
     script: VecDeque<Answer>,
     calls: Vec<Call>,
-    otherwise: Option<Answer>,
+    otherwise: Option<Judge>,
     unscripted: usize,
 }
 
 /// The server.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct VendorServer {
     pub url: String,
     state: Arc<Mutex<State>>,
@@ -90,14 +93,24 @@ impl VendorServer {
 
     /// Listens and gives everybody the same answer.
     pub async fn always(answer: Answer) -> Self {
+        Self::judging(move |_, _| answer.clone()).await
+    }
+
+    /// Listens and answers each call by what it is and how many came before it.
+    pub async fn judging(judge: impl Fn(&Call, usize) -> Answer + Send + Sync + 'static) -> Self {
         let vendor = Self::start([]).await;
-        vendor.state.lock().expect("state").otherwise = Some(answer);
+        vendor.state.lock().expect("state").otherwise = Some(Arc::new(judge));
         vendor
     }
 
     /// Adds to the script.
     pub fn then(&self, answer: Answer) {
         self.state.lock().expect("state").script.push_back(answer);
+    }
+
+    /// What was asked so far.
+    pub fn calls(&self) -> Vec<Call> {
+        self.state.lock().expect("state").calls.clone()
     }
 
     /// What was asked, with the script used up and nothing beyond it.
@@ -115,8 +128,10 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
     while let Some(call) = read(&mut stream, &mut buffer).await {
         let answer = {
             let mut state = state.lock().expect("state");
+            let before = state.calls.len();
+            let judged = state.otherwise.as_ref().map(|judge| judge(&call, before));
             state.calls.push(call);
-            let answer = state.script.pop_front().or_else(|| state.otherwise.clone());
+            let answer = state.script.pop_front().or(judged);
             state.unscripted += usize::from(answer.is_none());
             answer
         };

@@ -27,6 +27,7 @@ fn message(channel: Channel, number: &str, code: &str) -> Message {
     Message {
         event_id: None,
         source: None,
+        request_id: None,
         channel,
         recipient: Phone::parse(number, None).expect("a number"),
         code: OtpCode::parse(code).expect("digits"),

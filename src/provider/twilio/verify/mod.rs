@@ -4,7 +4,7 @@
 //! with two exceptions that Twilio's own documentation makes necessary: a locale it refuses, and an earlier
 //! verification that stands in the way. Source: twilio-oai `verify_v2`.
 
-mod approve;
+mod feedback;
 mod form;
 mod locale;
 mod settings;
@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 use url::Url;
 
-pub use self::approve::Approver;
+pub use self::feedback::Feedback;
 pub use self::settings::{Config, Settings, Supersede};
 use super::recent::Recent;
 use super::{FORM, answer, check};

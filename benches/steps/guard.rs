@@ -1,0 +1,24 @@
+//! Limits and fraud checks: every rule on, none of them reached.
+
+use divan::Bencher;
+use okta_telephony_hook::guard::{Guard, Tools, Verdict};
+
+use crate::ground::{HOOKS, RUNTIME, at_once, hook, message};
+
+#[divan::bench]
+fn check(bencher: Bencher) {
+    let _inside = RUNTIME.enter();
+    let (shared, hook) = (&HOOKS.shared, hook());
+    let tools = Tools {
+        store: std::sync::Arc::clone(&shared.counters),
+        timeout: shared.state.timeout(),
+        pseudonyms: shared.pseudonyms.clone(),
+        metrics: std::sync::Arc::clone(&shared.metrics),
+        clock: shared.clock,
+    };
+    let guard = Guard::new(hook.config().guard.clone(), &hook.config().name, tools);
+    bencher.with_inputs(message).bench_local_refs(|message| {
+        let verdict = at_once(guard.check(message, "0123456789abcdef"));
+        assert!(matches!(verdict, Verdict::Allow), "{verdict:?}");
+    });
+}

@@ -1,0 +1,28 @@
+//! Who was sent what by whom: asked before a message, noted after it.
+
+use divan::Bencher;
+use okta_telephony_hook::otp::{Message, Outcome};
+
+use crate::ground::{HOOKS, RUNTIME, at_once, message};
+use crate::reply::accepted;
+
+/// Of a person who was sent nothing lately.
+#[divan::bench]
+fn previous(bencher: Bencher) {
+    let _inside = RUNTIME.enter();
+    bencher.with_inputs(message).bench_local_refs(|message| at_once(HOOKS.shared.journal.previous(message)));
+}
+
+/// Of an accepted message; nobody waits for it.
+#[divan::bench]
+fn note(bencher: Bencher) {
+    let _inside = RUNTIME.enter();
+    let told = || -> (Message, Outcome) {
+        let message = message();
+        let outcome = accepted(message.event_id.as_ref().expect("an event").as_str());
+        (message, outcome)
+    };
+    bencher
+        .with_inputs(told)
+        .bench_local_refs(|(message, outcome)| at_once(HOOKS.shared.journal.note("main", message, outcome, None, ())));
+}

@@ -1,0 +1,169 @@
+//! The agenda: what is still to be done about codes that were sent, kept where a restart does not lose it.
+//!
+//! Must not do any of it, nor hold a number or a code: what it names is a keyed hash or an id. An Okta user id stands in
+//! it only for an org that lets us ask Okta about users we do not know.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::otp::Channel;
+use crate::secret::Pseudonyms;
+use crate::store::{Key, Queue, State};
+
+/// How long work waits for somebody to do it, counted from the last that came: an outage of a weekend.
+const TTL: Duration = Duration::from_secs(3 * 24 * 60 * 60);
+
+/// Pieces put into the store with one operation: few enough to be done well within `state.timeout`.
+const BATCH: usize = 250;
+
+/// How often a store that fails is asked to take work before memory has to do. Nobody waits for a code meanwhile.
+const TRIES: usize = 3;
+
+/// One thing to be done.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "do")]
+pub enum Item {
+    /// A user has used a code: whoever sent it may want to know.
+    Used {
+        /// Key of the org in the configuration.
+        org: String,
+        /// Keyed hash of the event that told it.
+        event: String,
+        /// Key of the user's last message in the journal.
+        user: String,
+        /// `sms` or `voice`.
+        channel: Channel,
+        /// When it was used, as far as that was told.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        at: Option<Timestamp>,
+        /// When we heard of it.
+        since: Timestamp,
+        /// Okta's id of the user, for asking Okta when the journal knows nothing.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user_id: Option<String>,
+    },
+    /// A code is over, by its time or by a newer one: whoever sent it may want to know, if it was not used.
+    Over {
+        /// Name of the provider.
+        provider: String,
+        /// The provider's id of the message.
+        transaction_id: String,
+        /// How it travelled.
+        channel: Channel,
+        /// When the message was sent.
+        since: Timestamp,
+    },
+}
+
+/// A thing to be done that is ours to do, for as long as a lease lasts.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// The thing.
+    pub item: Item,
+    piece: String,
+    queue: usize,
+}
+
+/// What is still to be done, for all replicas. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Agenda(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// Best first; the last one is our own memory.
+    queues: Vec<Arc<dyn Queue>>,
+    key: Key,
+}
+
+impl Agenda {
+    /// How long a task is its taker's: longer than one may take, so that nobody does it at the same time.
+    pub const LEASE: Duration = Duration::from_secs(20);
+
+    /// The agenda in this state's store.
+    pub fn new(state: &State, pseudonyms: &Pseudonyms) -> Self {
+        let key = Key::new("agenda", pseudonyms.hash(&[b"agenda"]));
+        Self(Arc::new(Inner { queues: state.queues(), key }))
+    }
+
+    /// Notes things to be done and hands them to the caller; whoever finds them undone when the lease is over does them.
+    pub async fn take(&self, items: impl IntoIterator<Item = Item>) -> Vec<Task> {
+        self.put(items, Self::LEASE).await
+    }
+
+    /// Notes things to be done after `delay`, or sooner if that was noted before.
+    pub async fn note(&self, items: impl IntoIterator<Item = Item>, delay: Duration) {
+        self.put(items, delay).await;
+    }
+
+    /// Has a thing done now that may have been noted for later.
+    pub async fn hurry(&self, item: Item) {
+        for task in self.put([item], Duration::ZERO).await {
+            self.postpone(&task, Duration::ZERO).await;
+        }
+    }
+
+    /// Hands out some of what is due.
+    pub async fn due(&self, most: usize) -> Vec<Task> {
+        let mut tasks = Vec::new();
+        for (place, queue) in self.0.queues.iter().enumerate() {
+            // A fault was counted and told where it came up; what is due stays due.
+            let pieces = queue.lease(&self.0.key, most - tasks.len(), Self::LEASE).await.unwrap_or_default();
+            for piece in pieces {
+                match serde_json::from_str(&piece) {
+                    Ok(item) => tasks.push(Task { item, piece, queue: place }),
+                    // A later version's, which knows what it means.
+                    Err(_) => tracing::debug!("work of another version is left where it is"),
+                }
+            }
+        }
+        tasks
+    }
+
+    /// Has a task done after `delay`, by whoever finds it then.
+    pub async fn postpone(&self, task: &Task, delay: Duration) {
+        drop(self.0.queues[task.queue].postpone(&self.0.key, &task.piece, delay).await);
+    }
+
+    /// Strikes out what is done.
+    pub async fn finish(&self, tasks: &[Task]) {
+        for (place, queue) in self.0.queues.iter().enumerate() {
+            let ours = tasks.iter().filter(|task| task.queue == place);
+            let pieces: Vec<String> = ours.map(|task| task.piece.clone()).collect();
+            for batch in pieces.chunks(BATCH) {
+                // What stays in spite of being done is found to be so when it comes again.
+                drop(queue.finish(&self.0.key, batch).await);
+            }
+        }
+    }
+
+    async fn put(&self, items: impl IntoIterator<Item = Item>, delay: Duration) -> Vec<Task> {
+        // Texts and dates only: serde_json has nothing to refuse.
+        let written = items.into_iter().filter_map(|item| Some((serde_json::to_string(&item).ok()?, item)));
+        let (pieces, items): (Vec<String>, Vec<Item>) = written.unzip();
+        let mut tasks = Vec::with_capacity(items.len());
+        let (mut items, mut queue) = (items.into_iter(), 0);
+        for batch in pieces.chunks(BATCH) {
+            // A queue that has refused a batch is not asked to take the next.
+            queue = self.put_batch(batch, delay, queue).await;
+            tasks.extend(batch.iter().zip(&mut items).map(|(piece, item)| Task { item, piece: piece.clone(), queue }));
+        }
+        tasks
+    }
+
+    /// Puts a batch into the first queue that takes it, and tells which: our own memory when the shared one does not.
+    /// When that is full too, the work is done nevertheless, by the caller at once, and only once.
+    async fn put_batch(&self, batch: &[String], delay: Duration, first: usize) -> usize {
+        let Inner { queues, key } = &*self.0;
+        for (place, queue) in queues.iter().enumerate().skip(first) {
+            for _ in 0..TRIES {
+                if queue.enqueue(key, batch, delay, TTL).await.is_ok() {
+                    return place;
+                }
+            }
+        }
+        queues.len() - 1
+    }
+}

@@ -1,0 +1,51 @@
+//! Users that the journal does not know: their number is Okta's to tell, and some providers know a code by its number.
+//!
+//! Must not be asked before the journal, nor keep what Okta tells. It is second best: of several numbers the first one is
+//! taken, and nobody says that the code went there.
+
+use crate::metrics::Metrics;
+use crate::okta::factors::Factors;
+use crate::otp::{Channel, FailureKind, ProviderName, UserId};
+use crate::provider::{Fate, Listener};
+
+/// The unknown users of one org.
+#[derive(Debug)]
+pub struct Strangers {
+    factors: Factors,
+    /// Those that the org's routes may ask.
+    listeners: Vec<(ProviderName, Listener)>,
+}
+
+impl Strangers {
+    /// Asks `factors`, and tells `listeners`.
+    pub fn new(factors: Factors, listeners: Vec<(ProviderName, Listener)>) -> Self {
+        Self { factors, listeners }
+    }
+
+    /// Tells that a code of a user was used; false when that is worth another try.
+    pub(super) async fn used(&self, user: &UserId, channel: Channel, metrics: &Metrics) -> bool {
+        let phones = match self.factors.phones(user, channel).await {
+            Ok(phones) => phones,
+            Err(fault) if fault.is_transient() => {
+                tracing::debug!(%fault, "an unknown user's number is asked for later");
+                return false;
+            }
+            Err(fault) => {
+                tracing::warn!(%fault, "an unknown user's number cannot be asked for");
+                return true;
+            }
+        };
+        let Some(phone) = phones.first() else { return true };
+        let mut is_done = true;
+        for (provider, listener) in &self.listeners {
+            let told = listener.approve_number(phone).await;
+            if let Ok(false) = told {
+                continue;
+            }
+            let failure = told.err().map(|e| e.kind);
+            metrics.feedback.told(provider, Fate::Used.as_str(), failure);
+            is_done &= !failure.is_some_and(FailureKind::is_transient);
+        }
+        is_done
+    }
+}

@@ -1,0 +1,236 @@
+//! Does what the agenda says: tells providers that a code of theirs was used, or is over.
+//!
+//! Must not send anybody a message, nor know Okta's words. Whatever fails is tried again, by this process or another,
+//! until it is too old to be of use.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::Strangers;
+use crate::agenda::{Agenda, Item, Task};
+use crate::deadline::Clock;
+use crate::journal::{Begun, Entry, Journal, Use};
+use crate::learn::Learn;
+use crate::metrics::Metrics;
+use crate::otp::{Channel, FailureKind, ProviderName, TransactionId, UserId};
+use crate::provider::{Fate, Listener, News};
+use crate::store::Key;
+
+/// Tasks done at once: enough for a busy org's sign-ins at a provider that takes a second, and no flood for it.
+const AT_ONCE: usize = 16;
+
+/// Tasks taken at once.
+const CHUNK: usize = 64;
+
+/// How long a task waits for its turn. A provider may take ten seconds: both together lie inside `Agenda::LEASE`.
+const WAIT: Duration = Duration::from_secs(8);
+
+/// How often it is looked what is due.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The first try again comes after this, a later one after a quarter of the task's age.
+const MIN_PAUSE: Duration = Duration::from_secs(2);
+const MAX_PAUSE: Duration = Duration::from_secs(300);
+
+/// A code's fate is of no use to anybody later than this: Verify itself forgets a verification after ten minutes.
+const GIVE_UP: Duration = Duration::from_secs(60 * 60);
+
+/// Does what the agenda says.
+#[derive(Debug)]
+pub struct Worker {
+    tools: Tools,
+    turns: Arc<Semaphore>,
+    /// Something is due now.
+    due: Notify,
+}
+
+/// What a worker works with.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    /// What is to be done.
+    pub agenda: Agenda,
+    /// Who was sent what by whom.
+    pub journal: Journal,
+    /// Who wants to hear of codes of theirs.
+    pub listeners: Arc<BTreeMap<ProviderName, Listener>>,
+    /// Who asks Okta about users that the journal does not know, for the orgs that let us.
+    pub strangers: Arc<BTreeMap<Arc<str>, Strangers>>,
+    /// What is learnt from codes that were used.
+    pub learn: Learn,
+    /// Where everything is counted.
+    pub metrics: Arc<Metrics>,
+    /// The wall clock.
+    pub clock: Clock,
+}
+
+/// What became of a task.
+enum Ending {
+    Done,
+    /// To be tried again.
+    Again,
+    /// Somebody else is at it.
+    Left,
+}
+
+impl Worker {
+    /// A worker with these tools.
+    pub fn new(tools: Tools) -> Self {
+        Self { tools, turns: Arc::new(Semaphore::new(AT_ONCE)), due: Notify::new() }
+    }
+
+    /// What it works with.
+    pub fn tools(&self) -> &Tools {
+        &self.tools
+    }
+
+    /// Does what is due, whoever noted it, until it is told to stop.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let tasks = self.tools.agenda.due(CHUNK).await;
+            let is_all = tasks.len() < CHUNK;
+            self.work_off(tasks, Instant::now() + WAIT).await;
+            if is_all {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = self.due.notified() => {}
+                    () = sleep(LOOK) => {}
+                }
+            }
+        }
+    }
+
+    /// Leaves work to whoever has time: this process, another, or this one's successor.
+    pub async fn leave(&self, items: impl IntoIterator<Item = Item>) {
+        self.tools.agenda.note(items, Duration::ZERO).await;
+        self.due.notify_one();
+    }
+
+    /// Does these tasks. One whose turn has not come by `until` is left to whoever finds it due.
+    pub async fn work_off(self: &Arc<Self>, tasks: Vec<Task>, until: Instant) {
+        let mut at_work = JoinSet::new();
+        for task in tasks {
+            let Ok(Ok(turn)) = timeout_at(until, Arc::clone(&self.turns).acquire_owned()).await else { break };
+            let worker = Arc::clone(self);
+            at_work.spawn(async move {
+                let ending = worker.work_on(&task.item).await;
+                drop(turn);
+                worker.settle(task, ending).await
+            });
+        }
+        let done: Vec<Task> = at_work.join_all().await.into_iter().flatten().collect();
+        self.tools.agenda.finish(&done).await;
+    }
+
+    /// Gives back what is done; has the rest done later.
+    async fn settle(&self, task: Task, ending: Ending) -> Option<Task> {
+        let age = self.age(&task.item);
+        match ending {
+            Ending::Done => Some(task),
+            Ending::Again if age >= GIVE_UP => {
+                tracing::warn!(age_seconds = age.as_secs(), "given up: what became of a code could not be told");
+                self.tools.metrics.feedback.given_up();
+                Some(task)
+            }
+            Ending::Again => {
+                self.tools.agenda.postpone(&task, (age / 4).clamp(MIN_PAUSE, MAX_PAUSE)).await;
+                None
+            }
+            Ending::Left => None,
+        }
+    }
+
+    fn age(&self, item: &Item) -> Duration {
+        let (Item::Used { since, .. } | Item::Over { since, .. }) = item;
+        Duration::try_from(self.tools.clock.now().duration_since(*since)).unwrap_or_default()
+    }
+
+    async fn work_on(&self, item: &Item) -> Ending {
+        match item {
+            Item::Used { org, event, user, channel, at, user_id, .. } => {
+                let (Some(event), Some(user)) = (Key::parse(event), Key::parse(user)) else { return Ending::Done };
+                match self.tools.journal.begin_event(&event, Agenda::LEASE).await {
+                    Begun::Done => return Ending::Done,
+                    Begun::Busy => return Ending::Left,
+                    Begun::Ours => {}
+                }
+                let stranger = user_id.as_deref().and_then(UserId::parse);
+                let is_done = match self.tools.journal.used(org, &user, &event).await {
+                    Use::Of(entry) => self.used(org, &entry, *at).await,
+                    Use::Unknown => self.unknown(org, stranger.as_ref(), *channel).await,
+                    Use::Known => true,
+                };
+                self.end(&event, is_done).await
+            }
+            Item::Over { provider, transaction_id, channel, since } => match TransactionId::parse(transaction_id) {
+                Some(id) => self.over(&ProviderName::new(provider), &id, *channel, *since).await,
+                None => Ending::Done,
+            },
+        }
+    }
+
+    async fn end(&self, event: &Key, is_done: bool) -> Ending {
+        if is_done {
+            self.tools.journal.end_event(event).await;
+            return Ending::Done;
+        }
+        self.tools.journal.give_back_event(event).await;
+        Ending::Again
+    }
+
+    /// A code of ours was used; false when telling its provider is worth another try.
+    async fn used(&self, org: &str, entry: &Entry, at: Option<Timestamp>) -> bool {
+        if let Some(id) = &entry.transaction_id
+            && !self.tell(&entry.provider, News { id, channel: entry.channel, fate: Fate::Used, at }).await
+        {
+            return false;
+        }
+        self.tools.metrics.feedback.converted(&entry.provider, entry.channel);
+        self.tools.learn.used(org, &entry.sent());
+        true
+    }
+
+    /// A code was used that the journal knows nothing of.
+    async fn unknown(&self, org: &str, user: Option<&UserId>, channel: Channel) -> bool {
+        match (user, self.tools.strangers.get(org)) {
+            (Some(user), Some(strangers)) => strangers.used(user, channel, &self.tools.metrics).await,
+            _ => true,
+        }
+    }
+
+    /// A code that is over was used, or goes on under a newer message, or its provider hears that it was not.
+    async fn over(&self, provider: &ProviderName, id: &TransactionId, channel: Channel, since: Timestamp) -> Ending {
+        let journal = &self.tools.journal;
+        let goes_on = journal.of_transaction(provider, id.as_str()).await.is_some_and(|entry| entry.sent_at > since);
+        if goes_on || journal.is_used(provider.as_str(), id.as_str()).await {
+            return Ending::Done;
+        }
+        let news = News { id, channel, fate: Fate::Unused, at: None };
+        if self.tell(provider, news).await { Ending::Done } else { Ending::Again }
+    }
+
+    /// Tells a provider that wants to hear it; false when that is worth another try.
+    async fn tell(&self, provider: &ProviderName, news: News<'_>) -> bool {
+        let Some(listener) = self.tools.listeners.get(provider) else { return true };
+        let told = listener.tell(news).await;
+        if let Ok(false) = told {
+            return true;
+        }
+        let failure = told.as_ref().err().map(|e| e.kind);
+        self.tools.metrics.feedback.told(provider, news.fate.as_str(), failure);
+        let again = failure.is_some_and(FailureKind::is_transient);
+        match told {
+            // Counted; a line for each would bury the hooks' own while a provider is down.
+            Err(error) if again => tracing::debug!(%provider, %error, "what became of a code is told later"),
+            Err(error) => tracing::warn!(%provider, %error, "what became of a code could not be told"),
+            Ok(_) => {}
+        }
+        !again
+    }
+}

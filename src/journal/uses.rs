@@ -1,0 +1,95 @@
+//! Uses of codes, and the events of Okta's that tell of them.
+//!
+//! Must not know who wants to hear of them. An event comes several times, late, and to several replicas at once; one of
+//! them deals with it, and another when that one dies over it.
+
+use std::time::Duration;
+
+use super::later::unique;
+use super::{Entry, Inner, Journal};
+use crate::otp::{Channel, UserId};
+use crate::store::{Claim, Key};
+
+/// How long an event of Okta's is remembered. It comes again once, seconds later; a day is for outages of its own.
+const EVENT_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What stands under an event that was dealt with.
+const DONE: &str = "done";
+
+/// What is known of a code that was used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Use {
+    /// It is that of this send.
+    Of(Entry),
+    /// Its use was told by another event.
+    Known,
+    /// Nobody sent one, as far as the journal knows.
+    Unknown,
+}
+
+/// Whose an event is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begun {
+    /// The caller's.
+    Ours,
+    /// Somebody's who is at it.
+    Busy,
+    /// Nobody's: it was dealt with.
+    Done,
+}
+
+impl Journal {
+    /// The key of the last message to a user over a channel.
+    pub fn user_key(&self, user: &UserId, channel: Channel) -> Key {
+        self.0.user(user, channel)
+    }
+
+    /// The send whose code a user of an org has just used, told by this event. Asked again for the same event, it says
+    /// the same again.
+    pub async fn used(&self, org: &str, user: &Key, event: &Key) -> Use {
+        let Some(entry) = self.read(user).await.filter(|entry| entry.org == org) else { return Use::Unknown };
+        let Some(left) = self.left(&entry) else { return Use::Unknown };
+        let Some(id) = &entry.transaction_id else { return Use::Of(entry) };
+        let key = self.0.used(entry.provider.as_str(), id.as_str());
+        match self.0.claim(&key, event.to_string().into(), left).await {
+            Ok(Claim::Existing(_)) => Use::Known,
+            // Without a store that answers, everything is the first: counted twice is better than lost.
+            Ok(Claim::Claimed) | Err(_) => Use::Of(entry),
+        }
+    }
+
+    /// Whether the code of a send is known to have been used.
+    pub async fn is_used(&self, provider: &str, id: &str) -> bool {
+        self.0.store.read(&self.0.used(provider, id)).await.is_ok_and(|found| found.is_some())
+    }
+
+    /// The key of an event of an org.
+    pub fn event_key(&self, org: &str, id: &str) -> Key {
+        Key::new("okta-event", self.0.pseudonyms.hash(&[b"okta-event", org.as_bytes(), id.as_bytes()]))
+    }
+
+    /// Takes an event to be dealt with; nobody else gets it before `lease` is over.
+    pub async fn begin_event(&self, event: &Key, lease: Duration) -> Begun {
+        match self.0.store.claim(event, unique("begun"), lease).await {
+            Ok(Claim::Existing(value)) if value == DONE => Begun::Done,
+            Ok(Claim::Existing(_)) => Begun::Busy,
+            Ok(Claim::Claimed) | Err(_) => Begun::Ours,
+        }
+    }
+
+    /// Remembers that an event was dealt with.
+    pub async fn end_event(&self, event: &Key) {
+        drop(self.0.store.write(event, DONE.into(), EVENT_TTL).await);
+    }
+
+    /// Gives an event back that could not be dealt with.
+    pub async fn give_back_event(&self, event: &Key) {
+        drop(self.0.store.remove(event).await);
+    }
+}
+
+impl Inner {
+    fn used(&self, provider: &str, id: &str) -> Key {
+        Key::new("journal-used", self.pseudonyms.hash(&[b"journal-used", provider.as_bytes(), id.as_bytes()]))
+    }
+}

@@ -1,0 +1,64 @@
+//! Tells Verify what became of a code: its routing and its Fraud Guard learn from it.
+//!
+//! Must not know how it became known. Source: twilio-oai `verify_v2`, `UpdateVerification`.
+
+use http::HeaderValue;
+use url::Url;
+
+use super::{Config, FORM, answer};
+use crate::otp::{FailureKind, Phone, SendError, TransactionId};
+use crate::outbound::{Outbound, Request};
+use crate::provider::account::join;
+use crate::provider::listener::Fate;
+
+/// Ends the verifications of one service.
+#[derive(Debug, Clone)]
+pub struct Feedback {
+    verifications_url: Url,
+    authorization: HeaderValue,
+    outbound: Outbound,
+}
+
+impl Feedback {
+    /// For the service of this configuration.
+    pub(in crate::provider) fn new(config: &Config, outbound: Outbound) -> Self {
+        let verifications_url = super::verifications_url(config);
+        Self { verifications_url, authorization: config.authorization.clone(), outbound }
+    }
+
+    /// Ends a verification: approved when its code was used, else cancelled, so that Verify does not take a code that
+    /// was superseded for one that was abandoned.
+    ///
+    /// # Errors
+    /// When Verify refuses or does not answer.
+    pub(in crate::provider) async fn tell(&self, id: &TransactionId, fate: Fate) -> Result<(), SendError> {
+        let id = id.as_str();
+        if !id.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(SendError::new(FailureKind::Rejected, "not_a_sid"));
+        }
+        self.end(id, fate).await
+    }
+
+    /// Approves whatever is pending for a number: a service keeps one verification for each.
+    ///
+    /// # Errors
+    /// As `tell`.
+    pub(in crate::provider) async fn approve_number(&self, number: &Phone) -> Result<(), SendError> {
+        self.end(&format!("%2B{}", number.expose_digits()), Fate::Used).await
+    }
+
+    /// `segment` names the verification in the path. One that is over already, by itself or by an earlier call, is as
+    /// good as told.
+    async fn end(&self, segment: &str, fate: Fate) -> Result<(), SendError> {
+        let url = join(&self.verifications_url, &format!("/{segment}"));
+        let status = match fate {
+            Fate::Used => "Status=approved",
+            Fate::Unused => "Status=canceled",
+        };
+        let answer = self.outbound.send(Request::post(url, &self.authorization, FORM, status)).await?;
+        match answer.status {
+            200..=299 | 404 => Ok(()),
+            _ => Err(answer::classify(&answer).err().unwrap_or_else(answer::not_configured)),
+        }
+    }
+}

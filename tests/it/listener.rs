@@ -1,0 +1,182 @@
+//! What providers are told of codes they delivered, after the fact: the recorded calls, and what is not asked.
+
+use jiff::Timestamp;
+use okta_telephony_hook::otp::{Channel, FailureKind, Phone, SendError, TransactionId};
+use okta_telephony_hook::outbound::{self, Outbound};
+use okta_telephony_hook::provider::{Fate, Listener, News};
+use serde_json::{Value, json};
+
+use crate::support::okta;
+use crate::support::server::{self, TestServer};
+use crate::support::vendor::{Answer, Call, VendorServer};
+
+const UMID: &str = "d1f0a2b4-0000-4000-8000-000000000001";
+const SID: &str = "VEcccccccccccccccccccccccccccccccc";
+const VERIFICATIONS: &str = "/v2/Services/VA00000000000000000000000000000004/Verifications";
+
+fn verify(url: &str) -> String {
+    format!(
+        "kind = 'twilio-verify'\naccount_sid = 'AC00000000000000000000000000000001'\n\
+         auth_token = '0123456789abcdef0123456789abcdef'\nservice_sid = 'VA00000000000000000000000000000004'\n\
+         base_url = '{url}'"
+    )
+}
+
+fn eight(url: &str, sms: &str) -> String {
+    format!(
+        "kind = '8x8'\napi_key = 'fake-8x8-api-key'\nsubaccount_id = 'acme_otp'\nbase_url = '{url}'\n{sms}\n\
+         voice = {{ source = '+6588000000' }}"
+    )
+}
+
+/// The listener of a provider, if that wants to hear.
+fn listener(provider: &str) -> Option<Listener> {
+    let config = server::load(&format!("[orgs.main]\n[providers.x]\n{provider}\n")).config;
+    let outbound = Outbound::new(&outbound::Settings::default()).expect("certificate authorities");
+    Listener::new(&config.providers["x"], &outbound)
+}
+
+async fn tell(listener: &Listener, channel: Channel, id: &str, fate: Fate) -> Result<bool, SendError> {
+    let id = TransactionId::parse(id).expect("an id");
+    let at = "2026-01-05T10:00:40.159Z".parse::<Timestamp>().ok();
+    listener.tell(News { id: &id, channel, fate, at }).await
+}
+
+fn fixture(name: &str) -> Value {
+    let path = crate::support::data(&format!("{name}.json"));
+    serde_json::from_slice(&std::fs::read(path).expect("readable")).expect("JSON")
+}
+
+fn response(case: &Value) -> Answer {
+    let status = case["response"]["status"].as_u64().and_then(|s| s.try_into().ok()).expect("a status");
+    Answer::json(status, case["response"]["body"].clone())
+}
+
+/// The call is the recorded one, byte for byte.
+#[track_caller]
+fn is_recorded(call: &Call, case: &Value) {
+    let request = &case["request"];
+    let url: url::Url = request["url"].as_str().expect("an address").parse().expect("an address");
+    assert_eq!((call.method.as_str(), call.path.as_str()), ("POST", url.path()));
+    assert_eq!(call.body, request["raw_body"].as_str().expect("a body"));
+    for header in ["Authorization", "Content-Type", "Accept"] {
+        assert_eq!(call.header(header), request["headers"][header].as_str(), "{header}");
+    }
+}
+
+#[tokio::test]
+async fn every_recorded_call_is_made_as_it_stands() {
+    for name in ["twilio/verify-feedback-200-approved", "twilio/verify-feedback-404-already-gone"] {
+        let case = fixture(name);
+        let vendor = VendorServer::start([response(&case)]).await;
+        let listener = listener(&verify(&vendor.url)).expect("Verify wants to hear");
+        assert_eq!(tell(&listener, Channel::Voice, SID, Fate::Used).await, Ok(true), "{name}");
+        is_recorded(&vendor.finish()[0], &case);
+    }
+    let case = fixture("8x8/sms-feedback-200");
+    let vendor = VendorServer::start([response(&case)]).await;
+    let listener = listener(&eight(&vendor.url, "sms = { track = true }")).expect("8x8 wants to hear");
+    assert_eq!(tell(&listener, Channel::Sms, UMID, Fate::Used).await, Ok(true));
+    is_recorded(&vendor.finish()[0], &case);
+}
+
+#[tokio::test]
+async fn a_code_that_was_not_used_is_told_in_the_vendors_word() {
+    let gone = Answer::json(404, json!({ "code": 1300, "message": "not found" }));
+    let vendor = VendorServer::start([Answer::json(200, json!({})), gone]).await;
+    let verify = listener(&verify(&vendor.url)).expect("Verify wants to hear");
+    let eight = listener(&eight(&vendor.url, "sms = { track = true }")).expect("8x8 wants to hear");
+    assert_eq!(tell(&verify, Channel::Sms, SID, Fate::Unused).await, Ok(true));
+    assert_eq!(tell(&eight, Channel::Sms, UMID, Fate::Unused).await, Ok(true), "gone is as good as told");
+    let calls = vendor.finish();
+    assert_eq!((&*calls[0].path, &*calls[0].body), (&*format!("{VERIFICATIONS}/{SID}"), "Status=canceled"));
+    let body: Value = serde_json::from_str(&calls[1].body).expect("JSON");
+    assert_eq!(body, json!({ "outcome": "failure", "timestamp": "2026-01-05T10:00:40Z" }));
+}
+
+#[tokio::test]
+async fn verify_can_be_told_of_a_number_alone() {
+    let vendor = VendorServer::start([Answer::json(200, json!({}))]).await;
+    let verify = listener(&verify(&vendor.url)).expect("Verify wants to hear");
+    let eight = listener(&eight(&vendor.url, "sms = { track = true }")).expect("8x8 wants to hear");
+    let number = Phone::parse("+15005550010", None).expect("a number");
+    assert_eq!(verify.approve_number(&number).await, Ok(true));
+    assert_eq!(eight.approve_number(&number).await, Ok(false));
+    let calls = vendor.finish();
+    assert_eq!((&*calls[0].path, &*calls[0].body), (&*format!("{VERIFICATIONS}/%2B15005550010"), "Status=approved"));
+}
+
+#[tokio::test]
+async fn nobody_is_asked_who_does_not_want_to_hear_or_by_an_id_that_would_leave_its_place() {
+    let vendor = VendorServer::start([]).await;
+    let url = vendor.url.as_str();
+    for provider in [
+        "kind = 'twilio'\naccount_sid = 'AC00000000000000000000000000000001'\nauth_token = 't'\nsms.from = '+15005550006'",
+        "kind = 'telesign'\ncustomer_id = '11111111-2222-3333-4444-555555555555'\napi_key = 'AAAA'",
+        &eight(url, ""),
+        &eight(url, "sms = { track = false }"),
+    ] {
+        assert!(listener(provider).is_none(), "{provider}");
+    }
+    let verify = listener(&verify(url)).expect("Verify wants to hear");
+    let eight = listener(&eight(url, "sms = { track = true }")).expect("8x8 wants to hear");
+    assert_eq!(tell(&eight, Channel::Voice, UMID, Fate::Used).await, Ok(false), "only texts are tracked");
+    for id in ["..", "a/b", "a?b", "a%2Fb", "a#b", "."] {
+        for listener in [&verify, &eight] {
+            let error = tell(listener, Channel::Sms, id, Fate::Used).await.expect_err("no id of theirs");
+            assert_eq!((error.kind, error.kind.is_transient()), (FailureKind::Rejected, false), "{id}");
+        }
+    }
+    vendor.finish();
+}
+
+#[tokio::test]
+async fn what_failed_says_whether_it_is_worth_another_try() {
+    for (answer, transient) in [
+        (Answer::json(401, json!({ "code": 20003 })), false),
+        (Answer::json(400, json!({ "code": 1000 })), false),
+        (Answer::json(429, json!({})), true),
+        (Answer::json(500, json!({})), true),
+        (Answer::json(503, json!({})), true),
+        (Answer::Close, true),
+    ] {
+        let vendor = VendorServer::start([answer.clone(), answer.clone()]).await;
+        let verify = listener(&verify(&vendor.url)).expect("Verify wants to hear");
+        let eight = listener(&eight(&vendor.url, "sms = { track = true }")).expect("8x8 wants to hear");
+        for (listener, id) in [(verify, SID), (eight, UMID)] {
+            let error = tell(&listener, Channel::Sms, id, Fate::Used).await.expect_err("a failure");
+            assert_eq!(error.kind.is_transient(), transient, "{answer:?}: {error}");
+        }
+        assert_eq!(vendor.finish().len(), 2, "nothing is tried again by itself");
+    }
+    let nobody = listener(&verify("http://127.0.0.1:9")).expect("Verify wants to hear");
+    let error = tell(&nobody, Channel::Sms, SID, Fate::Used).await.expect_err("nobody there");
+    assert_eq!((error.kind, error.kind.is_transient()), (FailureKind::Unavailable, true));
+}
+
+#[tokio::test]
+async fn okta_tells_of_a_sign_in_and_8x8_hears_when_it_was() {
+    let queued = Answer::json(200, json!({ "umid": UMID, "status": { "code": "QUEUED" } }));
+    let vendor = VendorServer::start([queued, Answer::json(200, json!({}))]).await;
+    let server = TestServer::start(&format!(
+        "[orgs.main.event_hook.auth.header]\nname = 'x-okta-events'\nsecret = 'an-event-hook-secret-0123'\n\
+         [providers.x]\n{}\n",
+        eight(&vendor.url, "sms = { track = true }")
+    ))
+    .await;
+    assert_eq!(server.hook(&okta::another_sms()).await.status, 200);
+    let event = json!({
+        "uuid": "listener-1", "published": "2026-01-05T10:00:38.159Z", "eventType": "user.authentication.auth_via_mfa",
+        "actor": { "id": "00uyxxSknGtK8022w0g3" }, "outcome": { "result": "SUCCESS" },
+        "debugContext": { "debugData": { "factor": "SMS_FACTOR" } },
+    });
+    let body = json!({ "data": { "events": [event] } }).to_string();
+    let answer = server.post("/okta/events", &[("x-okta-events", "an-event-hook-secret-0123")], body.as_bytes()).await;
+    assert_eq!(answer.status, 200);
+    server.stop().await;
+    let calls = vendor.finish();
+    let sent: Value = serde_json::from_str(&calls[0].body).expect("JSON");
+    assert_eq!(sent["track"], "Outcome");
+    assert_eq!(calls[1].path, format!("/api/v1/subaccounts/acme_otp/messages/{UMID}/feedback"));
+    assert_eq!(calls[1].body, r#"{"outcome":"success","timestamp":"2026-01-05T10:00:38Z"}"#);
+}
