@@ -3,32 +3,49 @@
 //! Must not know any vendor. Never follows a redirect, never repeats a request whose bytes were written, never reads
 //! more than 64 KiB of an answer, never logs a URL.
 
-use std::error::Error;
-use std::pin::Pin;
+mod connect;
+mod evidence;
+
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
-use std::{fmt, io};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
-use http_body::{Body, Frame, SizeHint};
+use http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, PROXY_AUTHORIZATION, RETRY_AFTER, USER_AGENT,
+};
+use http::uri::Scheme;
+use http::{Method, Uri};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use serde::Deserialize;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::otp::{FailureKind, SendError};
 use crate::settings::{Findings, duration};
+use connect::{Connector, Fault};
+use evidence::{Watched, connect_fault, is_unprocessed};
 
 /// Answers of the vendors' documented calls stay below 4 KiB; more is a fault or an attack.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// A `Retry-After` beyond this says nothing about now.
 const MAX_RETRY_AFTER_SECS: u64 = 3600;
+
+/// How long an idle connection is kept: above `keep_warm`, below the minute after which load balancers commonly drop it.
+const IDLE: Duration = Duration::from_secs(55);
+
+/// How long the use that keeps a connection open may take.
+const TOUCH: Duration = Duration::from_secs(5);
+
+const OUR_NAME: HeaderValue = HeaderValue::from_static(concat!("okta-telephony-hook/", env!("CARGO_PKG_VERSION")));
 
 /// `[outbound]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -87,7 +104,9 @@ pub enum SetupFault {
 /// The shared client. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Outbound {
-    client: reqwest::Client,
+    client: Client<Connector, Watched>,
+    /// For requests that a proxy passes on unencrypted.
+    proxy_credential: Option<HeaderValue>,
     origins: Arc<Mutex<Vec<Url>>>,
     warm_up_timeout: Duration,
     keep_warm: Duration,
@@ -157,29 +176,15 @@ impl Outbound {
     /// # Errors
     /// When there are no certificate authorities to trust, or the configured ones cannot be read.
     pub fn new(settings: &Settings) -> Result<Self, SetupFault> {
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("okta-telephony-hook/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(settings.connect_timeout)
-            // Above `keep_warm`, below the minute after which load balancers commonly drop idle connections.
-            .pool_idle_timeout(Duration::from_secs(55))
-            .no_proxy();
-        if let Some(path) = &settings.ca_file {
-            let pem = std::fs::read(path).map_err(|e| SetupFault::CaFile(e.kind().to_string()))?;
-            let found = reqwest::Certificate::from_pem_bundle(&pem)
-                .ok()
-                .filter(|c| !c.is_empty())
-                .ok_or_else(|| SetupFault::CaFile("holds no PEM certificate".to_owned()))?;
-            builder = builder.tls_certs_merge(found);
-        }
-        if let Some(proxy) = &settings.proxy {
-            let proxy =
-                reqwest::Proxy::all(proxy.clone()).map_err(|e| SetupFault::Client(e.without_url().to_string()))?;
-            builder = builder.proxy(proxy);
-        }
-        let client = builder.build().map_err(|e| SetupFault::Client(root_cause(&e)))?;
+        let (connector, proxy_credential) = connect::connector(settings)?;
+        let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .build(connector);
         Ok(Self {
             client,
+            proxy_credential,
             origins: Arc::default(),
             warm_up_timeout: settings.warm_up_timeout,
             keep_warm: settings.keep_warm,
@@ -192,13 +197,13 @@ impl Outbound {
     /// `Unavailable` when no byte of the request can have reached the vendor, `Unconfirmed` when one may have.
     pub async fn send(&self, request: Request) -> Result<Answer, SendError> {
         let written = Arc::new(AtomicBool::new(false));
-        let mut call = reqwest::Request::new(reqwest::Method::POST, request.url);
+        let mut call = http::Request::new(Watched { bytes: request.body, written: Arc::clone(&written) });
+        *call.method_mut() = Method::POST;
         *call.headers_mut() = request.headers;
-        *call.body_mut() = Some(reqwest::Body::wrap(Watched { bytes: request.body, written: Arc::clone(&written) }));
-        let answer = self.exchange(call).await.map_err(|e| {
+        let answer = self.exchange(call, request.url).await.map_err(|e| {
             if !written.load(Ordering::Acquire) {
-                SendError::new(FailureKind::Unavailable, connect_fault(&e))
-            } else if is_unprocessed(&e) {
+                SendError::new(FailureKind::Unavailable, connect_fault(&*e))
+            } else if is_unprocessed(&*e) {
                 SendError::new(FailureKind::Unavailable, "h2_unprocessed")
             } else {
                 SendError::new(FailureKind::Unconfirmed, "connection_lost")
@@ -225,13 +230,20 @@ impl Outbound {
         url: Url,
         authorization: Option<&HeaderValue>,
     ) -> Result<(Answer, HeaderMap), SendError> {
-        let mut call = reqwest::Request::new(reqwest::Method::GET, url);
+        let mut call = http::Request::new(Watched::nothing());
         *call.headers_mut() = headers(authorization);
-        self.exchange(call).await.map_err(|e| SendError::new(FailureKind::Unavailable, connect_fault(&e)))?
+        let answer = self.exchange(call, url).await;
+        answer.map_err(|e| SendError::new(FailureKind::Unavailable, connect_fault(&*e)))?
     }
 
-    async fn exchange(&self, call: reqwest::Request) -> Result<Readable, reqwest::Error> {
-        read(self.client.execute(call).await?).await
+    async fn exchange(&self, mut call: http::Request<Watched>, url: Url) -> Result<Readable, Fault> {
+        let address = Uri::try_from(String::from(url))?;
+        if let Some(credential) = self.proxy_credential.as_ref().filter(|_| address.scheme() == Some(&Scheme::HTTP)) {
+            call.headers_mut().insert(PROXY_AUTHORIZATION, credential.clone());
+        }
+        call.headers_mut().insert(USER_AGENT, OUR_NAME);
+        *call.uri_mut() = address;
+        Ok(read(self.client.request(call).await?).await?)
     }
 
     /// Remembers a vendor's address, to open a connection there before the first hook and keep it open.
@@ -249,14 +261,13 @@ impl Outbound {
     /// Opens a connection to every remembered address, for as long as `warm_up_timeout`. Failures are left to the hooks to find.
     pub async fn warm_up(&self) {
         let origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let touches: Vec<_> =
-            origins.into_iter().map(|origin| tokio::spawn(touch(self.client.clone(), origin))).collect();
+        let touches: Vec<_> = origins.into_iter().map(|origin| tokio::spawn(touch(self.clone(), origin))).collect();
         let all = async {
             for touch in touches {
                 let _ = touch.await;
             }
         };
-        let _ = tokio::time::timeout(self.warm_up_timeout, all).await;
+        let _ = timeout(self.warm_up_timeout, all).await;
     }
 
     /// Uses every remembered connection from time to time until `stop`.
@@ -274,22 +285,26 @@ impl Outbound {
 }
 
 /// `HEAD /` without credentials: opens a connection, or proves that an idle one still lives.
-async fn touch(client: reqwest::Client, origin: Url) {
-    let _ = client.head(origin).timeout(Duration::from_secs(5)).send().await;
+async fn touch(outbound: Outbound, origin: Url) {
+    let mut call = http::Request::new(Watched::nothing());
+    *call.method_mut() = Method::HEAD;
+    *call.headers_mut() = headers(None);
+    let _ = timeout(TOUCH, outbound.exchange(call, origin)).await;
 }
 
 /// An answer with its headers, or what makes it unreadable.
 type Readable = Result<(Answer, HeaderMap), SendError>;
 
 /// Reads the body up to the limit. The inner error: an answer came, but not one that can be read.
-async fn read(mut response: reqwest::Response) -> Result<Readable, reqwest::Error> {
+async fn read(mut response: http::Response<Incoming>) -> Result<Readable, hyper::Error> {
     let status = response.status().as_u16();
     let headers = std::mem::take(response.headers_mut());
     let retry_after = headers.get(RETRY_AFTER).and_then(retry_after);
     let max_age = headers.get_all(CACHE_CONTROL).iter().find_map(max_age);
     let date = headers.get(DATE).and_then(date);
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await? {
+    while let Some(frame) = response.body_mut().frame().await {
+        let Ok(chunk) = frame?.into_data() else { continue };
         if body.len() + chunk.len() > MAX_ANSWER_BYTES {
             return Ok(Err(SendError::new(FailureKind::Unconfirmed, "answer_too_large")));
         }
@@ -314,73 +329,4 @@ fn max_age(value: &HeaderValue) -> Option<Duration> {
         let seconds = name.trim().eq_ignore_ascii_case("max-age").then(|| seconds.trim().trim_matches('"'))?;
         seconds.parse().ok().map(Duration::from_secs)
     })
-}
-
-/// Why no connection came about, in one word. TLS is told apart: a certificate that does not fit is a security matter.
-fn connect_fault(error: &reqwest::Error) -> &'static str {
-    if is_tls(error) {
-        "tls"
-    } else if error.is_timeout() {
-        "connect_timeout"
-    } else {
-        "connect"
-    }
-}
-
-/// Whether rustls stands behind an error. An I/O error names as its source what is behind its payload, so that has to
-/// be taken out first; there may be one in another.
-fn is_tls(error: &(dyn Error + 'static)) -> bool {
-    let payload = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    match (payload, error.source()) {
-        _ if error.is::<rustls::Error>() => true,
-        (Some(payload), _) => is_tls(payload),
-        (None, Some(source)) => is_tls(source),
-        (None, None) => false,
-    }
-}
-
-/// Whether an HTTP/2 peer vouches that it did not look at the request: it refused the stream, or went away before it
-/// (RFC 9113, sections 6.8 and 8.7).
-fn is_unprocessed(error: &(dyn Error + 'static)) -> bool {
-    match error.downcast_ref::<h2::Error>() {
-        Some(e) if e.is_go_away() => e.is_remote() && e.reason() == Some(h2::Reason::NO_ERROR),
-        Some(e) => e.is_remote() && e.reason() == Some(h2::Reason::REFUSED_STREAM),
-        None => error.source().is_some_and(is_unprocessed),
-    }
-}
-
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn Error = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
-}
-
-/// A body that notes when it is taken to be written.
-///
-/// That note is the evidence `Unavailable` rests on: hyper asks for the body before it flushes the head, so a body
-/// that was never asked for was never sent, whatever error came.
-struct Watched {
-    bytes: Bytes,
-    written: Arc<AtomicBool>,
-}
-
-impl Body for Watched {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        self.written.store(true, Ordering::Release);
-        let bytes = std::mem::take(&mut self.bytes);
-        Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.bytes.len() as u64)
-    }
 }

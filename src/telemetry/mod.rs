@@ -1,6 +1,6 @@
 //! Logs: their format, and what may speak in them.
 //!
-//! Must not know what is logged. Only our own crate speaks below `warn`: hyper, h2, reqwest and rustls write URLs,
+//! Must not know what is logged. Only our own crate speaks below `warn`: hyper, h2, redis and rustls write URLs,
 //! headers and bodies into their debug lines, which is to say codes and credentials.
 
 mod json;

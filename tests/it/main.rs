@@ -30,6 +30,7 @@ mod oauth;
 mod oauth_settings;
 mod pairs;
 mod provider_contract;
+mod proxy;
 mod reload;
 mod replicas;
 mod resend;

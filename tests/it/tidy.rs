@@ -24,7 +24,7 @@ const NEIGHBOURS: [(&str, &str); 1] = [("config", "telemetry")];
 /// A word, and the only places in which it may stand.
 const HOMES: [(&str, &[&str]); 11] = [
     ("axum::", &["http", "app"]),
-    ("reqwest::", &["outbound", "cli/preview/call"]),
+    ("hyper_util::client", &["outbound"]),
     ("std::env::", &["config/sources", "cli/paint"]),
     ("SUCCESSFUL", &["okta/reply"]),
     ("prometheus_client", &["metrics"]),

@@ -3,17 +3,22 @@
 //! Must not decide how anything looks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use url::Url;
 
 use super::report::Report;
 use crate::hook::Hook;
 use crate::http::ServerSettings;
 use crate::okta::preview::Preview;
+use crate::outbound::{self, Outbound, Request};
+
+/// How long a server is waited for: longer than any budget.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Calls our own hook, which really sends.
 pub(super) async fn send(hook: &Arc<Hook>, preview: &Preview) -> Report {
@@ -31,18 +36,15 @@ pub(super) async fn over_http(hook: &Arc<Hook>, url: &Url, preview: &Preview) ->
     if url.path() == "/" {
         url.set_path(&hook.config().path);
     }
-    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-    let client = client.timeout(std::time::Duration::from_secs(10)).build().map_err(|e| e.to_string())?;
+    let settings = outbound::Settings { connect_timeout: PATIENCE, ..outbound::Settings::default() };
+    let outbound = Outbound::new(&settings).map_err(|e| e.to_string())?;
+    let request = Request { url: url.clone(), headers: credential(hook), body: preview.body().to_string().into() };
     let started = Instant::now();
-    let request = client.post(url.clone()).headers(credential(hook)).body(preview.body().to_string());
-    let told = |e: reqwest::Error| {
-        format!("--url: no answer from {url}: {}", if e.is_timeout() { "time-out" } else { "connection failed" })
-    };
-    let response = request.send().await.map_err(told)?;
-    let status = response.status().as_u16();
-    let body = response.bytes().await.map_err(told)?;
+    let failed = |why: &str| format!("--url: no answer from {url}: {why}");
+    let answer = timeout(PATIENCE, outbound.send(request)).await.map_err(|_| failed("time-out"))?;
+    let answer = answer.map_err(|_| failed("connection failed"))?;
     let mut report = Report::new(hook, &format!("sent to {url}"));
-    report.reply(status, &body, Some(started.elapsed()));
+    report.reply(answer.status, &answer.body, Some(started.elapsed()));
     Ok(report)
 }
 

@@ -1,0 +1,86 @@
+//! What a failure on the wire proves: whether a byte of a request can have reached its vendor.
+//!
+//! Must not decide what follows.
+
+use std::error::Error;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+/// A body that notes when it is taken to be written.
+///
+/// That note is the evidence `Unavailable` rests on: hyper asks for the body before it flushes the head, so a body
+/// that was never asked for was never sent, whatever error came.
+pub(super) struct Watched {
+    pub(super) bytes: Bytes,
+    pub(super) written: Arc<AtomicBool>,
+}
+
+impl Watched {
+    /// The body of a request that has none.
+    pub(super) fn nothing() -> Self {
+        Self { bytes: Bytes::new(), written: Arc::default() }
+    }
+}
+
+impl Body for Watched {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.written.store(true, Ordering::Release);
+        let bytes = std::mem::take(&mut self.bytes);
+        Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.len() as u64)
+    }
+}
+
+/// Why no connection came about, in one word. TLS is told apart: a certificate that does not fit is a security matter.
+pub(super) fn connect_fault(error: &(dyn Error + 'static)) -> &'static str {
+    if is_tls(error) {
+        "tls"
+    } else if is_timeout(error) {
+        "connect_timeout"
+    } else {
+        "connect"
+    }
+}
+
+/// Whether rustls stands behind an error. An I/O error names as its source what is behind its payload, so that has to
+/// be taken out first; there may be one in another.
+fn is_tls(error: &(dyn Error + 'static)) -> bool {
+    let payload = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    match (payload, error.source()) {
+        _ if error.is::<rustls::Error>() => true,
+        (Some(payload), _) => is_tls(payload),
+        (None, Some(source)) => is_tls(source),
+        (None, None) => false,
+    }
+}
+
+fn is_timeout(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::TimedOut)
+        || error.source().is_some_and(is_timeout)
+}
+
+/// Whether an HTTP/2 peer vouches that it did not look at the request: it refused the stream, or went away before it
+/// (RFC 9113, sections 6.8 and 8.7).
+pub(super) fn is_unprocessed(error: &(dyn Error + 'static)) -> bool {
+    match error.downcast_ref::<h2::Error>() {
+        Some(e) if e.is_go_away() => e.is_remote() && e.reason() == Some(h2::Reason::NO_ERROR),
+        Some(e) => e.is_remote() && e.reason() == Some(h2::Reason::REFUSED_STREAM),
+        None => error.source().is_some_and(is_unprocessed),
+    }
+}
