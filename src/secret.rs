@@ -14,7 +14,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-pub use pseudonym::{KeyedHash, Pseudonyms};
+pub use pseudonym::{AsItStands, KeyedHash, Pseudonyms};
 
 /// A secret text: never empty, white space trimmed.
 #[derive(Clone)]

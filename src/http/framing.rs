@@ -76,10 +76,21 @@ fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(head);
     std::iter::from_fn(move || {
         let text = rest?;
-        let end = text.windows(2).position(|w| w == b"\r\n");
+        let end = line_end(text);
         rest = end.map(|end| &text[end + 2..]);
         Some(end.map_or(text, |end| &text[..end]))
     })
+}
+
+fn line_end(text: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let end = from + text.get(from..)?.iter().position(|b| *b == b'\r')?;
+        if text.get(end + 1) == Some(&b'\n') {
+            return Some(end);
+        }
+        from = end + 1;
+    }
 }
 
 /// Whether it is HTTP/1.1. The target must be a path: whole addresses are for proxies, and we are none.
@@ -100,18 +111,15 @@ fn header(line: &[u8], said: &mut Said) -> Result<(), Malformed> {
     let colon = line.iter().position(|b| *b == b':').ok_or(Malformed("a line without a colon"))?;
     let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
     ensure(!has_break(line) && !name.iter().any(u8::is_ascii_whitespace), "white space where none may be")?;
-    match name.to_ascii_lowercase().as_slice() {
-        b"content-length" => {
-            let length = digits(value).ok_or(Malformed("Content-Length"))?;
-            ensure(said.length.replace(length).is_none(), "two Content-Lengths")?;
-        }
+    if name.eq_ignore_ascii_case(b"content-length") {
+        let length = digits(value).ok_or(Malformed("Content-Length"))?;
+        ensure(said.length.replace(length).is_none(), "two Content-Lengths")?;
+    } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
         // Other codings, and lists of them, have no use here but to be read differently by two readers.
-        b"transfer-encoding" => {
-            let first = !std::mem::replace(&mut said.chunked, true);
-            ensure(first && value.eq_ignore_ascii_case(b"chunked"), "Transfer-Encoding")?;
-        }
-        b"host" => said.hosts += 1,
-        _ => {}
+        let first = !std::mem::replace(&mut said.chunked, true);
+        ensure(first && value.eq_ignore_ascii_case(b"chunked"), "Transfer-Encoding")?;
+    } else if name.eq_ignore_ascii_case(b"host") {
+        said.hosts += 1;
     }
     Ok(())
 }

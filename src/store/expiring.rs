@@ -4,14 +4,14 @@
 
 use std::borrow::Borrow;
 use std::collections::{BTreeSet, HashMap, hash_map};
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash, RandomState};
 
 use tokio::time::Instant;
 
 /// Values by key, each until its own instant.
 #[derive(Debug)]
-pub struct Expiring<K, V> {
-    entries: HashMap<K, Entry<V>>,
+pub struct Expiring<K, V, S = RandomState> {
+    entries: HashMap<K, Entry<V>, S>,
     /// The first is the next to go.
     by_end: BTreeSet<(Instant, K)>,
 }
@@ -22,13 +22,13 @@ struct Entry<V> {
     value: V,
 }
 
-impl<K, V> Default for Expiring<K, V> {
+impl<K, V, S: Default> Default for Expiring<K, V, S> {
     fn default() -> Self {
-        Self { entries: HashMap::new(), by_end: BTreeSet::new() }
+        Self { entries: HashMap::default(), by_end: BTreeSet::new() }
     }
 }
 
-impl<K: Clone + Eq + Hash + Ord, V> Expiring<K, V> {
+impl<K: Clone + Eq + Hash + Ord, V, S: BuildHasher> Expiring<K, V, S> {
     /// The value of a key, unless its time is over at `now`.
     pub fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q, now: Instant) -> Option<&V>
     where
@@ -138,7 +138,7 @@ mod tests {
     async fn entries_leave_in_the_order_of_their_ends() {
         let now = Instant::now();
         let at = |seconds| now + Duration::from_secs(seconds);
-        let mut map = Expiring::default();
+        let mut map: Expiring<_, _> = Expiring::default();
         for (key, end) in [("late", 30), ("soon", 10), ("later", 40)] {
             assert_eq!(map.put(key, key, at(end)), None);
         }
@@ -158,7 +158,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_may_not_go_stays_however_soon_it_would_leave() {
         let now = Instant::now();
-        let mut map = Expiring::default();
+        let mut map: Expiring<_, _> = Expiring::default();
         for value in 1..=3_u64 {
             map.put(value, value, now + Duration::from_secs(value));
         }

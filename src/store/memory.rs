@@ -3,6 +3,7 @@
 //! Must not grow beyond its bound, and never drops a claim in progress to make room.
 
 use std::fmt;
+use std::hash::BuildHasherDefault;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 use super::members::Members;
 use super::queue::Pieces;
 use super::{Claim, Expiring, Key, Queue, Store, StoreFault};
+use crate::secret::AsItStands;
 
 /// A store in memory.
 pub struct Memory {
@@ -22,7 +24,7 @@ pub struct Memory {
 
 #[derive(Default)]
 struct Entries {
-    by_key: Expiring<Key, Value>,
+    by_key: Expiring<Key, Value, BuildHasherDefault<AsItStands>>,
     /// Entries, and members of sets: what is bounded.
     size: usize,
 }
