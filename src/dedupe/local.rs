@@ -3,7 +3,6 @@
 //! Must not wait under the lock, and never drops a message in progress to make room.
 
 use std::fmt;
-use std::hash::BuildHasherDefault;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
@@ -11,10 +10,10 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Identity, Reason};
 use crate::okta::Reply;
-use crate::secret::{AsItStands, KeyedHash};
-use crate::store::Expiring;
+use crate::secret::KeyedHash;
+use crate::store::Fading;
 
-type Table = Expiring<KeyedHash, Arc<Slot>, BuildHasherDefault<AsItStands>>;
+type Table = Fading<Arc<Slot>>;
 
 /// Events and fingerprints of the last minutes. Both lead to one slot.
 pub(super) struct Local {

@@ -149,6 +149,20 @@ impl fmt::Debug for Pseudonyms {
     }
 }
 
+impl KeyedHash {
+    /// The hash of the same thing as one of a kind. Whoever cannot choose hashes cannot make two of them meet.
+    pub fn within(self, kind: &str) -> Self {
+        // FNV-1a, which spreads the few kinds there are.
+        let spread = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        let kind = kind.bytes().fold(0xcbf2_9ce4_8422_2325, spread).to_le_bytes();
+        let mut bytes = self.0;
+        for (byte, of_kind) in bytes.iter_mut().zip(kind) {
+            *byte ^= of_kind;
+        }
+        Self(bytes)
+    }
+}
+
 impl fmt::Display for KeyedHash {
     /// 32 hexadecimal digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,7 +3,6 @@
 //! Must not grow beyond its bound, and never drops a claim in progress to make room.
 
 use std::fmt;
-use std::hash::BuildHasherDefault;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,8 +12,8 @@ use tokio::time::Instant;
 
 use super::members::Members;
 use super::queue::Pieces;
-use super::{Claim, Expiring, Key, Queue, Store, StoreFault};
-use crate::secret::AsItStands;
+use super::{Claim, Fading, Key, Queue, Store, StoreFault};
+use crate::secret::KeyedHash;
 
 /// A store in memory.
 pub struct Memory {
@@ -24,7 +23,7 @@ pub struct Memory {
 
 #[derive(Default)]
 struct Entries {
-    by_key: Expiring<Key, Value, BuildHasherDefault<AsItStands>>,
+    by_key: Fading<Value>,
     /// Entries, and members of sets: what is bounded.
     size: usize,
 }
@@ -66,21 +65,21 @@ impl Memory {
 }
 
 impl Entries {
-    fn put(&mut self, key: &Key, value: Value, end: Instant) {
+    fn put(&mut self, key: &KeyedHash, value: Value, end: Instant) {
         self.size += value.size();
-        if let Some(earlier) = self.by_key.put(key.clone(), value, end) {
+        if let Some(earlier) = self.by_key.put(*key, value, end) {
             self.size -= earlier.size();
         }
     }
 
-    fn take(&mut self, key: &Key) -> Option<Value> {
+    fn take(&mut self, key: &KeyedHash) -> Option<Value> {
         let value = self.by_key.remove(key)?;
         self.size -= value.size();
         Some(value)
     }
 
     /// A queue, if it is there.
-    fn queue(&mut self, key: &Key, now: Instant) -> Result<Option<&mut Pieces>, StoreFault> {
+    fn queue(&mut self, key: &KeyedHash, now: Instant) -> Result<Option<&mut Pieces>, StoreFault> {
         match self.by_key.get_mut(key, now) {
             Some(Value::Queue(queue)) => Ok(Some(queue)),
             Some(Value::Claimed(_) | Value::Written(_) | Value::Count(_) | Value::Members(_)) => Err(wrong_type()),
@@ -107,6 +106,7 @@ fn wrong_type() -> StoreFault {
 #[async_trait]
 impl Store for Memory {
     async fn claim(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<Claim, StoreFault> {
+        let key = &key.whole();
         let now = Instant::now();
         let mut entries = self.lock(now);
         match entries.by_key.get(key, now) {
@@ -122,6 +122,7 @@ impl Store for Memory {
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Bytes>, StoreFault> {
+        let key = &key.whole();
         let now = Instant::now();
         match self.lock(now).by_key.get(key, now) {
             Some(Value::Claimed(value) | Value::Written(value)) => Ok(Some(value.clone())),
@@ -131,6 +132,7 @@ impl Store for Memory {
     }
 
     async fn write(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<(), StoreFault> {
+        let key = &key.whole();
         let now = Instant::now();
         let mut entries = self.lock(now);
         // What it replaces makes its room.
@@ -143,10 +145,11 @@ impl Store for Memory {
     }
 
     async fn remove(&self, key: &Key) -> Result<bool, StoreFault> {
-        Ok(self.lock(Instant::now()).take(key).is_some())
+        Ok(self.lock(Instant::now()).take(&key.whole()).is_some())
     }
 
     async fn count(&self, key: &Key, by: u64, ttl: Duration) -> Result<u64, StoreFault> {
+        let key = &key.whole();
         let now = Instant::now();
         let mut entries = self.lock(now);
         match entries.by_key.get_mut(key, now) {
@@ -164,6 +167,7 @@ impl Store for Memory {
     }
 
     async fn distinct(&self, key: &Key, member: &str, ttl: Duration) -> Result<u64, StoreFault> {
+        let key = &key.whole();
         let now = Instant::now();
         let entries = &mut *self.lock(now);
         if !matches!(entries.by_key.get(key, now), None | Some(Value::Members(_))) {
@@ -184,6 +188,7 @@ impl Store for Memory {
     }
 
     async fn members(&self, key: &Key) -> Result<Vec<String>, StoreFault> {
+        let key = &key.whole();
         let now = Instant::now();
         match self.lock(now).by_key.get(key, now) {
             Some(Value::Members(members)) => Ok(members.at(now)),
@@ -196,6 +201,7 @@ impl Store for Memory {
 #[async_trait]
 impl Queue for Memory {
     async fn enqueue(&self, queue: &Key, pieces: &[String], delay: Duration, ttl: Duration) -> Result<(), StoreFault> {
+        let queue = &queue.whole();
         let now = Instant::now();
         let mut entries = self.lock(now);
         entries.queue(queue, now)?;
@@ -215,11 +221,13 @@ impl Queue for Memory {
     }
 
     async fn lease(&self, queue: &Key, most: usize, lease: Duration) -> Result<Vec<String>, StoreFault> {
+        let queue = &queue.whole();
         let now = Instant::now();
-        Ok(self.lock(now).queue(queue, now)?.map(|queue| queue.lease(most, now, lease)).unwrap_or_default())
+        Ok(self.lock(now).queue(queue, now)?.map(|pieces| pieces.lease(most, now, lease)).unwrap_or_default())
     }
 
     async fn postpone(&self, queue: &Key, piece: &str, delay: Duration) -> Result<(), StoreFault> {
+        let queue = &queue.whole();
         let now = Instant::now();
         let mut entries = self.lock(now);
         if let Some(queue) = entries.queue(queue, now)? {
@@ -229,6 +237,7 @@ impl Queue for Memory {
     }
 
     async fn finish(&self, queue: &Key, pieces: &[String]) -> Result<(), StoreFault> {
+        let queue = &queue.whole();
         let now = Instant::now();
         let mut entries = self.lock(now);
         let gone = entries.queue(queue, now)?.map_or(0, |queue| queue.finish(pieces));

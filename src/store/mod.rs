@@ -4,6 +4,7 @@
 //! its caller goes on without it.
 
 mod expiring;
+mod fading;
 mod faults;
 mod members;
 mod memory;
@@ -23,7 +24,8 @@ use bytes::Bytes;
 
 use crate::metrics::Metrics;
 use crate::secret::KeyedHash;
-pub use expiring::Expiring;
+use expiring::Expiring;
+pub use fading::Fading;
 pub use faults::Faults;
 pub use memory::Memory;
 pub use queue::Queue;
@@ -83,6 +85,11 @@ impl Key {
     /// The key of one thing of a kind.
     pub fn new(kind: &'static str, of: KeyedHash) -> Self {
         Self { of, kind: Cow::Borrowed(kind) }
+    }
+
+    /// One hash that stands for kind and all, where no store needs to tell kinds apart by name.
+    fn whole(&self) -> KeyedHash {
+        self.of.within(&self.kind)
     }
 
     /// Reads a key back that was stored as a text.
