@@ -10,6 +10,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -30,6 +31,9 @@ use reload::Rest;
 
 /// Connections on the admin listener: a scraper, a probe and a few people.
 const MAX_ADMIN_CONNECTIONS: usize = 64;
+
+/// What is not needed for the first hooks is computed after them: there may be one core for both.
+const FIRST_HOOKS: Duration = Duration::from_millis(100);
 
 /// The server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +91,9 @@ impl App {
     /// When the HTTPS client cannot be set up or an address cannot be listened on.
     pub async fn start(config: Config) -> Result<Self, StartFault> {
         let hooks = Hooks::build(&config)?;
-        secret::warm_random()?;
+        if config.server.tls.is_some() || hooks.outbound.keeps_open() {
+            secret::warm_random()?;
+        }
         tokio::join!(hooks.outbound.warm_up(), hooks.shared.state.warm_up());
         let rest = Rest::of(&config);
         let server = config.server;
@@ -114,6 +120,11 @@ impl App {
         };
         let public = bind("server.listen", server.listen, terms).await?;
         let admin = bind("admin.listen", config.admin.listen, admin_terms).await?;
+        // Without TLS nobody has waited for them: a hook that needs some before they are there waits for itself.
+        tokio::spawn(async {
+            tokio::time::sleep(FIRST_HOOKS).await;
+            drop(tokio::task::spawn_blocking(secret::warm_random));
+        });
         let (tasks, outbound) = (hooks.shared.tasks.clone(), hooks.outbound.clone());
         let learn = hooks.shared.learn.clone();
         let reloader = Reloader::start(hooks, rest, certificates.clone());
@@ -172,7 +183,7 @@ impl App {
         back.cancel();
         if in_time {
             // Nobody waits for an operator's keep-alive connection: it is told to close and given a moment.
-            let _ = tokio::time::timeout(std::time::Duration::from_millis(200), admin).await;
+            let _ = tokio::time::timeout(Duration::from_millis(200), admin).await;
             tracing::info!("stopped");
         } else {
             tracing::warn!(left = tasks.len(), "stopped before everything in flight had ended");

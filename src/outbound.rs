@@ -258,6 +258,11 @@ impl Outbound {
         }
     }
 
+    /// Whether there is an address to be remembered, and so TLS to be spoken.
+    pub fn keeps_open(&self) -> bool {
+        !self.origins.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// Opens a connection to every remembered address, for as long as `warm_up_timeout`. Failures are left to the hooks to find.
     pub async fn warm_up(&self) {
         let origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner).clone();

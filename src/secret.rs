@@ -10,6 +10,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use aws_lc_rs::{digest, rand};
+use rustix::rand::{GetRandomFlags, getrandom};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -33,7 +34,11 @@ impl Secret {
     /// When the operating system gives no random bytes.
     pub fn generate() -> Result<Self, RandomFault> {
         let mut bytes = Zeroizing::new([0_u8; 32]);
-        rand::fill(bytes.as_mut()).map_err(|_| RandomFault)?;
+        // Asked of the system itself: see `warm_random` for what the first bytes of aws-lc cost.
+        let filled = getrandom(bytes.as_mut(), GetRandomFlags::empty());
+        if filled != Ok(bytes.len()) {
+            return Err(RandomFault);
+        }
         Ok(Self(Zeroizing::new(hex(bytes.as_ref()))))
     }
 
@@ -56,7 +61,8 @@ pub struct RandomFault;
 
 /// Draws the first random bytes of this process.
 ///
-/// They cost aws-lc about 30 ms of computing, once; drawn here, no hook pays for them.
+/// They cost aws-lc about 30 ms of computing, once, and TLS cannot begin without them; drawn before a hook comes, none pays
+/// for them.
 ///
 /// # Errors
 /// When the operating system gives none.
@@ -216,13 +222,13 @@ impl fmt::Debug for CredentialDigest {
 }
 
 fn hex(bytes: &[u8]) -> String {
+    bytes.iter().flat_map(|byte| digits(*byte)).map(char::from).collect()
+}
+
+/// The two hexadecimal digits of a byte.
+fn digits(byte: u8) -> [u8; 2] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-    text
+    [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
 }
 
 #[cfg(test)]

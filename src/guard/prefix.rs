@@ -61,10 +61,11 @@ impl Guard {
         }
         let wide = Key::new("guard-prefix", case.wide);
         let narrow = Key::new("guard-prefix", self.ledger.prefix(case.prefix(NARROW)));
-        let number = case.number.to_string();
         let store = &self.ledger.store;
-        let (in_wide, in_narrow) =
-            tokio::join!(store.distinct(&wide, &number, TEN_MINUTES), store.distinct(&narrow, &number, TEN_MINUTES));
+        let (in_wide, in_narrow) = tokio::join!(
+            store.distinct(&wide, &case.member, TEN_MINUTES),
+            store.distinct(&narrow, &case.member, TEN_MINUTES)
+        );
         let (in_wide, in_narrow) = (in_wide?, in_narrow?);
         let rule = if in_wide >= limits.run && self.is_run(case, &store.members(&wide).await?) {
             Rule::Sequence

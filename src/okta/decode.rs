@@ -32,7 +32,12 @@ pub struct Fault {
 /// # Errors
 /// Every fault found; the first one only when the JSON itself cannot be read.
 pub fn decode(body: &[u8], default_country: Option<Country>) -> Result<Message, Vec<Fault>> {
-    let body: Body = serde_json::from_slice(body).map_err(|_| vec![unreadable(body)])?;
+    // Whether it is text is found out faster at once than word by word; but in what nobody reads it need not be.
+    let read = match std::str::from_utf8(body) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(body),
+    };
+    let body: Body = read.map_err(|_| vec![unreadable(body)])?;
     let data = body.data.unwrap_or_default();
     let request = data.context.and_then(|c| c.request).unwrap_or_default();
     let profile = data.message_profile.unwrap_or_default();

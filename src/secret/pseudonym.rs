@@ -8,7 +8,7 @@ use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
 
 use aws_lc_rs::{digest, hmac};
 
-use super::{RandomFault, Secret, hex};
+use super::{RandomFault, Secret, digits, hex};
 use crate::otp::{Message, Phone};
 
 /// Makes keyed hashes of personal data, so that what belongs together can be put together without being shown.
@@ -166,7 +166,11 @@ impl KeyedHash {
 impl fmt::Display for KeyedHash {
     /// 32 hexadecimal digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(&self.0))
+        let mut text = [0; 32];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
+            pair.copy_from_slice(&digits(byte));
+        }
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 

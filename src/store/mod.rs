@@ -102,7 +102,9 @@ impl Key {
 impl fmt::Display for Key {
     /// The key as a store writes it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.kind, self.of)
+        f.write_str(&self.kind)?;
+        f.write_str(":")?;
+        self.of.fmt(f)
     }
 }
 

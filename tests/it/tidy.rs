@@ -30,7 +30,7 @@ const HOMES: [(&str, &[&str]); 11] = [
     ("prometheus_client", &["metrics"]),
     ("tokio_rustls", &["http/tls"]),
     ("x509_cert", &["http/tls/certificate"]),
-    ("rustix", &["cli/harden"]),
+    ("rustix", &["cli/harden", "secret"]),
     ("std::time::Instant", &[]),
     ("process::exit", &["cli/serve"]),
     ("::redis::", &["store/redis"]),
