@@ -59,6 +59,9 @@ struct Written {
     to: Option<String>,
 }
 
+/// An entry rarely needs more: written at once.
+const ROOM: usize = 512;
+
 /// The word for what is no failure, as in metrics.
 const ACCEPTED: &str = "accepted";
 
@@ -83,8 +86,11 @@ impl Entry {
             awaited: self.awaited,
             to: self.to.as_ref().map(|key| key.to_string()),
         };
-        // Texts and a date only: serde_json has nothing to refuse.
-        serde_json::to_vec(&written).unwrap_or_default().into()
+        let mut bytes = Vec::with_capacity(ROOM);
+        // Texts and a date only, and memory: serde_json has nothing to refuse.
+        drop(serde_json::to_writer(&mut bytes, &written));
+        // Kept for a day, so without the room that was left.
+        bytes.into_boxed_slice().into()
     }
 
     /// Reads an entry; one that cannot be read is as none.

@@ -15,7 +15,8 @@ const FEW: usize = 16;
 pub(super) enum Members {
     /// In no order.
     Few(Vec<(Box<str>, Instant)>),
-    Many(Expiring<Box<str>, ()>),
+    /// In a box, as a place is kept for the largest kind of value in every entry of the store.
+    Many(Box<Expiring<Box<str>, ()>>),
 }
 
 impl Members {
@@ -31,7 +32,7 @@ impl Members {
                 few.retain(|(known, until)| *until > now && **known != *member);
                 few.push((member.into(), end));
                 if few.len() > FEW {
-                    let mut many = Expiring::default();
+                    let mut many = Box::<Expiring<_, _>>::default();
                     for (member, end) in few.drain(..) {
                         many.put(member, (), end);
                     }

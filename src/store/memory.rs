@@ -35,7 +35,7 @@ enum Value {
     Count(u64),
     Members(Members),
     /// Work to be done: may not be dropped.
-    Queue(Pieces),
+    Queue(Box<Pieces>),
 }
 
 impl Value {
@@ -205,7 +205,7 @@ impl Queue for Memory {
         let now = Instant::now();
         let mut entries = self.lock(now);
         entries.queue(queue, now)?;
-        let earlier = entries.take(queue).unwrap_or_else(|| Value::Queue(Pieces::default()));
+        let earlier = entries.take(queue).unwrap_or_else(|| Value::Queue(Box::default()));
         entries.put(queue, earlier, now + ttl);
         for piece in pieces {
             if entries.queue(queue, now)?.is_some_and(|queue| queue.holds(piece)) {
