@@ -3,7 +3,7 @@
 //! Must not grow beyond its bound, and never drops a claim in progress to make room.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,13 +12,14 @@ use tokio::time::Instant;
 
 use super::members::Members;
 use super::queue::Pieces;
-use super::{Claim, Fading, Key, Queue, Store, StoreFault};
+use super::{Claim, Fading, Faults, Key, Queue, Store, StoreFault};
 use crate::secret::KeyedHash;
 
 /// A store in memory.
 pub struct Memory {
     max_entries: usize,
     entries: Mutex<Entries>,
+    faults: Option<Faults>,
 }
 
 #[derive(Default)]
@@ -51,16 +52,31 @@ impl Value {
 impl Memory {
     /// Keeps at most so many entries, where each member of a set is one. What would leave soonest goes first.
     pub fn new(max_entries: usize) -> Self {
-        Self { max_entries, entries: Mutex::default() }
+        Self { max_entries, entries: Mutex::default(), faults: None }
     }
 
-    /// The entries, without those whose time is over.
-    fn lock(&self, now: Instant) -> MutexGuard<'_, Entries> {
+    /// Has its faults counted.
+    pub(super) fn counted(self, faults: Faults) -> Self {
+        Self { faults: Some(faults), ..self }
+    }
+
+    /// Does something with the entries whose time is not over.
+    fn with<T>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&mut Entries, Instant) -> Result<T, StoreFault>,
+    ) -> Result<T, StoreFault> {
+        let now = Instant::now();
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(over) = entries.by_key.pop_over(now) {
             entries.size -= over.size();
         }
-        entries
+        let result = work(&mut entries, now);
+        drop(entries);
+        if let (Err(fault), Some(faults)) = (&result, &self.faults) {
+            faults.note(operation, fault);
+        }
+        result
     }
 }
 
@@ -107,9 +123,7 @@ fn wrong_type() -> StoreFault {
 impl Store for Memory {
     async fn claim(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<Claim, StoreFault> {
         let key = &key.whole();
-        let now = Instant::now();
-        let mut entries = self.lock(now);
-        match entries.by_key.get(key, now) {
+        self.with("claim", |entries, now| match entries.by_key.get(key, now) {
             Some(Value::Claimed(existing) | Value::Written(existing)) if *existing == value => Ok(Claim::Claimed),
             Some(Value::Claimed(existing) | Value::Written(existing)) => Ok(Claim::Existing(existing.clone())),
             Some(Value::Count(_) | Value::Members(_) | Value::Queue(_)) => Err(wrong_type()),
@@ -118,41 +132,38 @@ impl Store for Memory {
                 entries.put(key, Value::Claimed(value), now + ttl);
                 Ok(Claim::Claimed)
             }
-        }
+        })
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Bytes>, StoreFault> {
         let key = &key.whole();
-        let now = Instant::now();
-        match self.lock(now).by_key.get(key, now) {
+        self.with("read", |entries, now| match entries.by_key.get(key, now) {
             Some(Value::Claimed(value) | Value::Written(value)) => Ok(Some(value.clone())),
             Some(Value::Count(_) | Value::Members(_) | Value::Queue(_)) => Err(wrong_type()),
             None => Ok(None),
-        }
+        })
     }
 
     async fn write(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<(), StoreFault> {
         let key = &key.whole();
-        let now = Instant::now();
-        let mut entries = self.lock(now);
-        // What it replaces makes its room.
-        if entries.by_key.get(key, now).is_none_or(|earlier| earlier.size() != 1) {
-            entries.take(key);
-            entries.make_room(self.max_entries)?;
-        }
-        entries.put(key, Value::Written(value), now + ttl);
-        Ok(())
+        self.with("write", |entries, now| {
+            // What it replaces makes its room.
+            if entries.by_key.get(key, now).is_none_or(|earlier| earlier.size() != 1) {
+                entries.take(key);
+                entries.make_room(self.max_entries)?;
+            }
+            entries.put(key, Value::Written(value), now + ttl);
+            Ok(())
+        })
     }
 
     async fn remove(&self, key: &Key) -> Result<bool, StoreFault> {
-        Ok(self.lock(Instant::now()).take(&key.whole()).is_some())
+        self.with("remove", |entries, _| Ok(entries.take(&key.whole()).is_some()))
     }
 
     async fn count(&self, key: &Key, by: u64, ttl: Duration) -> Result<u64, StoreFault> {
         let key = &key.whole();
-        let now = Instant::now();
-        let mut entries = self.lock(now);
-        match entries.by_key.get_mut(key, now) {
+        self.with("count", |entries, now| match entries.by_key.get_mut(key, now) {
             Some(Value::Count(count)) => {
                 *count = count.saturating_add(by);
                 Ok(*count)
@@ -163,86 +174,83 @@ impl Store for Memory {
                 entries.put(key, Value::Count(by), now + ttl);
                 Ok(by)
             }
-        }
+        })
     }
 
     async fn distinct(&self, key: &Key, member: &str, ttl: Duration) -> Result<u64, StoreFault> {
         let key = &key.whole();
-        let now = Instant::now();
-        let entries = &mut *self.lock(now);
-        if !matches!(entries.by_key.get(key, now), None | Some(Value::Members(_))) {
-            return Err(wrong_type());
-        }
-        entries.make_room(self.max_entries)?;
-        let end = now + ttl;
-        let Some(Value::Members(members)) = entries.by_key.get_mut(key, now) else {
-            entries.put(key, Value::Members(Members::of(member, end)), end);
-            return Ok(1);
-        };
-        let before = members.len();
-        members.add(member, now, end);
-        let (after, end) = (members.len(), members.last_end().unwrap_or(end));
-        entries.size = entries.size - before + after;
-        entries.by_key.renew(key, end);
-        Ok(after as u64)
+        self.with("distinct", |entries, now| {
+            if !matches!(entries.by_key.get(key, now), None | Some(Value::Members(_))) {
+                return Err(wrong_type());
+            }
+            entries.make_room(self.max_entries)?;
+            let end = now + ttl;
+            let Some(Value::Members(members)) = entries.by_key.get_mut(key, now) else {
+                entries.put(key, Value::Members(Members::of(member, end)), end);
+                return Ok(1);
+            };
+            let before = members.len();
+            members.add(member, now, end);
+            let (after, end) = (members.len(), members.last_end().unwrap_or(end));
+            entries.size = entries.size - before + after;
+            entries.by_key.renew(key, end);
+            Ok(after as u64)
+        })
     }
 
     async fn members(&self, key: &Key) -> Result<Vec<String>, StoreFault> {
-        let key = &key.whole();
-        let now = Instant::now();
-        match self.lock(now).by_key.get(key, now) {
+        self.with("members", |entries, now| match entries.by_key.get(&key.whole(), now) {
             Some(Value::Members(members)) => Ok(members.at(now)),
             Some(Value::Claimed(_) | Value::Written(_) | Value::Count(_) | Value::Queue(_)) => Err(wrong_type()),
             None => Ok(Vec::new()),
-        }
+        })
     }
 }
 
 #[async_trait]
 impl Queue for Memory {
     async fn enqueue(&self, queue: &Key, pieces: &[String], delay: Duration, ttl: Duration) -> Result<(), StoreFault> {
-        let queue = &queue.whole();
-        let now = Instant::now();
-        let mut entries = self.lock(now);
-        entries.queue(queue, now)?;
-        let earlier = entries.take(queue).unwrap_or_else(|| Value::Queue(Box::default()));
-        entries.put(queue, earlier, now + ttl);
-        for piece in pieces {
-            if entries.queue(queue, now)?.is_some_and(|queue| queue.holds(piece)) {
-                continue;
+        let key = &queue.whole();
+        self.with("enqueue", |entries, now| {
+            entries.queue(key, now)?;
+            let earlier = entries.take(key).unwrap_or_else(|| Value::Queue(Box::default()));
+            entries.put(key, earlier, now + ttl);
+            for piece in pieces {
+                if entries.queue(key, now)?.is_some_and(|queue| queue.holds(piece)) {
+                    continue;
+                }
+                entries.make_room(self.max_entries)?;
+                if let Some(queue) = entries.queue(key, now)? {
+                    queue.add(piece, now + delay);
+                    entries.size += 1;
+                }
             }
-            entries.make_room(self.max_entries)?;
-            if let Some(queue) = entries.queue(queue, now)? {
-                queue.add(piece, now + delay);
-                entries.size += 1;
-            }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     async fn lease(&self, queue: &Key, most: usize, lease: Duration) -> Result<Vec<String>, StoreFault> {
-        let queue = &queue.whole();
-        let now = Instant::now();
-        Ok(self.lock(now).queue(queue, now)?.map(|pieces| pieces.lease(most, now, lease)).unwrap_or_default())
+        self.with("lease", |entries, now| {
+            let queue = entries.queue(&queue.whole(), now)?;
+            Ok(queue.map(|queue| queue.lease(most, now, lease)).unwrap_or_default())
+        })
     }
 
     async fn postpone(&self, queue: &Key, piece: &str, delay: Duration) -> Result<(), StoreFault> {
-        let queue = &queue.whole();
-        let now = Instant::now();
-        let mut entries = self.lock(now);
-        if let Some(queue) = entries.queue(queue, now)? {
-            queue.postpone(piece, now + delay);
-        }
-        Ok(())
+        self.with("postpone", |entries, now| {
+            if let Some(queue) = entries.queue(&queue.whole(), now)? {
+                queue.postpone(piece, now + delay);
+            }
+            Ok(())
+        })
     }
 
     async fn finish(&self, queue: &Key, pieces: &[String]) -> Result<(), StoreFault> {
-        let queue = &queue.whole();
-        let now = Instant::now();
-        let mut entries = self.lock(now);
-        let gone = entries.queue(queue, now)?.map_or(0, |queue| queue.finish(pieces));
-        entries.size -= gone;
-        Ok(())
+        self.with("finish", |entries, now| {
+            let gone = entries.queue(&queue.whole(), now)?.map_or(0, |queue| queue.finish(pieces));
+            entries.size -= gone;
+            Ok(())
+        })
     }
 }
 

@@ -192,11 +192,11 @@ impl State {
 
     /// A store to keep things in: the shared one, or memory of the caller's own, which nobody else can fill.
     pub fn store(&self) -> Arc<dyn Store> {
-        let own = || {
-            let memory = Arc::new(Memory::new(self.max_entries));
-            Arc::new(Watched::local(memory, self.faults.clone())) as Arc<dyn Store>
-        };
-        self.shared.clone().unwrap_or_else(own)
+        self.shared.clone().unwrap_or_else(|| Arc::new(self.memory()))
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::new(self.max_entries).counted(self.faults.clone())
     }
 
     /// Where to put work that must not be lost: best first. The last one is memory of the caller's own, which always
@@ -205,7 +205,7 @@ impl State {
         let shared = self.connection.iter().map(|redis| -> Arc<dyn Queue> {
             Arc::new(Watched::new(Arc::clone(redis), self.timeout, self.faults.clone()))
         });
-        let memory: Arc<dyn Queue> = Arc::new(Memory::new(self.max_entries));
+        let memory: Arc<dyn Queue> = Arc::new(self.memory());
         shared.chain([memory]).collect()
     }
 

@@ -1,4 +1,4 @@
-//! Stands before a store: gives up in time, and has every fault counted.
+//! Stands before a store that is elsewhere: gives up in time, and has every fault counted.
 //!
 //! Must not try again; whoever asks knows whether that is worth it.
 
@@ -16,19 +16,13 @@ use super::{Claim, Faults, Key, Queue, Store, StoreFault};
 #[derive(Debug)]
 pub(super) struct Watched<S: ?Sized> {
     store: Arc<S>,
-    /// `None` for a store that nobody has to wait for.
-    timeout: Option<Duration>,
+    timeout: Duration,
     faults: Faults,
 }
 
 impl<S: ?Sized> Watched<S> {
     pub(super) fn new(store: Arc<S>, timeout: Duration, faults: Faults) -> Self {
-        Self { store, timeout: Some(timeout), faults }
-    }
-
-    /// Counts the faults of a store in this process.
-    pub(super) fn local(store: Arc<S>, faults: Faults) -> Self {
-        Self { store, timeout: None, faults }
+        Self { store, timeout, faults }
     }
 
     async fn watch<T>(
@@ -36,10 +30,7 @@ impl<S: ?Sized> Watched<S> {
         operation: &'static str,
         work: impl Future<Output = Result<T, StoreFault>>,
     ) -> Result<T, StoreFault> {
-        let result = match self.timeout {
-            Some(longest) => timeout(longest, work).await.unwrap_or(Err(StoreFault::Timeout)),
-            None => work.await,
-        };
+        let result = timeout(self.timeout, work).await.unwrap_or(Err(StoreFault::Timeout));
         result.inspect_err(|fault| self.faults.note(operation, fault))
     }
 }
