@@ -35,6 +35,7 @@ use crate::okta::authenticate::Denied;
 use crate::okta::oauth::Reason;
 use crate::okta::{Fault, Replies, Reply, decode};
 use crate::otp::{Content, Message, Outcome, ProviderName};
+use crate::recent::Recent;
 use crate::secret::Pseudonyms;
 use crate::store::{State, Store};
 use late::Late;
@@ -66,6 +67,8 @@ pub struct Hook {
 pub struct Shared {
     /// Where everything is counted.
     pub metrics: Arc<Metrics>,
+    /// The last hooks, for the operator's page.
+    pub recent: Recent,
     /// Makes keyed hashes for log lines.
     pub pseudonyms: Pseudonyms,
     /// Makes them for what guards count.
@@ -148,7 +151,7 @@ impl Hook {
             let mut record = Record::new(&hook.config.name, &hook.shared.metrics);
             let reply = hook.tell(&headers, body, &mut deadline, mark, &mut record).await;
             let reply = reply.unwrap_or_else(|rejection| record.rejected(&rejection));
-            record.write(&deadline);
+            record.write(&deadline, &hook.shared);
             reply
         });
         match answer.await {
@@ -232,7 +235,7 @@ impl Hook {
         if let Some(repeat) = self.shared.dedupe.recall(&self.config.name, message).await {
             return record.repeat(repeat);
         }
-        record.verdict = "expired";
+        record.expired();
         Replies::expired(message.locale.as_ref())
     }
 

@@ -29,6 +29,7 @@ pub mod okta;
 pub mod otp;
 pub mod outbound;
 pub mod provider;
+pub mod recent;
 pub mod route;
 pub mod secret;
 pub mod settings;

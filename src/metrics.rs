@@ -242,6 +242,22 @@ impl Metrics {
         self.duration.observe(elapsed.as_secs_f64());
     }
 
+    /// Configurations read again: taken, and refused.
+    pub fn config_reloads(&self) -> (u64, u64) {
+        let of = |result| self.config_reloads.get(&ResultLabels { result }).map_or(0, |count| count.get());
+        (of("ok"), of("refused"))
+    }
+
+    /// Attempts at a provider: how many it accepted, and how many failed, by kind, where any did.
+    pub fn attempts_at(&self, provider: &ProviderName, channel: Channel) -> (u64, Vec<(FailureKind, u64)>) {
+        let of = |failure| {
+            let labels = AttemptLabels::new(provider, channel, failure);
+            self.attempts.get(&labels).map_or(0, |count| count.get())
+        };
+        let failed = FailureKind::ALL.into_iter().map(|kind| (kind, of(Some(kind))));
+        (of(None), failed.filter(|(_, count)| *count > 0).collect())
+    }
+
     /// Everything in the OpenMetrics text format.
     pub fn render(&self) -> String {
         self.tell_ages();

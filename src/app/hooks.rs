@@ -25,6 +25,7 @@ use crate::okta::jwks::{Issuer, Keeper};
 use crate::otp::ProviderName;
 use crate::outbound::Outbound;
 use crate::provider::{self, Provider};
+use crate::recent::Recent;
 use crate::store::State;
 
 type Providers = BTreeMap<ProviderName, Arc<dyn Provider>>;
@@ -60,6 +61,7 @@ impl Hooks {
         let keys = if state.shared().is_some() { pseudonyms.clone() } else { pseudonyms.within_process() };
         let shared = Shared {
             metrics: Arc::clone(&metrics),
+            recent: Recent::default(),
             pseudonyms: pseudonyms.clone(),
             clock,
             tasks: tasks.clone(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use jiff::Timestamp;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +14,7 @@ use super::feedback::Feedback;
 use super::hooks::Hooks;
 use crate::config::{Config, Invalid, Keys, Loaded};
 use crate::http::tls::Certificates;
-use crate::http::{self, BodyLimits, Ops, Readiness, Swap};
+use crate::http::{self, BodyLimits, Ops, Readiness, Shown, Swap};
 use crate::okta::jwks::Issuer;
 use crate::secret::Secret;
 
@@ -34,6 +35,8 @@ struct Live {
     admin: Swap,
     readiness: Readiness,
     certificates: Option<Arc<Certificates>>,
+    /// When the first configuration took effect.
+    since: Timestamp,
     /// Ends with the last attempt of all.
     upkeep: CancellationToken,
 }
@@ -68,10 +71,12 @@ impl Reloader {
         let upkeep = CancellationToken::new();
         let (readiness, issuers) = (Readiness::default(), hooks.issuers());
         let public = Swap::new(public(&hooks, rest.limits));
-        let admin = Swap::new(http::admin(ops(&hooks, &rest, readiness.of(issuers.clone()), certificates.clone())));
+        let since = hooks.shared.clock.now();
+        let ops = ops(&hooks, &rest, readiness.of(issuers.clone()), certificates.clone(), since);
+        let admin = Swap::new(http::admin(ops));
         let stop = upkeep.child_token();
         let current = Mutex::new(Generation { hooks, issuers, keys: rest.keys, stop });
-        Self(Arc::new(Live { current, public, admin, readiness, certificates, upkeep }))
+        Self(Arc::new(Live { current, public, admin, readiness, certificates, since, upkeep }))
     }
 
     /// The routes of both listeners.
@@ -132,7 +137,8 @@ impl Reloader {
         // Until its keys are here, a new issuer's tokens admit nobody: those that admit now go on doing so meanwhile.
         let _ = tokio::time::timeout(KEYS_PATIENCE, has_keys(&next.issuers)).await;
         let readiness = self.0.readiness.of(next.issuers.clone());
-        self.0.admin.set(http::admin(ops(&next.hooks, &rest, readiness, self.0.certificates.clone())));
+        let ops = ops(&next.hooks, &rest, readiness, self.0.certificates.clone(), self.0.since);
+        self.0.admin.set(http::admin(ops));
         self.0.public.set(public(&next.hooks, rest.limits));
         std::mem::replace(current, next).stop.cancel();
         let changed: Vec<String> = changed.into_iter().filter(|key| !Keys::needs_restart(key)).collect();
@@ -165,10 +171,25 @@ fn public(hooks: &Hooks, limits: BodyLimits) -> Router {
     http::public(hooks.hooks.clone(), feedback.events, &feedback.reports, limits)
 }
 
-fn ops(hooks: &Hooks, rest: &Rest, readiness: Readiness, certificates: Option<Arc<Certificates>>) -> Ops {
-    let names = hooks.providers.keys().cloned().collect();
+/// What the admin listener shows, and to whom.
+fn ops(
+    hooks: &Hooks,
+    rest: &Rest,
+    readiness: Readiness,
+    certificates: Option<Arc<Certificates>>,
+    since: Timestamp,
+) -> Ops {
     let shared = &hooks.shared;
-    let (metrics, learn) = (Arc::clone(&shared.metrics), shared.learn.clone());
-    let ops = Ops::new(metrics, readiness, shared.switches.clone(), names, learn);
-    ops.guarded_by(rest.token.as_ref()).with_certificates(certificates)
+    let shown = Shown {
+        metrics: Arc::clone(&shared.metrics),
+        readiness,
+        providers: hooks.providers.clone(),
+        health: Arc::clone(&hooks.health),
+        learn: shared.learn.clone(),
+        recent: shared.recent.clone(),
+        certificates,
+        since,
+        clock: shared.clock,
+    };
+    Ops::new(shown).guarded_by(rest.token.as_ref())
 }

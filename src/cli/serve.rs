@@ -156,7 +156,7 @@ fn introduce(out: &mut impl io::Write, url: &str, admin: SocketAddr, secret: &Se
         otp: "123456".to_owned(),
         event_id: "sandbox-1".to_owned(),
     };
-    writeln!(out, "The sandbox listens on {url} (metrics: http://{admin}/metrics).")?;
+    writeln!(out, "The sandbox listens on {url} (what happens: http://{admin}/).")?;
     writeln!(out, "It sends nothing. Play Okta's part:\n")?;
     // Whatever name a certificate is for, it is not for this address.
     let curl = if url.starts_with("https:") { "curl -sSk" } else { "curl -sS" };

@@ -2,6 +2,8 @@
 //!
 //! Must not ask anybody. Shared by all orgs: a provider that is down is down for everyone.
 
+mod condition;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +19,7 @@ use super::switches::{Setting, Switches};
 use crate::metrics::{BreakerLabels, Metrics};
 use crate::otp::{Channel, FailureKind, ProviderName, SendError};
 use crate::secret::random_below;
+pub use condition::Condition;
 
 /// A provider that says 429 without saying for how long.
 const DEFAULT_PACE: Duration = Duration::from_secs(1);

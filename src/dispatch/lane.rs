@@ -37,6 +37,16 @@ impl Lane {
         Self { limits, taken: Mutex::new(Taken { in_flight: 0, next_free: now }) }
     }
 
+    /// What it is asked at most.
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Attempts under way.
+    pub(super) fn in_flight(&self) -> u32 {
+        self.taken().in_flight
+    }
+
     pub(super) fn is_full(&self, now: Instant) -> bool {
         let taken = self.taken();
         let crowded = self.limits.max_in_flight.is_some_and(|max| taken.in_flight >= max);

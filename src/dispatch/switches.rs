@@ -4,6 +4,7 @@
 //! nobody reads in a file must not outlive an incident.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -23,6 +24,17 @@ pub enum Target {
     Country(#[serde(serialize_with = "as_text")] Country),
     /// One provider.
     Provider(#[serde(serialize_with = "as_text")] ProviderName),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Everything => f.write_str("everything"),
+            Self::Channel(channel) => write!(f, "channel {channel}"),
+            Self::Country(country) => write!(f, "country {country}"),
+            Self::Provider(provider) => write!(f, "provider {provider}"),
+        }
+    }
 }
 
 fn as_text<T: ToString, S: serde::Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {

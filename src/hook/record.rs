@@ -5,77 +5,47 @@
 
 use std::sync::Arc;
 
-use super::Rejection;
+use super::{Rejection, Shared};
 use crate::deadline::Deadline;
 use crate::dedupe::Repeat;
 use crate::journal::Previous;
 use crate::metrics::Metrics;
 use crate::okta::Reply;
-use crate::otp::{Channel, Country, EventId, Message, Outcome, RequestType};
+use crate::otp::{Channel, Message, Outcome, RequestType};
+use crate::recent::Told;
 
 /// What is told of one hook when it has been answered.
 pub(super) struct Record {
-    org: Arc<str>,
-    metrics: Arc<Metrics>,
-    /// Verdict of the outcome, or why there is none.
-    pub verdict: &'static str,
-    channel: Option<Channel>,
-    country: Option<Country>,
-    event_id: Option<EventId>,
-    request_type: Option<RequestType>,
-    preview: bool,
-    phone_ref: String,
-    route: Option<Arc<str>>,
-    provider: Option<String>,
-    transaction_id: Option<String>,
-    attempts: Vec<String>,
-    skipped: Vec<String>,
-    repeat: Option<&'static str>,
-    resend: Option<String>,
-    fault: Option<String>,
+    told: Told,
+    in_flight: InFlight,
 }
+
+/// Counts a hook among those being worked on, until it is dropped.
+struct InFlight(Arc<Metrics>);
 
 impl Record {
     pub(super) fn new(org: &Arc<str>, metrics: &Arc<Metrics>) -> Self {
         metrics.in_flight.inc();
-        Self {
-            org: Arc::clone(org),
-            metrics: Arc::clone(metrics),
-            verdict: "unknown",
-            channel: None,
-            country: None,
-            event_id: None,
-            request_type: None,
-            preview: false,
-            phone_ref: String::new(),
-            route: None,
-            provider: None,
-            transaction_id: None,
-            attempts: Vec::new(),
-            skipped: Vec::new(),
-            repeat: None,
-            resend: None,
-            fault: None,
-        }
+        Self { told: Told::new(org), in_flight: InFlight(Arc::clone(metrics)) }
     }
 
     pub(super) fn message(&mut self, message: &Message, phone_ref: &str) {
-        self.channel = Some(message.channel);
-        self.country = message.recipient.country();
-        self.event_id.clone_from(&message.event_id);
-        self.request_type = Some(message.request_type.clone());
-        self.preview = message.preview;
-        phone_ref.clone_into(&mut self.phone_ref);
+        self.told.channel = Some(message.channel);
+        self.told.country = message.recipient.country();
+        self.told.event_id.clone_from(&message.event_id);
+        self.told.request_type = Some(message.request_type.clone());
+        self.told.preview = message.preview;
+        phone_ref.clone_into(&mut self.told.phone_ref);
     }
 
     pub(super) fn outcome(&mut self, outcome: &Outcome) {
-        self.verdict = outcome.verdict.as_str();
-        self.route = Some(Arc::clone(&outcome.route));
+        self.told.verdict = outcome.verdict.as_str();
+        self.told.route = Some(Arc::clone(&outcome.route));
         let decisive = outcome.decisive();
-        self.provider = decisive.map(|a| a.provider.to_string());
-        self.transaction_id =
+        self.told.provider = decisive.map(|a| a.provider.to_string());
+        self.told.transaction_id =
             decisive.and_then(|a| a.result.as_ref().ok()).map(|a| a.transaction_id.as_str().to_owned());
-        self.attempts = outcome
+        self.told.attempts = outcome
             .attempts
             .iter()
             .map(|a| match &a.result {
@@ -83,67 +53,80 @@ impl Record {
                 Err(e) => format!("{} {e} {}ms", a.provider, a.elapsed.as_millis()),
             })
             .collect();
-        self.skipped = outcome.skipped.iter().map(|(provider, why)| format!("{provider} {why}")).collect();
+        self.told.skipped = outcome.skipped.iter().map(|(provider, why)| format!("{provider} {why}")).collect();
     }
 
     /// The answer to a repeat, which is no outcome of its own.
     pub(super) fn repeat(&mut self, repeat: Repeat) -> Reply {
-        self.verdict = if repeat.heard { "repeat" } else { "repeat_unheard" };
-        self.repeat = Some(repeat.reason.as_str());
+        self.told.verdict = if repeat.heard { "repeat" } else { "repeat_unheard" };
+        self.told.repeat = Some(repeat.reason.as_str());
         repeat.reply
     }
 
     pub(super) fn previous(&mut self, previous: Option<&Previous>) {
-        self.resend = previous.map(|p| format!("{} {}s ago", p.provider, p.seconds_ago));
+        self.told.resend = previous.map(|p| format!("{} {}s ago", p.provider, p.seconds_ago));
     }
 
     pub(super) fn rejected(&mut self, rejection: &Rejection) -> Reply {
-        self.verdict = rejection.verdict();
+        self.told.verdict = rejection.verdict();
+        self.told.stranger = matches!(rejection, Rejection::Denied(_));
         match rejection {
             Rejection::Unreadable(faults) => {
-                self.fault = faults.first().map(|f| format!("{} {}", f.member, f.rule));
+                self.told.fault = faults.first().map(|f| format!("{} {}", f.member, f.rule));
             }
             Rejection::Denied(Some(reason)) => {
-                self.metrics.token_rejected(&self.org, reason.as_str());
-                self.fault = Some(format!("access token: {}", reason.as_str()));
+                self.in_flight.0.token_rejected(&self.told.org, reason.as_str());
+                self.told.fault = Some(format!("access token: {}", reason.as_str()));
             }
-            Rejection::Overloaded => drop(self.metrics.shed.inc()),
+            Rejection::Overloaded => drop(self.in_flight.0.shed.inc()),
             Rejection::Denied(None) | Rejection::SlowBody | Rejection::TooLarge => {}
         }
         rejection.reply()
     }
 
-    /// Counts the hook and writes its line.
-    pub(super) fn write(&self, deadline: &Deadline) {
-        let elapsed = deadline.elapsed();
-        let channel = self.channel.map_or("none", Channel::as_str);
-        self.metrics.answered(&self.org, channel, self.verdict, elapsed);
-        tracing::info!(
-            org = %self.org,
-            verdict = self.verdict,
-            channel,
-            provider = self.provider,
-            attempts = self.attempts.len(),
-            tried = (!self.attempts.is_empty()).then(|| self.attempts.join("; ")),
-            skipped = (!self.skipped.is_empty()).then(|| self.skipped.join("; ")),
-            elapsed_ms = (elapsed.as_secs_f64() * 10_000.0).round() / 10.0,
-            transaction_id = self.transaction_id,
-            event_id = self.event_id.as_ref().map(tracing::field::display),
-            phone_ref = (!self.phone_ref.is_empty()).then_some(self.phone_ref.as_str()),
-            country = self.country.map(tracing::field::display),
-            request_type = self.request_type.as_ref().map(RequestType::as_str),
-            route = self.route.as_deref(),
-            preview = self.preview.then_some(true),
-            repeat = self.repeat,
-            resend = self.resend,
-            fault = self.fault,
-            "hook"
-        );
+    /// The code had run out.
+    pub(super) fn expired(&mut self) {
+        self.told.verdict = "expired";
+    }
+
+    /// Counts the hook, writes its line, and keeps it for whoever asks what happened.
+    pub(super) fn write(self, deadline: &Deadline, shared: &Shared) {
+        let Self { mut told, in_flight } = self;
+        told.elapsed = deadline.elapsed();
+        told.at = shared.clock.now();
+        let channel = told.channel.map_or("none", Channel::as_str);
+        in_flight.0.answered(&told.org, channel, told.verdict, told.elapsed);
+        log(&told, channel);
+        shared.recent.note(told);
     }
 }
 
-impl Drop for Record {
+fn log(told: &Told, channel: &'static str) {
+    tracing::info!(
+        org = %told.org,
+        verdict = told.verdict,
+        channel,
+        provider = told.provider,
+        attempts = told.attempts.len(),
+        tried = (!told.attempts.is_empty()).then(|| told.attempts.join("; ")),
+        skipped = (!told.skipped.is_empty()).then(|| told.skipped.join("; ")),
+        elapsed_ms = (told.elapsed.as_secs_f64() * 10_000.0).round() / 10.0,
+        transaction_id = told.transaction_id,
+        event_id = told.event_id.as_ref().map(tracing::field::display),
+        phone_ref = (!told.phone_ref.is_empty()).then_some(told.phone_ref.as_str()),
+        country = told.country.map(tracing::field::display),
+        request_type = told.request_type.as_ref().map(RequestType::as_str),
+        route = told.route.as_deref(),
+        preview = told.preview.then_some(true),
+        repeat = told.repeat,
+        resend = told.resend,
+        fault = told.fault,
+        "hook"
+    );
+}
+
+impl Drop for InFlight {
     fn drop(&mut self) {
-        self.metrics.in_flight.dec();
+        self.0.in_flight.dec();
     }
 }

@@ -16,7 +16,7 @@ pub(super) async fn show(State(ops): State<Ops>, headers: HeaderMap) -> Response
     if !ops.admits(&headers) {
         return respond(Reply::unauthorized());
     }
-    let rows: Vec<Value> = ops.learn.table().iter().map(row).collect();
+    let rows: Vec<Value> = ops.shown.learn.table().iter().map(row).collect();
     Json(json!({ "learned": rows })).into_response()
 }
 

@@ -6,6 +6,7 @@ pub mod accept;
 mod body;
 mod callback;
 mod connection;
+mod console;
 mod crowd;
 mod event_hook;
 mod framing;
@@ -34,7 +35,7 @@ use crate::feedback::{Events, Reports};
 use crate::hook::{Hook, Unread};
 use crate::okta::Reply;
 pub use connection::Received;
-pub use ops::{Ops, Readiness};
+pub use ops::{Ops, Readiness, Shown};
 pub use proxies::{ClientAddress, Proxies};
 pub use settings::{AdminSettings, ServerSettings};
 pub use swap::Swap;
@@ -73,9 +74,10 @@ pub fn public(
     finish(router)
 }
 
-/// The admin listener: signs of life, readiness, metrics, what was learnt, switches.
+/// The admin listener: a page for people, signs of life, readiness, metrics, what was learnt, switches.
 pub fn admin(ops: Ops) -> Router {
     let router = Router::new()
+        .route("/", get(console::show))
         .route("/livez", get(ops::livez))
         .route("/readyz", get(ops::readyz))
         .route("/metrics", get(ops::metrics))

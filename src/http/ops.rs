@@ -1,68 +1,133 @@
-//! Signs of life, readiness and metrics.
+//! Signs of life, readiness and metrics; what the pages of operators show, and to whom.
 //!
 //! Must not show anything personal: these pages have no password on loopback.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::respond;
 use super::tls::Certificates;
+use crate::deadline::Clock;
+use crate::dispatch::health::Health;
 use crate::dispatch::switches::Switches;
 use crate::learn::Learn;
 use crate::metrics::Metrics;
 use crate::okta::Reply;
 use crate::okta::jwks::Issuer;
 use crate::otp::ProviderName;
+use crate::provider::Provider;
+use crate::recent::Recent;
 use crate::secret::{CredentialDigest, Secret};
+
+/// What the admin listener shows.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// What was counted.
+    pub metrics: Arc<Metrics>,
+    /// Whether traffic should come here.
+    pub readiness: Readiness,
+    /// Who delivers.
+    pub providers: BTreeMap<ProviderName, Arc<dyn Provider>>,
+    /// How they are doing, and what an operator has set.
+    pub health: Arc<Health>,
+    /// What was learnt of them.
+    pub learn: Learn,
+    /// The last hooks.
+    pub recent: Recent,
+    /// Our certificate. Once it has expired, no caller that checks it comes through: not ready.
+    pub certificates: Option<Arc<Certificates>>,
+    /// When the server started.
+    pub since: Timestamp,
+    /// The wall clock.
+    pub clock: Clock,
+}
 
 /// What the admin listener shows, and to whom.
 #[derive(Debug, Clone)]
 pub struct Ops {
-    metrics: Arc<Metrics>,
-    readiness: Readiness,
-    pub(super) switches: Switches,
-    pub(super) providers: Arc<[ProviderName]>,
-    pub(super) learn: Learn,
-    token: Option<CredentialDigest>,
-    certificates: Option<Arc<Certificates>>,
+    pub(super) shown: Arc<Shown>,
+    token: Option<Token>,
+}
+
+/// The admin token, as it may be presented.
+#[derive(Debug, Clone)]
+struct Token {
+    bearer: CredentialDigest,
+    password: CredentialDigest,
 }
 
 impl Ops {
     /// The pages, open to everybody who can reach them.
-    pub fn new(
-        metrics: Arc<Metrics>,
-        readiness: Readiness,
-        switches: Switches,
-        providers: Arc<[ProviderName]>,
-        learn: Learn,
-    ) -> Self {
-        Self { metrics, readiness, switches, providers, learn, token: None, certificates: None }
-    }
-
-    /// Shows when our certificate expires. Once it has, no caller that checks it comes through: not ready.
-    #[must_use]
-    pub fn with_certificates(self, certificates: Option<Arc<Certificates>>) -> Self {
-        Self { certificates, ..self }
+    pub fn new(shown: Shown) -> Self {
+        Self { shown: Arc::new(shown), token: None }
     }
 
     /// With a token, only `/livez` and `/readyz` are open to everybody.
     #[must_use]
     pub fn guarded_by(self, token: Option<&Secret>) -> Self {
-        let digest = |t: &Secret| CredentialDigest::of(format!("Bearer {}", t.expose()).as_bytes());
-        Self { token: token.map(digest), ..self }
+        let token = token.map(|token| Token {
+            bearer: CredentialDigest::of(format!("Bearer {}", token.expose()).as_bytes()),
+            password: CredentialDigest::of(token.expose().as_bytes()),
+        });
+        Self { token, ..self }
     }
 
-    pub(super) fn admits(&self, headers: &HeaderMap) -> bool {
-        let presented = headers.get(AUTHORIZATION).map(|v| v.as_bytes()).unwrap_or_default();
-        self.token.as_ref().is_none_or(|token| bool::from(token.matches(&CredentialDigest::of(presented))))
+    /// Whether no token is asked for.
+    pub(super) fn is_open(&self) -> bool {
+        self.token.is_none()
     }
+
+    /// Whether the caller may see what is not open to everybody.
+    pub(super) fn admits(&self, headers: &HeaderMap) -> bool {
+        let presented = CredentialDigest::of(authorization(headers));
+        self.token.as_ref().is_none_or(|token| token.bearer.matches(&presented).into())
+    }
+
+    /// The same for a page that people open: a browser can send the token only as a password, with a user name that
+    /// says nothing.
+    pub(super) fn admits_browser(&self, headers: &HeaderMap) -> bool {
+        let presented = authorization(headers);
+        let pair = basic(presented).unwrap_or_default();
+        let password = pair.splitn(2, |b| *b == b':').nth(1).unwrap_or_default();
+        let (presented, password) = (CredentialDigest::of(presented), CredentialDigest::of(password));
+        let matches = |token: &Token| token.bearer.matches(&presented) | token.password.matches(&password);
+        self.token.as_ref().is_none_or(|token| matches(token).into())
+    }
+
+    pub(super) fn switches(&self) -> &Switches {
+        self.shown.health.switches()
+    }
+
+    /// Why no traffic should come; empty when it should.
+    pub(super) fn obstacles(&self) -> Vec<String> {
+        let mut obstacles = self.shown.readiness.obstacles();
+        if self.shown.certificates.as_deref().is_some_and(Certificates::has_expired) {
+            obstacles.push("the certificate has expired".to_owned());
+        }
+        obstacles
+    }
+}
+
+fn authorization(headers: &HeaderMap) -> &[u8] {
+    headers.get(AUTHORIZATION).map(|v| v.as_bytes()).unwrap_or_default()
+}
+
+/// `user:password` of HTTP Basic.
+fn basic(value: &[u8]) -> Option<Vec<u8>> {
+    let (scheme, rest) = value.split_at_checked(6)?;
+    let encoded = scheme.eq_ignore_ascii_case(b"basic ").then(|| rest.trim_ascii())?;
+    STANDARD.decode(encoded).ok()
 }
 
 /// Whether traffic should come here: from the moment we listen, and can recognise Okta, until a shutdown begins.
@@ -89,9 +154,15 @@ impl Readiness {
         self.open.store(open, Ordering::Release);
     }
 
-    /// Whether traffic should come.
-    pub fn is_ready(&self) -> bool {
-        self.open.load(Ordering::Acquire) && self.issuers.iter().all(|issuer| issuer.has_keys())
+    /// Why no traffic should come; empty when it should.
+    pub fn obstacles(&self) -> Vec<String> {
+        let mut obstacles = Vec::new();
+        if !self.open.load(Ordering::Acquire) {
+            obstacles.push("starting or stopping".to_owned());
+        }
+        let without_keys = self.issuers.iter().filter(|issuer| !issuer.has_keys());
+        obstacles.extend(without_keys.map(|issuer| format!("no keys yet of {}", issuer.source().issuer)));
+        obstacles
     }
 }
 
@@ -100,11 +171,10 @@ pub(super) async fn livez() -> Response {
 }
 
 pub(super) async fn readyz(State(ops): State<Ops>) -> Response {
-    let certificates = ops.certificates.as_deref();
-    let ready = ops.readiness.is_ready() && !certificates.is_some_and(Certificates::has_expired);
+    let ready = ops.obstacles().is_empty();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let mut page = json!({ "ready": ready, "switches": super::switches::list(&ops.switches) });
-    if let Some(certificates) = certificates {
+    let mut page = json!({ "ready": ready, "switches": super::switches::list(ops.switches()) });
+    if let Some(certificates) = &ops.shown.certificates {
         page["certificate"] = json!({ "expires": certificates.expires().to_string() });
     }
     (status, Json(page)).into_response()
@@ -115,5 +185,5 @@ pub(super) async fn metrics(State(ops): State<Ops>, headers: HeaderMap) -> Respo
         return respond(Reply::unauthorized());
     }
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(CONTENT_TYPE, content_type)], ops.metrics.render()).into_response()
+    ([(CONTENT_TYPE, content_type)], ops.shown.metrics.render()).into_response()
 }

@@ -37,7 +37,7 @@ pub(super) async fn show(State(ops): State<Ops>, headers: HeaderMap) -> Response
     if !ops.admits(&headers) {
         return respond(Reply::unauthorized());
     }
-    Json(json!({ "switches": list(&ops.switches) })).into_response()
+    Json(json!({ "switches": list(ops.switches()) })).into_response()
 }
 
 pub(super) async fn set(
@@ -92,20 +92,20 @@ fn change(ops: &Ops, headers: &HeaderMap, scope: &str, name: &str, change: Chang
         }
         Change::Set(state) => {
             tracing::warn!(scope, name, state = state.as_str(), "switch set");
-            ops.switches.set(target, state);
+            ops.switches().set(target, state);
         }
         Change::Clear => {
             tracing::warn!(scope, name, "switch cleared");
-            ops.switches.clear(&target);
+            ops.switches().clear(&target);
         }
         Change::Unreadable => return refuse("state: must be {\"state\": \"disabled\"} or {\"state\": \"drained\"}"),
     }
-    Json(json!({ "switches": list(&ops.switches) })).into_response()
+    Json(json!({ "switches": list(ops.switches()) })).into_response()
 }
 
 fn target(scope: &str, name: &str, ops: &Ops) -> Option<Target> {
     match scope {
-        "provider" => ops.providers.iter().find(|p| p.as_str() == name).cloned().map(Target::Provider),
+        "provider" => ops.shown.providers.keys().find(|p| p.as_str() == name).cloned().map(Target::Provider),
         "country" => Country::parse(name).map(Target::Country),
         "channel" => Channel::ALL.into_iter().find(|c| c.as_str() == name).map(Target::Channel),
         "everything" if name.is_empty() => Some(Target::Everything),

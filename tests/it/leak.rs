@@ -137,6 +137,10 @@ async fn nothing_personal_or_secret_is_ever_printed_or_stored() {
     let learned = exchange(server.admin, b"GET /learned HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
     assert!(learned.status == 200 && learned.body.len() > 100, "{learned:?}");
     answers.push_str(&String::from_utf8_lossy(&learned.body));
+    let page = exchange(server.admin, b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
+    let page = String::from_utf8_lossy(&page.body);
+    assert!(page.matches("<tr").count() > 20 && page.contains("unauthorized"), "{page}");
+    answers.push_str(&page);
     let printed = server.stop().await;
     assert_eq!(vendor.finish().len(), sends + 2);
     assert!(printed.stderr.contains("the state store failed") && printed.stderr.contains("came again with another"));

@@ -8,6 +8,7 @@ mod callbacks;
 mod certificate;
 mod cli;
 mod config;
+mod console;
 mod contract;
 mod dedupe;
 mod descriptors;

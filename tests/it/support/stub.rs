@@ -24,6 +24,7 @@ use okta_telephony_hook::okta::Reply;
 use okta_telephony_hook::otp::{Accepted, Channel, FailureKind, Message, ProviderName, SendError, TransactionId};
 use okta_telephony_hook::outbound::Request;
 use okta_telephony_hook::provider::{Check, Provider, SendOptions};
+use okta_telephony_hook::recent::Recent;
 use okta_telephony_hook::store::{State, Store};
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -184,6 +185,7 @@ impl Stage {
         let (state, pseudonyms) = (open(&config, Arc::clone(&metrics)), &config.pseudonyms);
         let shared = Shared {
             metrics: Arc::clone(&metrics),
+            recent: Recent::default(),
             pseudonyms: pseudonyms.clone(),
             keys: pseudonyms.clone(),
             clock,

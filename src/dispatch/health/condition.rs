@@ -1,0 +1,106 @@
+//! How a provider is doing now, to be shown to people.
+//!
+//! Must not change it: looking at a breaker whose penalty is over sends no probe.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Health, Limits, lock};
+use crate::dispatch::breaker::Standing;
+use crate::dispatch::switches::Setting;
+use crate::otp::{Channel, ProviderName};
+
+/// How one provider is doing on one channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Condition {
+    /// Its circuit breaker: `closed`, `half-open` or `open`.
+    pub breaker: &'static str,
+    /// How long an open breaker stays so.
+    pub open_for: Option<Duration>,
+    /// What is left of the pause it asked for.
+    pub paused_for: Option<Duration>,
+    /// Attempts under way at it, over both channels.
+    pub in_flight: u32,
+    /// What it is asked at most.
+    pub limits: Limits,
+    /// Whether it is at one of these limits.
+    pub is_full: bool,
+    /// What an operator has set.
+    pub switch: Option<Setting>,
+}
+
+impl Health {
+    /// How a provider is doing on a channel; `None` when it is not known.
+    pub fn condition(&self, name: &ProviderName, channel: Channel) -> Option<Condition> {
+        let now = Instant::now();
+        let entry = self.entries.get(&(name.clone(), channel))?;
+        let (standing, paced) = {
+            let state = lock(&entry.state);
+            (state.breaker.standing(now), state.paced)
+        };
+        let left = |until: Instant| until.checked_duration_since(now).filter(|left| !left.is_zero());
+        let (breaker, open_for) = match standing {
+            Standing::Closed => ("closed", None),
+            Standing::Due | Standing::Probing => ("half-open", None),
+            Standing::Open(until) => ("open", left(until)),
+        };
+        Some(Condition {
+            breaker,
+            open_for,
+            paused_for: paced.and_then(left),
+            in_flight: entry.lane.in_flight(),
+            limits: entry.lane.limits(),
+            is_full: entry.lane.is_full(now),
+            switch: self.switches.of_provider(name),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::dispatch::switches::{Switches, Target};
+    use crate::metrics::Metrics;
+    use crate::otp::{FailureKind, SendError};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_condition_tells_of_breaker_pause_limit_and_switch_on_each_channel() {
+        let (name, switches) = (ProviderName::new("a"), Switches::default());
+        let limits = Limits { max_in_flight: Some(2), max_per_second: None };
+        let health = Health::new([(name.clone(), limits)], switches.clone(), Arc::new(Metrics::new()));
+        let health = Arc::new(health);
+        let on = |channel| health.condition(&name, channel).expect("known");
+        let well = Condition {
+            breaker: "closed",
+            open_for: None,
+            paused_for: None,
+            in_flight: 0,
+            limits,
+            is_full: false,
+            switch: None,
+        };
+        assert_eq!(on(Channel::Sms), well);
+        assert_eq!(health.condition(&ProviderName::new("b"), Channel::Sms), None);
+
+        let throttled = SendError {
+            retry_after: Some(Duration::from_secs(7)),
+            ..SendError::new(FailureKind::Throttled, "http_429")
+        };
+        health.begin(&name, Channel::Voice).settle(Err(&throttled));
+        let (one, _two) = (health.begin(&name, Channel::Sms), health.begin(&name, Channel::Sms));
+        one.settle(Err(&SendError::new(FailureKind::Account, "http_401")));
+        switches.set(Target::Provider(name.clone()), Setting::Drained);
+        let busy = Condition { in_flight: 2, is_full: true, switch: Some(Setting::Drained), ..well };
+        assert_eq!(on(Channel::Voice), Condition { paused_for: Some(Duration::from_secs(7)), ..busy });
+        let texts = on(Channel::Sms);
+        assert!(texts.open_for.is_some_and(|left| left > Duration::from_secs(1)), "{texts:?}");
+        assert_eq!(texts, Condition { breaker: "open", open_for: texts.open_for, ..busy });
+
+        tokio::time::advance(Duration::from_secs(120)).await;
+        assert_eq!((on(Channel::Sms).breaker, on(Channel::Sms).open_for), ("half-open", None));
+        assert_eq!(on(Channel::Voice).paused_for, None);
+    }
+}
