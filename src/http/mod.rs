@@ -40,6 +40,9 @@ pub use proxies::{ClientAddress, Proxies};
 pub use settings::{AdminSettings, ServerSettings};
 pub use swap::Swap;
 
+/// Nobody keeps what stands in a response: not a proxy, not a browser.
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
 /// How much of a body is taken, and how long it may take to come.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimits {
@@ -61,17 +64,19 @@ pub fn public(
     for path in ["/callbacks/{provider}", "/callbacks/{provider}/{*rest}"] {
         router = router.route(path, post(callback::take).with_state((reports.clone(), limits)));
     }
-    for hook in hooks {
-        let path = hook.config().path.clone();
-        router = router.route(&path, post(answer).with_state((hook, limits)));
-    }
     for events in events {
         let (path, size) = events.place();
         let (path, limits) = (path.to_owned(), BodyLimits { size, ..limits });
         let methods = get(event_hook::verify).post(event_hook::take);
         router = router.route(&path, methods.with_state((events, limits)));
     }
-    finish(router)
+    let mut router = dressed(router);
+    // Undressed: a hook answers its own panics, and its layers would cost as much as its plan and its reply.
+    for hook in hooks {
+        let path = hook.config().path.clone();
+        router = router.route(&path, post(answer).with_state((hook, limits)));
+    }
+    closed(router)
 }
 
 /// The admin listener: a page for people, signs of life, readiness, metrics, what was learnt, switches.
@@ -86,16 +91,21 @@ pub fn admin(ops: Ops) -> Router {
         .route("/switches/everything", put(switches::set_everything).delete(switches::clear_everything))
         .route("/switches/{scope}/{name}", put(switches::set).delete(switches::clear))
         .with_state(ops);
-    finish(router)
+    closed(dressed(router))
 }
 
-/// What every response has in common.
-fn finish(router: Router) -> Router {
+/// What the responses of these routes have in common.
+fn dressed(router: Router) -> Router {
+    router
+        .layer(SetResponseHeaderLayer::overriding(CACHE_CONTROL, NO_STORE))
+        .layer(CatchPanicLayer::custom(|_| respond(crate::okta::Replies::broken())))
+}
+
+/// What is said where there is no route, or not for this method.
+fn closed(router: Router) -> Router {
     router
         .fallback(|| async { respond(Reply::not_found()) })
         .method_not_allowed_fallback(|| async { respond(Reply::method_not_allowed()) })
-        .layer(SetResponseHeaderLayer::overriding(CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        .layer(CatchPanicLayer::custom(|_| respond(crate::okta::Replies::broken())))
 }
 
 async fn answer(State((hook, limits)): State<(Arc<Hook>, BodyLimits)>, request: Request) -> Response {
@@ -124,6 +134,7 @@ fn unread(fault: Unread) -> Reply {
 fn respond(reply: Reply) -> Response {
     let mut headers = HeaderMap::with_capacity(4);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, NO_STORE);
     if let Some(seconds) = reply.retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
