@@ -61,11 +61,9 @@ impl Guard {
         }
         let wide = Key::new("guard-prefix", case.wide);
         let narrow = Key::new("guard-prefix", self.ledger.prefix(case.prefix(NARROW)));
-        let store = &self.ledger.store;
-        let (in_wide, in_narrow) = tokio::join!(
-            store.distinct(&wide, &case.member, TEN_MINUTES),
-            store.distinct(&narrow, &case.member, TEN_MINUTES)
-        );
+        let (store, member) = (&self.ledger.store, [&*case.member]);
+        let (in_wide, in_narrow) =
+            tokio::join!(store.distinct(&wide, &member, TEN_MINUTES), store.distinct(&narrow, &member, TEN_MINUTES));
         let (in_wide, in_narrow) = (in_wide?, in_narrow?);
         let rule = if in_wide >= limits.run && self.is_run(case, &store.members(&wide).await?) {
             Rule::Sequence
@@ -96,7 +94,7 @@ impl Guard {
         let limits = self.config.per_prefix;
         let key = self.ledger.key("guard-strikes", "strikes", &[case.prefix(WIDE).as_bytes()]);
         // Members leave one by one: a counter's window would end in the middle of a long attack.
-        let strikes = self.ledger.store.distinct(&key, &self.seconds().to_string(), STRIKES).await?;
+        let strikes = self.ledger.store.distinct(&key, &[&self.seconds().to_string()], STRIKES).await?;
         // Beyond 2^16 any block is longer than the longest.
         let doublings = u32::try_from(strikes.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
         Ok(limits.block.saturating_mul(1 << doublings).min(limits.max_block))

@@ -109,7 +109,7 @@ impl Guard {
     }
 
     async fn numbers(&self, case: &Case<'_>, key: &Key, length: Duration) -> Result<u64, StoreFault> {
-        self.ledger.store.distinct(key, &case.member, length).await
+        self.ledger.store.distinct(key, &[&case.member], length).await
     }
 
     /// How well the number is known, if a rule asks.

@@ -2,6 +2,8 @@
 //!
 //! Must not hold a number, a user or a code: what stands for them is a keyed hash.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -39,20 +41,23 @@ pub struct Entry {
 
 /// The entry as it is stored: what a later version adds, an earlier one does not mind.
 #[derive(Serialize, Deserialize)]
-struct Written {
-    org: String,
-    provider: String,
-    channel: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    country: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    transaction_id: Option<String>,
-    kind: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    delivery: Option<String>,
+struct Written<'a> {
+    #[serde(borrow)]
+    org: Cow<'a, str>,
+    #[serde(borrow)]
+    provider: Cow<'a, str>,
+    channel: Channel,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    country: Option<Cow<'a, str>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    transaction_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    delivery: Option<Cow<'a, str>>,
     sent_at: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    event: Option<String>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    event: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     awaited: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,15 +79,15 @@ impl Entry {
 
     pub(super) fn written(&self) -> Bytes {
         let written = Written {
-            org: self.org.clone(),
-            provider: self.provider.to_string(),
-            channel: self.channel.to_string(),
-            country: self.country.map(|country| country.to_string()),
-            transaction_id: self.transaction_id.as_ref().map(|id| id.as_str().to_owned()),
-            kind: self.failure.map_or(ACCEPTED, FailureKind::as_str).to_owned(),
-            delivery: self.delivery.map(|delivery| delivery.to_string()),
+            org: self.org.as_str().into(),
+            provider: self.provider.as_str().into(),
+            channel: self.channel,
+            country: self.country.as_ref().map(|country| country.as_str().into()),
+            transaction_id: self.transaction_id.as_ref().map(|id| id.as_str().into()),
+            kind: self.failure.map_or(ACCEPTED, FailureKind::as_str).into(),
+            delivery: self.delivery.map(|delivery| delivery.as_str().into()),
             sent_at: self.sent_at,
-            event: self.event.clone(),
+            event: self.event.as_deref().map(Cow::Borrowed),
             awaited: self.awaited,
             to: self.to.as_ref().map(|key| key.to_string()),
         };
@@ -97,18 +102,18 @@ impl Entry {
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let written: Written = serde_json::from_slice(bytes).ok()?;
         Some(Self {
-            org: written.org,
+            org: written.org.into_owned(),
             provider: ProviderName::new(&written.provider),
-            channel: Channel::ALL.into_iter().find(|channel| channel.as_str() == written.channel)?,
+            channel: written.channel,
             country: written.country.as_deref().and_then(Country::parse),
             transaction_id: written.transaction_id.as_deref().and_then(TransactionId::parse),
-            failure: match written.kind.as_str() {
+            failure: match &*written.kind {
                 ACCEPTED => None,
                 kind => Some(FailureKind::parse(kind)?),
             },
             delivery: written.delivery.as_deref().and_then(Delivery::parse),
             sent_at: written.sent_at,
-            event: written.event,
+            event: written.event.map(Cow::into_owned),
             awaited: written.awaited,
             to: written.to.as_deref().and_then(Key::parse),
         })

@@ -221,8 +221,10 @@ impl Inner {
     /// The index comes first: what could not be found again is not written.
     async fn write(&self, index: &Key, keys: &[Key], entry: &Entry) -> Result<(), StoreFault> {
         let entry = entry.written();
+        let names: Vec<String> = keys.iter().map(ToString::to_string).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        self.store.distinct(index, &names, self.ttl + INDEX_MARGIN).await?;
         for key in keys {
-            self.store.distinct(index, &key.to_string(), self.ttl + INDEX_MARGIN).await?;
             self.store.write(key, entry.clone(), self.ttl).await?;
         }
         Ok(())

@@ -219,8 +219,8 @@ impl Store for Way {
     async fn count(&self, key: &Key, by: u64, ttl: Duration) -> Result<u64, StoreFault> {
         self.memory.count(key, by, ttl).await
     }
-    async fn distinct(&self, key: &Key, member: &str, ttl: Duration) -> Result<u64, StoreFault> {
-        if self.has_sets { self.memory.distinct(key, member, ttl).await } else { Err(StoreFault::Timeout) }
+    async fn distinct(&self, key: &Key, members: &[&str], ttl: Duration) -> Result<u64, StoreFault> {
+        if self.has_sets { self.memory.distinct(key, members, ttl).await } else { Err(StoreFault::Timeout) }
     }
     async fn members(&self, key: &Key) -> Result<Vec<String>, StoreFault> {
         self.memory.members(key).await

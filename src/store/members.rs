@@ -19,12 +19,13 @@ pub(super) enum Members {
     Many(Box<Expiring<Box<str>, ()>>),
 }
 
-impl Members {
-    /// A set of one.
-    pub(super) fn of(member: &str, end: Instant) -> Self {
-        Self::Few(vec![(member.into(), end)])
+impl Default for Members {
+    fn default() -> Self {
+        Self::Few(Vec::new())
     }
+}
 
+impl Members {
     /// Adds a member, or has it stay until `end`; those whose time is over at `now` leave.
     pub(super) fn add(&mut self, member: &str, now: Instant, end: Instant) {
         match self {
@@ -82,7 +83,8 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         for crowd in [2, FEW as u64 + 5] {
-            let mut members = Members::of("0", at(100));
+            let mut members = Members::default();
+            members.add("0", start, at(100));
             for number in 1..crowd {
                 members.add(&number.to_string(), start, at(100 + number));
             }

@@ -177,21 +177,25 @@ impl Store for Memory {
         })
     }
 
-    async fn distinct(&self, key: &Key, member: &str, ttl: Duration) -> Result<u64, StoreFault> {
+    async fn distinct(&self, key: &Key, members: &[&str], ttl: Duration) -> Result<u64, StoreFault> {
         let key = &key.whole();
         self.with("distinct", |entries, now| {
             if !matches!(entries.by_key.get(key, now), None | Some(Value::Members(_))) {
                 return Err(wrong_type());
             }
-            entries.make_room(self.max_entries)?;
+            for _ in members {
+                entries.make_room(self.max_entries)?;
+            }
             let end = now + ttl;
-            let Some(Value::Members(members)) = entries.by_key.get_mut(key, now) else {
-                entries.put(key, Value::Members(Members::of(member, end)), end);
-                return Ok(1);
-            };
-            let before = members.len();
-            members.add(member, now, end);
-            let (after, end) = (members.len(), members.last_end().unwrap_or(end));
+            if entries.by_key.get(key, now).is_none() {
+                entries.put(key, Value::Members(Members::default()), end);
+            }
+            let Some(Value::Members(set)) = entries.by_key.get_mut(key, now) else { return Ok(0) };
+            let before = set.len();
+            for member in members {
+                set.add(member, now, end);
+            }
+            let (after, end) = (set.len(), set.last_end().unwrap_or(end));
             entries.size = entries.size - before + after;
             entries.by_key.renew(key, end);
             Ok(after as u64)
@@ -305,12 +309,12 @@ mod tests {
     async fn members_count_towards_the_bound_and_nothing_stays_behind() {
         let store = Memory::new(4);
         for member in ["a", "b", "c"] {
-            store.distinct(&key("set"), member, MINUTE).await.expect("room");
+            store.distinct(&key("set"), &[member], MINUTE).await.expect("room");
         }
         assert_eq!(format!("{store:?}"), "Memory(4 of 4 entries)");
         store.count(&key("counter"), 1, MINUTE).await.expect("room made");
         assert_eq!(format!("{store:?}"), "Memory(1 of 4 entries)");
-        store.distinct(&key("set"), "a", MINUTE).await.expect("room");
+        store.distinct(&key("set"), &["a"], MINUTE).await.expect("room");
         tokio::time::advance(MINUTE).await;
         store.write(&key("x"), "y".into(), MINUTE).await.expect("room");
         assert_eq!(format!("{store:?}"), "Memory(1 of 4 entries)");

@@ -57,8 +57,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Adds to a counter and says how far it has come. Its time runs from the first use and is not renewed: a window.
     async fn count(&self, key: &Key, by: u64, ttl: Duration) -> Result<u64, StoreFault>;
 
-    /// Adds a member to a set and says how many it has. Each member leaves by itself, `ttl` after it was added last.
-    async fn distinct(&self, key: &Key, member: &str, ttl: Duration) -> Result<u64, StoreFault>;
+    /// Adds members to a set and says how many it has. Each member leaves by itself, `ttl` after it was added last.
+    async fn distinct(&self, key: &Key, members: &[&str], ttl: Duration) -> Result<u64, StoreFault>;
 
     /// The members of a set, in no order.
     async fn members(&self, key: &Key) -> Result<Vec<String>, StoreFault>;

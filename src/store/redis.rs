@@ -45,13 +45,13 @@ local count = redis.call('INCRBY', KEYS[1], ARGV[1])
 if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return count";
 
-/// Adds a member, scored with the millisecond it leaves at by the server's clock.
+/// Adds members, scored with the millisecond they leave at by the server's clock.
 const DISTINCT: &str = "
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+for i = 2, #ARGV do redis.call('ZADD', KEYS[1], now + ARGV[1], ARGV[i]) end
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return redis.call('ZCARD', KEYS[1])";
 
 /// The members that have not left.
@@ -257,9 +257,9 @@ impl Store for Redis {
         self.told(invocation.invoke_async(&mut self.manager()).await)
     }
 
-    async fn distinct(&self, key: &Key, member: &str, ttl: Duration) -> Result<u64, StoreFault> {
+    async fn distinct(&self, key: &Key, members: &[&str], ttl: Duration) -> Result<u64, StoreFault> {
         let mut invocation = self.scripts.distinct.key(self.name(key));
-        invocation.arg(member).arg(millis(ttl));
+        invocation.arg(millis(ttl)).arg(members);
         let invocation = &invocation;
         self.twice(|mut manager| async move { invocation.invoke_async(&mut manager).await }).await
     }

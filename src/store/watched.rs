@@ -57,8 +57,8 @@ impl<S: Store + ?Sized> Store for Watched<S> {
         self.watch("count", self.store.count(key, by, ttl)).await
     }
 
-    async fn distinct(&self, key: &Key, member: &str, ttl: Duration) -> Result<u64, StoreFault> {
-        self.watch("distinct", self.store.distinct(key, member, ttl)).await
+    async fn distinct(&self, key: &Key, members: &[&str], ttl: Duration) -> Result<u64, StoreFault> {
+        self.watch("distinct", self.store.distinct(key, members, ttl)).await
     }
 
     async fn members(&self, key: &Key) -> Result<Vec<String>, StoreFault> {

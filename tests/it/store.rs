@@ -82,12 +82,12 @@ async fn a_counter_is_a_window_from_its_first_use(store: &dyn Store) {
 async fn a_set_knows_its_members_until_each_leaves(store: &dyn Store) {
     let set = key("set");
     assert_eq!(store.members(&set).await, Ok(Vec::new()));
-    assert_eq!(store.distinct(&set, "a", SHORT).await, Ok(1));
-    assert_eq!(store.distinct(&set, "b", LONG).await, Ok(2));
-    assert_eq!(store.distinct(&set, "b", LONG).await, Ok(2));
+    assert_eq!(store.distinct(&set, &["a"], SHORT).await, Ok(1));
+    assert_eq!(store.distinct(&set, &["b"], LONG).await, Ok(2));
+    assert_eq!(store.distinct(&set, &["b", "b"], LONG).await, Ok(2));
     sleep(4 * SHORT).await;
     assert_eq!(store.members(&set).await, Ok(vec!["b".to_owned()]));
-    assert_eq!(store.distinct(&set, "c", LONG).await, Ok(2));
+    assert_eq!(store.distinct(&set, &["c", "d"], LONG).await, Ok(3));
     assert_eq!((store.remove(&set).await, store.members(&set).await), (Ok(true), Ok(Vec::new())));
 }
 
@@ -119,11 +119,11 @@ async fn work_is_handed_out_when_due_until_it_is_finished(store: &dyn Queue) {
 
 async fn a_key_of_another_kind_is_a_fault_and_nothing_is_lost(store: &dyn Store) {
     let (set, text) = (key("a set"), key("a text"));
-    store.distinct(&set, "a", LONG).await.expect("added");
+    store.distinct(&set, &["a"], LONG).await.expect("added");
     store.write(&text, bytes("text"), LONG).await.expect("written");
     for fault in [
         store.read(&set).await.err(),
-        store.distinct(&text, "a", LONG).await.err(),
+        store.distinct(&text, &["a"], LONG).await.err(),
         store.members(&text).await.err(),
         store.claim(&set, bytes("x"), LONG).await.err(),
     ] {

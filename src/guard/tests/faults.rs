@@ -58,9 +58,9 @@ impl Store for Distant {
         self.memory.count(key, by, ttl).await
     }
 
-    async fn distinct(&self, key: &Key, member: &str, ttl: Duration) -> Result<u64, StoreFault> {
+    async fn distinct(&self, key: &Key, members: &[&str], ttl: Duration) -> Result<u64, StoreFault> {
         self.travel().await?;
-        self.memory.distinct(key, member, ttl).await
+        self.memory.distinct(key, members, ttl).await
     }
 
     async fn members(&self, key: &Key) -> Result<Vec<String>, StoreFault> {

@@ -66,8 +66,8 @@ impl Store for Moody {
     async fn count(&self, key: &Key, by: u64, ttl: Duration) -> Result<u64, StoreFault> {
         self.answer(self.memory.count(key, by, ttl)).await
     }
-    async fn distinct(&self, key: &Key, member: &str, ttl: Duration) -> Result<u64, StoreFault> {
-        self.answer(self.memory.distinct(key, member, ttl)).await
+    async fn distinct(&self, key: &Key, members: &[&str], ttl: Duration) -> Result<u64, StoreFault> {
+        self.answer(self.memory.distinct(key, members, ttl)).await
     }
     async fn members(&self, key: &Key) -> Result<Vec<String>, StoreFault> {
         self.answer(self.memory.members(key)).await
