@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
+use crate::console::page;
 use crate::support::okta::SECRET;
 use crate::support::process::Place;
 use crate::support::server::{TestServer, exchange};
@@ -140,14 +141,19 @@ async fn a_bad_pair_is_refused_when_asked_for_and_the_old_one_stays() {
 async fn readiness_and_metrics_tell_when_the_certificate_expires() {
     let pki = Pki::new();
     let server = serve(&pki).await;
-    let page: Value = serde_json::from_slice(&server.admin_page("/readyz").await.body).expect("JSON");
-    let expires: jiff::Timestamp = page["certificate"]["expires"].as_str().expect("a text").parse().expect("a time");
+    let readyz: Value = serde_json::from_slice(&server.admin_page("/readyz").await.body).expect("JSON");
+    let expires: jiff::Timestamp = readyz["certificate"]["expires"].as_str().expect("a text").parse().expect("a time");
     assert!(expires > jiff::Timestamp::now());
     let metric = server.metric("okta_hook_certificate_expires_timestamp_seconds{}").await;
     assert_eq!(metric, expires.as_second() as f64);
 
+    let good = format!("<th scope=\"row\">certificate</th><td>good until {expires:.3} (");
+    assert!(page(&server).await.contains(&good));
+
     pki.renew_until(SignedDuration::from_hours(-48));
     assert!(server.certificates.as_ref().expect("TLS").reload().await);
+    let shown = page(&server).await;
+    assert!(shown.contains("not ready: the certificate has expired") && shown.contains("(expired)"), "{shown}");
     let expired = server.admin_page("/readyz").await;
     assert_eq!(expired.status, 503);
     assert!(String::from_utf8_lossy(&expired.body).contains(r#""ready":false"#));

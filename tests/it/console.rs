@@ -23,7 +23,8 @@ async fn ask(address: std::net::SocketAddr, method: &str, host: &str, more: &str
     exchange(address, request.as_bytes()).await
 }
 
-async fn page(server: &TestServer) -> String {
+/// The page of a server without a token.
+pub async fn page(server: &TestServer) -> String {
     let answer = ask(server.admin, "GET", "localhost", "").await;
     assert_eq!(answer.status, 200, "{}", answer.head);
     String::from_utf8(answer.body).expect("text")

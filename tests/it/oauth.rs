@@ -6,6 +6,7 @@ use okta_telephony_hook::app::Stop;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
+use crate::console::page;
 use crate::support::issuer::{Issuer, Mode};
 use crate::support::jwt::{AUDIENCE, CLIENT, FIRST, SCOPE, SECOND, claims, good};
 use crate::support::okta::{self, SECRET};
@@ -105,6 +106,7 @@ async fn without_keys_nobody_waits_and_nobody_is_sent_here() {
         assert!(started.elapsed() < Duration::from_secs(1), "{mode:?}: {:?}", started.elapsed());
         assert_eq!(rejected(&server, "unknown_key").await, 5.0);
         assert_eq!(server.admin_page("/readyz").await.status, 503, "{mode:?}");
+        assert!(page(&server).await.contains(&format!("not ready: no keys yet of {}", issuer.name)), "{mode:?}");
         assert_eq!(server.hook(&okta::another_sms()).await.status, 200, "the other org has a header");
         if !matches!(mode, Mode::Slow) {
             issuer.set(Mode::Up);
