@@ -47,7 +47,7 @@ pub(super) async fn show(State(ops): State<Ops>, headers: HeaderMap) -> Response
 
 /// Whether the host is named as nobody else can name it. A page from elsewhere that has its own name point here, to read
 /// what is open on this machine, has the browser send that name.
-fn is_called_by_address(headers: &HeaderMap) -> bool {
+pub(super) fn is_called_by_address(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(HOST) else { return true };
     let Ok(host) = host.to_str() else { return false };
     let has_port = |(_, port): &(&str, &str)| port.bytes().all(|b| b.is_ascii_digit());

@@ -11,6 +11,7 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::console::is_called_by_address;
 use super::{Ops, respond};
 use crate::dispatch::switches::{Setting, Switches, Target};
 use crate::okta::Reply;
@@ -82,6 +83,10 @@ impl Change {
 fn change(ops: &Ops, headers: &HeaderMap, scope: &str, name: &str, change: Change) -> Response {
     if !ops.admits(headers) {
         return respond(Reply::unauthorized());
+    }
+    // A page from elsewhere that has its own name point here is of one origin with us: the browser does not ask first.
+    if ops.is_open() && !is_called_by_address(headers) {
+        return respond(Reply::forbidden());
     }
     let Some(target) = target(scope, name, ops) else {
         return refuse("no such switch: provider/NAME, country/CC, channel/sms, channel/voice or everything");

@@ -220,7 +220,7 @@ async fn sigterm_drains_and_exits_with_0() {
 #[tokio::test]
 async fn check_config_live_tells_what_the_running_server_has_switched_off() {
     let server = twilio("http://127.0.0.1:9").serve(&["serve"]).await;
-    let put = "PUT /switches/country/GB HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 20\r\n\r\n{\"state\":\"disabled\"}";
+    let put = "PUT /switches/country/GB HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 20\r\n\r\n{\"state\":\"disabled\"}";
     assert_eq!(exchange(server.admin, put.as_bytes()).await.status, 200);
     let place = twilio("http://127.0.0.1:9").set("OKTA_HOOK__ADMIN__LISTEN", &server.admin.to_string());
     let printed = place.run(&["check-config", "--live"]).await;

@@ -128,7 +128,7 @@ async fn a_resend_an_open_breaker_and_switches_are_marked() {
     for (target, setting) in [("provider/second", "drained"), ("country/ng", "disabled")] {
         let body = format!("{{\"state\":\"{setting}\"}}");
         let request = format!(
-            "PUT /switches/{target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            "PUT /switches/{target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
         assert_eq!(exchange(server.admin, request.as_bytes()).await.status, 200);

@@ -91,7 +91,7 @@ async fn what_did_not_arrive_is_told_in_oktas_log_and_asked_when_nobody_else_may
     assert!(line.as_str().is_some_and(|line| line.ends_with("skipped=[a undelivered]")), "{line}");
 
     let other = okta::for_a_stranger(okta::another_sms());
-    let disable = b"PUT /switches/provider/a HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 20\r\n\r\n{\"state\":\"disabled\"}";
+    let disable = b"PUT /switches/provider/a HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 20\r\n\r\n{\"state\":\"disabled\"}";
     assert_eq!(exchange(server.admin, disable).await.status, 200);
     b.then(Answer::json(201, json!({ "sid": format!("{SID}b"), "status": "queued" })));
     assert_eq!(took(&server.hook(&other).await).0, "b");

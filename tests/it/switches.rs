@@ -9,7 +9,7 @@ const TWO: &str = "allow_sandbox = true\n[orgs.main]\n[providers.a]\nkind = 'san
 
 async fn admin(server: &TestServer, method: &str, path: &str, body: &str, more: &str) -> Answer {
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n{more}content-length: {}\r\n\r\n{body}",
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n{more}content-length: {}\r\n\r\n{body}",
         body.len()
     );
     exchange(server.admin, request.as_bytes()).await
@@ -77,6 +77,10 @@ async fn a_switch_is_refused_when_it_is_none_or_the_token_is_missing() {
     }
     assert_eq!(server.admin_page("/switches").await.body, br#"{"switches":[]}"#);
     assert_eq!(admin(&server, "POST", "/switches/everything", r#"{"state":"disabled"}"#, "").await.status, 405);
+    // A page whose own name points here: without a token its browser would be let do all of that.
+    let rebound = b"DELETE /switches/everything HTTP/1.1\r\nhost: attacker.example\r\nconnection: close\r\n\r\n";
+    assert_eq!(exchange(server.admin, rebound).await.status, 403);
+    assert_eq!(server.admin_page("/switches").await.body, br#"{"switches":[]}"#);
 
     let server = TestServer::start(&format!("{TWO}[admin]\ntoken = 'a long enough token'")).await;
     let bearer = "authorization: Bearer a long enough token\r\n";
