@@ -21,7 +21,7 @@ bench:
 scaling:
 	cargo build --release --locked
 	cp target/release/okta-telephony-hook target/scaling-server
-	cargo bench --locked --bench scaling -- --server target/scaling-server
+	cargo bench --locked --bench scaling -- --server $(CURDIR)/target/scaling-server
 
 sim:
 	cargo test --locked --release --test sim -- --nocapture
