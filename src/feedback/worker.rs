@@ -124,7 +124,11 @@ impl Worker {
                 worker.settle(task, ending).await
             });
         }
-        let done: Vec<Task> = at_work.join_all().await.into_iter().flatten().collect();
+        let mut done = Vec::new();
+        while let Some(ended) = at_work.join_next().await {
+            // A panic is that task's alone: it is due again when its lease is over.
+            done.extend(ended.ok().flatten());
+        }
         self.tools.agenda.finish(&done).await;
     }
 
