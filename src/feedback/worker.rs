@@ -212,8 +212,11 @@ impl Worker {
     async fn over(&self, provider: &ProviderName, id: &TransactionId, channel: Channel, since: Timestamp) -> Ending {
         let journal = &self.tools.journal;
         let goes_on = journal.of_transaction(provider, id.as_str()).await.is_some_and(|entry| entry.sent_at > since);
-        if goes_on || journal.is_used(provider.as_str(), id.as_str()).await {
-            return Ending::Done;
+        match journal.is_used(provider.as_str(), id.as_str()).await {
+            Ok(is_used) if is_used || goes_on => return Ending::Done,
+            Ok(_) => {}
+            // To call a used code unused would teach the provider the wrong thing.
+            Err(_) => return Ending::Again,
         }
         let news = News { id, channel, fate: Fate::Unused, at: None };
         if self.tell(provider, news).await { Ending::Done } else { Ending::Again }

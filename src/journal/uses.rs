@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::later::unique;
 use super::{Entry, Inner, Journal};
 use crate::otp::{Channel, UserId};
-use crate::store::{Claim, Key};
+use crate::store::{Claim, Key, StoreFault};
 
 /// How long an event of Okta's is remembered. It comes again once, seconds later; a day is for outages of its own.
 const EVENT_TTL: Duration = Duration::from_secs(24 * 60 * 60);
@@ -59,8 +59,11 @@ impl Journal {
     }
 
     /// Whether the code of a send is known to have been used.
-    pub async fn is_used(&self, provider: &str, id: &str) -> bool {
-        self.0.store.read(&self.0.used(provider, id)).await.is_ok_and(|found| found.is_some())
+    ///
+    /// # Errors
+    /// When the store does not tell: then it may have been.
+    pub async fn is_used(&self, provider: &str, id: &str) -> Result<bool, StoreFault> {
+        Ok(self.0.store.read(&self.0.used(provider, id)).await?.is_some())
     }
 
     /// The key of an event of an org.

@@ -1,11 +1,26 @@
 //! What providers are told of codes they delivered, after the fact: the recorded calls, and what is not asked.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
 use jiff::Timestamp;
-use okta_telephony_hook::otp::{Channel, FailureKind, Phone, SendError, TransactionId};
+use okta_telephony_hook::agenda::{Agenda, Item};
+use okta_telephony_hook::deadline::Clock;
+use okta_telephony_hook::feedback::{Tools, Worker};
+use okta_telephony_hook::journal::{self, Journal};
+use okta_telephony_hook::learn::Learn;
+use okta_telephony_hook::metrics::Metrics;
+use okta_telephony_hook::otp::{Channel, FailureKind, Phone, ProviderName, SendError, TransactionId};
 use okta_telephony_hook::outbound::{self, Outbound};
 use okta_telephony_hook::provider::{Fate, Listener, News};
+use okta_telephony_hook::secret::Pseudonyms;
+use okta_telephony_hook::store::{State, Store};
 use serde_json::{Value, json};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
+use crate::support::moody::{Mood, Moody};
 use crate::support::okta;
 use crate::support::server::{self, TestServer};
 use crate::support::vendor::{Answer, Call, VendorServer};
@@ -179,4 +194,39 @@ async fn okta_tells_of_a_sign_in_and_8x8_hears_when_it_was() {
     assert_eq!(sent["track"], "Outcome");
     assert_eq!(calls[1].path, format!("/api/v1/subaccounts/acme_otp/messages/{UMID}/feedback"));
     assert_eq!(calls[1].body, r#"{"outcome":"success","timestamp":"2026-01-05T10:00:38Z"}"#);
+}
+
+#[tokio::test]
+async fn while_the_journal_cannot_tell_whether_a_code_was_used_nobody_hears_that_it_was_not() {
+    let vendor = VendorServer::start([]).await;
+    let store = Moody::new(Mood::Down);
+    let metrics = Arc::new(Metrics::new());
+    let state = State::over(Arc::clone(&store) as Arc<dyn Store>, Duration::from_secs(1), Arc::clone(&metrics));
+    let pseudonyms = Pseudonyms::new(None).expect("random");
+    let agenda = Agenda::new(&state, &pseudonyms);
+    let clock = Clock::SYSTEM;
+    let worker = Arc::new(Worker::new(Tools {
+        agenda: agenda.clone(),
+        journal: Journal::new(&state, &journal::Settings::default(), pseudonyms, clock, TaskTracker::new()),
+        listeners: Arc::new(BTreeMap::from([(
+            ProviderName::new("x"),
+            listener(&verify(&vendor.url)).expect("Verify"),
+        )])),
+        strangers: Arc::default(),
+        learn: Learn::new(clock, Arc::clone(&metrics)),
+        metrics,
+        clock,
+    }));
+    let over =
+        Item::Over { provider: "x".into(), transaction_id: SID.into(), channel: Channel::Sms, since: Timestamp::now() };
+    let work_off = async || {
+        let tasks = agenda.take([over.clone()]).await;
+        worker.work_off(tasks, Instant::now() + Duration::from_secs(5)).await;
+    };
+    work_off().await;
+    assert_eq!(vendor.calls().len(), 0, "it may have been used");
+    store.be(Mood::Well);
+    vendor.then(Answer::json(200, json!({ "status": "canceled" })));
+    work_off().await;
+    assert_eq!(vendor.finish()[0].body, "Status=canceled");
 }
