@@ -136,6 +136,13 @@ enum Stop {
     Fault,
 }
 
+impl From<StoreFault> for Stop {
+    /// A fault was counted and told where it came up.
+    fn from(_: StoreFault) -> Self {
+        Self::Fault
+    }
+}
+
 /// What a guard stands on.
 #[derive(Debug, Clone)]
 pub struct Tools {
@@ -185,7 +192,7 @@ impl Guard {
             return Verdict::Allow;
         }
         let mut case = self.ledger.case(message, phone_ref);
-        if let Err(Stop::Verdict(verdict)) = self.judge(&mut case, [Ok(self.config.destinations.forbids(message))]) {
+        if let Err(Stop::Verdict(verdict)) = self.judge(&mut case, self.config.destinations.forbids(message)) {
             return verdict;
         }
         if message.preview {
@@ -207,37 +214,33 @@ impl Guard {
         let (block, known) = tokio::join!(self.block(case), self.acquaintance(case));
         case.beside_block = block == Ok(Block::Beside);
         case.known = known.clone().unwrap_or(Known::Never);
-        let block = block.map(|block| match block {
-            Block::By(rule) if !case.is_known() => Some(rule),
-            Block::By(_) | Block::None | Block::Beside => None,
-        });
-        self.judge(case, [block, known.map(|_| None)])?;
-        let (phone, user, address) =
-            tokio::join!(self.phone(case, Window::TenMinutes), self.user(case, Window::TenMinutes), self.address(case));
-        self.judge(case, [phone, user, address])?;
-        let hourly = self.phone(case, Window::Hour).await;
-        self.judge(case, [hourly])?;
-        let (phone, user, numbers, more_numbers) = tokio::join!(
-            self.phone(case, Window::Day),
-            self.user(case, Window::Day),
-            self.numbers_of_user(case),
-            self.numbers_of_address(case)
-        );
-        self.judge(case, [phone, user, numbers, more_numbers])?;
+        if let Ok(Block::By(rule)) = block
+            && !case.is_known()
+        {
+            self.judge(case, [rule])?;
+        }
+        block.and(known.map(drop))?;
+        let short = [self.phone(case, Window::TenMinutes), self.user(case, Window::TenMinutes), self.address(case)];
+        let broken = self.count(short).await?;
+        self.judge(case, broken)?;
+        let broken = self.count([self.phone(case, Window::Hour)]).await?;
+        self.judge(case, broken)?;
+        let (phone, user) = (self.phone(case, Window::Day), self.user(case, Window::Day));
+        let broken = self.count([phone, user, self.numbers_of_user(case), self.numbers_of_address(case)]).await?;
+        self.judge(case, broken)?;
         let (neighbours, volume) = tokio::join!(self.neighbours(case), self.volume(case));
-        self.judge(case, [neighbours, volume])?;
-        let hourly = self.hourly_spend(case).await;
-        self.judge(case, [hourly])?;
-        let daily = self.daily_spend(case).await;
-        self.judge(case, [daily])?;
-        let remembered = self.remember(case).await;
-        self.judge(case, [remembered])
+        self.judge(case, [&neighbours, &volume].into_iter().flatten().copied().flatten())?;
+        neighbours.and(volume)?;
+        let broken = self.hourly_spend(case).await?;
+        self.judge(case, broken)?;
+        let broken = self.daily_spend(case).await?;
+        self.judge(case, broken)?;
+        Ok(self.remember(case).await?)
     }
 
-    /// Draws the consequence of one round.
-    fn judge<const N: usize>(&self, case: &mut Case<'_>, found: [Found; N]) -> Result<(), Stop> {
-        let is_broken = found.iter().any(Result::is_err);
-        for rule in found.into_iter().filter_map(Result::ok).flatten() {
+    /// Draws the consequences of one round.
+    fn judge(&self, case: &mut Case<'_>, broken: impl IntoIterator<Item = Rule>) -> Result<(), Stop> {
+        for rule in broken {
             match self.config.mode(rule) {
                 Mode::Off => {}
                 Mode::Observe if case.observed.contains(&rule) => {}
@@ -253,7 +256,7 @@ impl Guard {
                 }
             }
         }
-        if is_broken { Err(Stop::Fault) } else { Ok(()) }
+        Ok(())
     }
 
     /// Learns from what became of a message: numbers beside one that a provider's fraud guard refused are blocked.

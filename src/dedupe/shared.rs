@@ -3,6 +3,7 @@
 //! Must not stop a message on a guess: a store that fails is as one that knows nothing. But whoever finds a claim of
 //! somebody else never sends, whatever becomes of that claim.
 
+use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -185,7 +186,7 @@ impl Shared {
                 Claim::Claimed | Claim::Existing(_) => return Ok(()),
             }
         }
-        self.store.write(&held.key, answer.clone(), left).await
+        self.store.write(slice::from_ref(&held.key), answer.clone(), left).await
     }
 
     /// Gives the claims back, in the background: nothing was sent.

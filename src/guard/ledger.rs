@@ -32,8 +32,6 @@ pub(super) struct Case<'a> {
     pub(super) phone_ref: &'a str,
     /// The hashes of what most rules count by, each made once: the kinds of their keys tell the rules apart.
     pub(super) number: KeyedHash,
-    /// The same as a member of a set.
-    pub(super) member: String,
     pub(super) user: Option<KeyedHash>,
     pub(super) address: Option<KeyedHash>,
     /// Of its number without the last four digits.
@@ -96,7 +94,6 @@ impl Ledger {
             message,
             phone_ref,
             number,
-            member: number.to_string(),
             user: message.user.as_ref().map(|user| self.hash("user", &[user.expose().as_bytes()])),
             address: address(message).map(|address| self.hash("ip", &[&address])),
             wide: self.prefix(beginning(&message.recipient, WIDE)),

@@ -8,8 +8,10 @@ use bytes::Bytes;
 
 use super::ledger::{Case, TEN_MINUTES};
 use super::settings::Mode;
+use super::windows::numbers;
 use super::{Found, Guard, Rule};
-use crate::store::{Key, StoreFault};
+use crate::secret::KeyedHash;
+use crate::store::{Add, Key, StoreFault, Tally};
 
 /// Digits cut off a number for the wide prefix: ten thousand numbers, the smallest range operators are given.
 pub(super) const WIDE: usize = 4;
@@ -61,11 +63,10 @@ impl Guard {
         }
         let wide = Key::new("guard-prefix", case.wide);
         let narrow = Key::new("guard-prefix", self.ledger.prefix(case.prefix(NARROW)));
-        let (store, member) = (&self.ledger.store, [&*case.member]);
-        let (in_wide, in_narrow) =
-            tokio::join!(store.distinct(&wide, &member, TEN_MINUTES), store.distinct(&narrow, &member, TEN_MINUTES));
-        let (in_wide, in_narrow) = (in_wide?, in_narrow?);
-        let rule = if in_wide >= limits.run && self.is_run(case, &store.members(&wide).await?) {
+        let tallies = [numbers(case, wide.clone(), TEN_MINUTES), numbers(case, narrow, TEN_MINUTES)];
+        let counts = self.ledger.store.tally(&tallies).await?;
+        let &[in_wide, in_narrow] = &*counts else { return Ok(None) };
+        let rule = if in_wide >= limits.run && self.is_run(case, &self.ledger.store.members(&wide).await?) {
             Rule::Sequence
         } else if in_wide >= limits.numbers {
             Rule::Prefix
@@ -86,7 +87,7 @@ impl Guard {
 
     async fn put_block(&self, case: &Case<'_>, rule: Rule, scope: &str, length: Duration) -> Result<(), StoreFault> {
         let value = Bytes::from(format!("{} {scope}", rule.as_str()));
-        self.ledger.store.write(&Key::new(BLOCK, case.wide), value, length).await
+        self.ledger.store.write(&[Key::new(BLOCK, case.wide)], value, length).await
     }
 
     /// Twice as long for each block of the last two days.
@@ -94,20 +95,22 @@ impl Guard {
         let limits = self.config.per_prefix;
         let key = self.ledger.key("guard-strikes", "strikes", &[case.prefix(WIDE).as_bytes()]);
         // Members leave one by one: a counter's window would end in the middle of a long attack.
-        let strikes = self.ledger.store.distinct(&key, &[&self.seconds().to_string()], STRIKES).await?;
+        let strike = [self.ledger.hash("strike", &[&self.seconds().to_be_bytes()])];
+        let strikes = self.ledger.store.tally(&[Tally { key, add: Add::Members(&strike), ttl: STRIKES }]).await?;
+        let strikes: u64 = strikes.into_iter().sum();
         // Beyond 2^16 any block is longer than the longest.
         let doublings = u32::try_from(strikes.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
         Ok(limits.block.saturating_mul(1 << doublings).min(limits.max_block))
     }
 
     /// Whether the number stands in a row of consecutive ones.
-    fn is_run(&self, case: &Case<'_>, members: &[String]) -> bool {
+    fn is_run(&self, case: &Case<'_>, members: &[KeyedHash]) -> bool {
         let digits = case.message.recipient.expose_digits();
         let Ok(number) = digits.parse::<u64>() else { return false };
         let is_there = |number: u64| {
             let neighbour = number.to_string();
             let is_beside = neighbour.len() == digits.len() && neighbour.starts_with(case.prefix(WIDE));
-            is_beside && members.contains(&self.ledger.phone(&neighbour).to_string())
+            is_beside && members.contains(&self.ledger.phone(&neighbour))
         };
         let run = self.config.per_prefix.run;
         let below = (1..run).take_while(|step| is_there(number.saturating_sub(*step))).count() as u64;

@@ -12,7 +12,7 @@ use super::ledger::{Case, DAY, HOUR};
 use super::settings::Mode;
 use super::{Found, Guard, Rule};
 use crate::otp::{Channel, Country};
-use crate::store::{Key, StoreFault};
+use crate::store::{Add, Key, StoreFault, Tally};
 
 /// Days that an hour is compared with: a week has each kind of day once.
 const DAYS: i64 = 7;
@@ -63,8 +63,9 @@ impl Guard {
             }
         };
         if !cap.is_reached {
-            let count = self.ledger.store.count(&cap.key, 1, HISTORY).await?;
-            cap.is_reached = cap.most.is_some_and(|most| count > most);
+            let tally = Tally { key: cap.key.clone(), add: Add::Count(1), ttl: HISTORY };
+            let count = self.ledger.store.tally(&[tally]).await?;
+            cap.is_reached = cap.most.is_some_and(|most| count.iter().any(|count| *count > most));
         }
         let is_reached = cap.is_reached;
         self.caps.lock().insert((country, channel), cap);
@@ -77,18 +78,17 @@ impl Guard {
         let since = self.ledger.key("guard-since", "since", &[]);
         let first = self.ledger.store.read(&since).await?;
         let Some(first) = first.and_then(|b| std::str::from_utf8(&b).ok()?.parse::<i64>().ok()) else {
-            self.ledger.store.write(&since, Bytes::from(hour.to_string()), SINCE).await?;
+            self.ledger.store.write(&[since], Bytes::from(hour.to_string()), SINCE).await?;
             return Ok(None);
         };
         if hour - first < DAYS * HOURS_A_DAY {
             return Ok(None);
         }
-        let past = |days: i64| async move {
+        let past = (1..=DAYS).map(|days| {
             let key = self.hour_key(country, channel, hour - days * HOURS_A_DAY);
-            self.ledger.store.count(&key, 0, LOOK).await
-        };
-        let (a, b, c, d, e, f, g) = tokio::join!(past(1), past(2), past(3), past(4), past(5), past(6), past(7));
-        let total = a? + b? + c? + d? + e? + f? + g?;
+            Tally { key, add: Add::Count(0), ttl: LOOK }
+        });
+        let total: u64 = self.ledger.store.tally(&past.collect::<Vec<_>>()).await?.into_iter().sum();
         let limits = self.config.per_country;
         let usual = (total.saturating_mul(limits.factor)).div_ceil(DAYS.unsigned_abs());
         Ok(Some(usual.max(self.config.share(limits.floor, channel))))
@@ -119,7 +119,8 @@ impl Guard {
         let prices = &self.config.spend;
         let Some(cap) = cap.filter(|_| prices.mode != Mode::Off) else { return Ok(None) };
         let (price, (name, length)) = (prices.of(case.message), window);
-        let total = self.ledger.store.count(&self.ledger.key(kind, "spend", &[]), price, length).await?;
+        let tally = Tally { key: self.ledger.key(kind, "spend", &[]), add: Add::Count(price), ttl: length };
+        let total: u64 = self.ledger.store.tally(&[tally]).await?.into_iter().sum();
         let before = total.saturating_sub(price);
         let passes = |mark: u64| before < mark && total >= mark;
         if passes(cap) {

@@ -2,16 +2,17 @@
 //!
 //! Must not decide what follows.
 
+use std::slice;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::ledger::{Case, DAY, HOUR, Known, TEN_MINUTES};
 use super::settings::Mode;
-use super::{Found, Guard, Rule, Verdict};
+use super::{Guard, Rule, Verdict};
 use crate::otp::Channel;
 use crate::secret::KeyedHash;
-use crate::store::{Key, StoreFault};
+use crate::store::{Add, Key, StoreFault, Tally};
 
 /// A number is remembered for a month after it was last renewed: most people sign in once a week at least.
 const MEMORY: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -47,69 +48,81 @@ impl Window {
     }
 }
 
+/// What is counted for one message, and the rule that is broken beyond `most`.
+#[derive(Debug)]
+pub(super) struct Limit<'a> {
+    pub(super) rule: Rule,
+    pub(super) tally: Tally<'a>,
+    pub(super) most: u64,
+}
+
 impl Guard {
+    /// Counts all at once, and says which rules are broken.
+    pub(super) async fn count<const N: usize>(&self, limits: [Option<Limit<'_>>; N]) -> Result<Vec<Rule>, StoreFault> {
+        let (mut tallies, mut rules) = (Vec::with_capacity(N), Vec::with_capacity(N));
+        for limit in limits.into_iter().flatten() {
+            tallies.push(limit.tally);
+            rules.push((limit.rule, limit.most));
+        }
+        if tallies.is_empty() {
+            return Ok(Vec::new());
+        }
+        let counts = self.ledger.store.tally(&tallies).await?;
+        Ok(rules.into_iter().zip(counts).filter(|((_, most), count)| count > most).map(|((rule, _), _)| rule).collect())
+    }
+
     /// Messages to the number.
-    pub(super) async fn phone(&self, case: &Case<'_>, window: Window) -> Found {
+    pub(super) fn phone(&self, case: &Case<'_>, window: Window) -> Option<Limit<'static>> {
         let limits = self.config.per_phone;
-        let limit = match window {
+        let most = match window {
             Window::TenMinutes => limits.per_10_minutes,
             Window::Hour => limits.per_hour,
             Window::Day => limits.per_day,
         };
-        if limits.mode == Mode::Off {
-            return Ok(None);
-        }
-        self.within(case, window, case.number, limit).await.map(|fits| (!fits).then_some(Rule::Phone))
+        (limits.mode != Mode::Off).then(|| self.messages(case, Rule::Phone, window, case.number, most))
     }
 
     /// Messages for the user.
-    pub(super) async fn user(&self, case: &Case<'_>, window: Window) -> Found {
+    pub(super) fn user(&self, case: &Case<'_>, window: Window) -> Option<Limit<'static>> {
         let limits = self.config.per_user;
-        let limit = match window {
+        let most = match window {
             Window::TenMinutes => limits.per_10_minutes,
             Window::Hour | Window::Day => limits.per_day,
         };
-        let Some(user) = case.user.filter(|_| limits.mode != Mode::Off) else { return Ok(None) };
-        self.within(case, window, user, limit).await.map(|fits| (!fits).then_some(Rule::User))
+        Some(self.messages(case, Rule::User, window, self.counted_user(case)?, most))
     }
 
     /// Different numbers of the user, over both channels.
-    pub(super) async fn numbers_of_user(&self, case: &Case<'_>) -> Found {
-        let limits = self.config.per_user;
-        let Some(user) = case.user.filter(|_| limits.mode != Mode::Off) else { return Ok(None) };
-        let numbers = self.numbers(case, &Key::new("guard-user-phones", user), DAY).await?;
-        Ok((numbers > limits.phones_per_day).then_some(Rule::User))
+    pub(super) fn numbers_of_user<'a>(&self, case: &'a Case<'_>) -> Option<Limit<'a>> {
+        let key = Key::new("guard-user-phones", self.counted_user(case)?);
+        Some(Limit { rule: Rule::User, tally: numbers(case, key, DAY), most: self.config.per_user.phones_per_day })
     }
 
     /// Messages to new numbers asked for from the address.
-    pub(super) async fn address(&self, case: &Case<'_>) -> Found {
-        let limits = self.config.per_ip;
-        let Some(address) = self.counted_address(case) else { return Ok(None) };
-        let fits = self.within(case, Window::TenMinutes, address, limits.per_10_minutes).await?;
-        Ok((!fits).then_some(Rule::Ip))
+    pub(super) fn address(&self, case: &Case<'_>) -> Option<Limit<'static>> {
+        let most = self.config.per_ip.per_10_minutes;
+        Some(self.messages(case, Rule::Ip, Window::TenMinutes, self.counted_address(case)?, most))
     }
 
     /// Different new numbers asked for from the address, over both channels.
-    pub(super) async fn numbers_of_address(&self, case: &Case<'_>) -> Found {
-        let Some(address) = self.counted_address(case) else { return Ok(None) };
-        let numbers = self.numbers(case, &Key::new("guard-ip-phones", address), HOUR).await?;
-        Ok((numbers > self.config.per_ip.phones_per_hour).then_some(Rule::Ip))
+    pub(super) fn numbers_of_address<'a>(&self, case: &'a Case<'_>) -> Option<Limit<'a>> {
+        let key = Key::new("guard-ip-phones", self.counted_address(case)?);
+        Some(Limit { rule: Rule::Ip, tally: numbers(case, key, HOUR), most: self.config.per_ip.phones_per_hour })
+    }
+
+    fn counted_user(&self, case: &Case<'_>) -> Option<KeyedHash> {
+        case.user.filter(|_| self.config.per_user.mode != Mode::Off)
     }
 
     fn counted_address(&self, case: &Case<'_>) -> Option<KeyedHash> {
         case.address.filter(|_| self.config.per_ip.mode != Mode::Off && !case.is_known())
     }
 
-    async fn within(&self, case: &Case<'_>, window: Window, of: KeyedHash, limit: u64) -> Result<bool, StoreFault> {
-        let (kind, length) = window.parts(case.message.channel);
-        let count = self.ledger.store.count(&Key::new(kind, of), 1, length).await?;
+    fn messages(&self, case: &Case<'_>, rule: Rule, window: Window, of: KeyedHash, most: u64) -> Limit<'static> {
+        let (kind, ttl) = window.parts(case.message.channel);
         // Whoever has been called for days prefers calls; what pays by the call is new.
-        let limit = if case.is_known() { limit } else { self.config.share(limit, case.message.channel) };
-        Ok(count <= limit)
-    }
-
-    async fn numbers(&self, case: &Case<'_>, key: &Key, length: Duration) -> Result<u64, StoreFault> {
-        self.ledger.store.distinct(key, &[&case.member], length).await
+        let most = if case.is_known() { most } else { self.config.share(most, case.message.channel) };
+        Limit { rule, tally: Tally { key: Key::new(kind, of), add: Add::Count(1), ttl }, most }
     }
 
     /// How well the number is known, if a rule asks.
@@ -130,19 +143,18 @@ impl Guard {
     }
 
     /// Remembers a number unless it looks like fraud; one that is known already, before it fades.
-    pub(super) async fn remember(&self, case: &Case<'_>) -> Found {
+    pub(super) async fn remember(&self, case: &Case<'_>) -> Result<(), StoreFault> {
         // Limits say nothing of a number: an office that is over one is made of people.
         let is_suspect = case.observed.iter().any(|rule| matches!(rule.verdict(), Verdict::Block { .. }));
         if !self.config.asks_for_acquaintance() || is_suspect {
-            return Ok(None);
+            return Ok(());
         }
         let first = match case.known {
             Known::Never => self.seconds(),
             Known::Long { first, is_fading: true } => first,
-            Known::Lately | Known::Long { is_fading: false, .. } => return Ok(None),
+            Known::Lately | Known::Long { is_fading: false, .. } => return Ok(()),
         };
-        self.write_known(case, first).await?;
-        Ok(None)
+        self.write_known(case, first).await
     }
 
     /// Takes a number for one that is new, however long it was known.
@@ -152,11 +164,16 @@ impl Guard {
 
     async fn write_known(&self, case: &Case<'_>, first: i64) -> Result<(), StoreFault> {
         let value = Bytes::from(format!("{first} {}", self.seconds()));
-        self.ledger.store.write(&Key::new(KNOWN, case.number), value, MEMORY).await
+        self.ledger.store.write(&[Key::new(KNOWN, case.number)], value, MEMORY).await
     }
 
     /// Seconds since 1970.
     pub(super) fn seconds(&self) -> i64 {
         self.clock.now().as_second()
     }
+}
+
+/// How many different numbers there are under a key, with this one.
+pub(super) fn numbers<'a>(case: &'a Case<'_>, key: Key, ttl: Duration) -> Tally<'a> {
+    Tally { key, add: Add::Members(slice::from_ref(&case.number)), ttl }
 }

@@ -28,7 +28,7 @@ impl Journal {
         let word = if answer.leaves_to_okta { LEFT } else { OURS };
         let value = format!("{} {word}", answer.elapsed.as_millis());
         // A fault was counted and told where it came up.
-        let write = async move { drop(inner.store.write(&key, value.into(), TTL).await) };
+        let write = async move { drop(inner.store.write(&[key], value.into(), TTL).await) };
         self.aside(write).await;
     }
 

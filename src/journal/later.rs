@@ -4,6 +4,7 @@
 //! Must not know who says so. Everything here may come twice, late and out of order, and to several replicas at once:
 //! a claim in the store decides which one is the first, and only that one counts.
 
+use std::slice;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -61,13 +62,12 @@ impl Journal {
             return Reported::Nothing;
         }
         let entry = Entry { delivery: Some(delivery), ..entry };
-        // A fault was counted and told where it came up.
-        drop(self.0.store.write(&key, entry.written(), left).await);
+        self.0.replace(&key, &entry, left).await;
         if !delivery.is_final()
             && let Some(stands) = self.final_report(provider, id).await
         {
             // It came at another replica, between our reading and our writing.
-            drop(self.0.store.write(&key, Entry { delivery: Some(stands), ..entry.clone() }.written(), left).await);
+            self.0.replace(&key, &Entry { delivery: Some(stands), ..entry.clone() }, left).await;
         }
         if delivery == Delivery::Undelivered {
             self.tell_recipient(&entry, left).await;
@@ -90,7 +90,7 @@ impl Journal {
         let Some(key) = &entry.to else { return };
         let Some(last) = self.read(key).await else { return };
         if (&last.provider, &last.transaction_id) == (&entry.provider, &entry.transaction_id) {
-            drop(self.0.store.write(key, entry.written(), left).await);
+            self.0.replace(key, entry, left).await;
         }
     }
 
@@ -121,11 +121,17 @@ impl Inner {
         Key::new("journal-delivery", self.pseudonyms.hash(&of))
     }
 
+    /// Puts an entry in the place of what it was before.
+    async fn replace(&self, key: &Key, entry: &Entry, left: Duration) {
+        // A fault was counted and told where it came up.
+        drop(self.store.write(slice::from_ref(key), entry.written(), left).await);
+    }
+
     /// Claims for good: memory may drop it when it is full, unlike a claim in progress.
     pub(super) async fn claim(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<Claim, StoreFault> {
         let claim = self.store.claim(key, value.clone(), ttl).await?;
         if claim == Claim::Claimed {
-            self.store.write(key, value, ttl).await?;
+            self.store.write(slice::from_ref(key), value, ttl).await?;
         }
         Ok(claim)
     }

@@ -21,9 +21,9 @@ use tokio_util::task::TaskTracker;
 use crate::deadline::Clock;
 use crate::learn::Sent;
 use crate::otp::{Attempt, Channel, Delivery, Message, Outcome, Phone, ProviderName, TransactionId, UserId};
-use crate::secret::Pseudonyms;
+use crate::secret::{KeyedHash, Pseudonyms};
 use crate::settings::{Findings, duration};
-use crate::store::{Key, State, Store, StoreFault};
+use crate::store::{Add, Key, State, Store, StoreFault, Tally};
 pub use answers::Answer;
 pub use entry::Entry;
 pub use later::Reported;
@@ -34,6 +34,13 @@ const RESEND_WINDOW: Duration = Duration::from_secs(5 * 60);
 
 /// What is known of a number outlives what is kept under it, so that nothing is left that could not be forgotten.
 const INDEX_MARGIN: Duration = Duration::from_secs(60);
+
+/// The kinds of the keys under which entries stand: by recipient, by the provider's id, by user and channel. An index
+/// keeps the hashes alone.
+const KINDS: [&str; 3] = [TO, TRANSACTION, USER];
+const TO: &str = "journal-to";
+const TRANSACTION: &str = "journal-transaction";
+const USER: &str = "journal-user";
 
 /// `[journal]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -176,7 +183,7 @@ impl Journal {
         let inner = &self.0;
         let index = inner.number(number);
         let members = inner.store.members(&index).await?;
-        let mut keys: BTreeSet<Key> = members.iter().filter_map(|member| Key::parse(member)).collect();
+        let mut keys: BTreeSet<Key> = members.iter().flat_map(|of| KINDS.map(|kind| Key::new(kind, *of))).collect();
         keys.extend([inner.recipient(None, number), inner.recipient(user, number)]);
         keys.extend(user.iter().flat_map(|user| Channel::ALL.map(|channel| inner.user(user, channel))));
         let mut forgotten = 0;
@@ -221,13 +228,10 @@ impl Inner {
     /// The index comes first: what could not be found again is not written.
     async fn write(&self, index: &Key, keys: &[Key], entry: &Entry) -> Result<(), StoreFault> {
         let entry = entry.written();
-        let names: Vec<String> = keys.iter().map(ToString::to_string).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        self.store.distinct(index, &names, self.ttl + INDEX_MARGIN).await?;
-        for key in keys {
-            self.store.write(key, entry.clone(), self.ttl).await?;
-        }
-        Ok(())
+        let of: Vec<KeyedHash> = keys.iter().map(Key::of).collect();
+        let ttl = self.ttl + INDEX_MARGIN;
+        self.store.tally(&[Tally { key: index.clone(), add: Add::Members(&of), ttl }]).await?;
+        self.store.write(keys, entry, self.ttl).await
     }
 
     /// Where the last send to this recipient stands, and the last to this user over this channel.
@@ -243,17 +247,17 @@ impl Inner {
     fn recipient(&self, user: Option<&UserId>, number: &Phone) -> Key {
         let user = user.map_or("", UserId::expose);
         let hash = self.pseudonyms.hash(&[b"journal-to", user.as_bytes(), number.expose().as_bytes()]);
-        Key::new("journal-to", hash)
+        Key::new(TO, hash)
     }
 
     fn transaction(&self, provider: &str, id: &str) -> Key {
         let hash = self.pseudonyms.hash(&[b"journal-transaction", provider.as_bytes(), id.as_bytes()]);
-        Key::new("journal-transaction", hash)
+        Key::new(TRANSACTION, hash)
     }
 
     fn user(&self, user: &UserId, channel: Channel) -> Key {
         let hash = self.pseudonyms.hash(&[b"journal-user", user.expose().as_bytes(), channel.as_str().as_bytes()]);
-        Key::new("journal-user", hash)
+        Key::new(USER, hash)
     }
 
     /// Where the keys of all entries about a number stand.

@@ -209,20 +209,17 @@ impl Store for Way {
     async fn read(&self, key: &Key) -> Result<Option<Bytes>, StoreFault> {
         self.memory.read(key).await
     }
-    async fn write(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<(), StoreFault> {
+    async fn write(&self, keys: &[Key], value: Bytes, ttl: Duration) -> Result<(), StoreFault> {
         tokio::time::sleep(self.late).await;
-        self.memory.write(key, value, ttl).await
+        self.memory.write(keys, value, ttl).await
     }
     async fn remove(&self, key: &Key) -> Result<bool, StoreFault> {
         self.memory.remove(key).await
     }
-    async fn count(&self, key: &Key, by: u64, ttl: Duration) -> Result<u64, StoreFault> {
-        self.memory.count(key, by, ttl).await
+    async fn tally(&self, tallies: &[Tally<'_>]) -> Result<Vec<u64>, StoreFault> {
+        if self.has_sets { self.memory.tally(tallies).await } else { Err(StoreFault::Timeout) }
     }
-    async fn distinct(&self, key: &Key, members: &[&str], ttl: Duration) -> Result<u64, StoreFault> {
-        if self.has_sets { self.memory.distinct(key, members, ttl).await } else { Err(StoreFault::Timeout) }
-    }
-    async fn members(&self, key: &Key) -> Result<Vec<String>, StoreFault> {
+    async fn members(&self, key: &Key) -> Result<Vec<KeyedHash>, StoreFault> {
         self.memory.members(key).await
     }
 }

@@ -3,6 +3,7 @@
 //! Must not know who wants to hear of them. An event comes several times, late, and to several replicas at once; one of
 //! them deals with it, and another when that one dies over it.
 
+use std::slice;
 use std::time::Duration;
 
 use super::later::unique;
@@ -82,7 +83,7 @@ impl Journal {
 
     /// Remembers that an event was dealt with.
     pub async fn end_event(&self, event: &Key) {
-        drop(self.0.store.write(event, DONE.into(), EVENT_TTL).await);
+        drop(self.0.store.write(slice::from_ref(event), DONE.into(), EVENT_TTL).await);
     }
 
     /// Gives an event back that could not be dealt with.

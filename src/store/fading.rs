@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, HashMap, hash_map};
 use std::hash::BuildHasherDefault;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -24,7 +23,8 @@ pub struct Fading<V> {
 #[derive(Debug)]
 struct Entry<V> {
     value: V,
-    end: Instant,
+    /// In nanoseconds since `epoch`: half an `Instant`, and there are many of them.
+    end: u64,
     /// Where its key stands. In any other bucket it is left over from an entry that was taken out.
     bucket: u32,
 }
@@ -38,17 +38,20 @@ impl<V> Default for Fading<V> {
 impl<V> Fading<V> {
     /// The value of a key, unless its time is over at `now`.
     pub fn get(&self, key: &KeyedHash, now: Instant) -> Option<&V> {
+        let now = self.nanos(now);
         self.entries.get(key).filter(|e| e.end > now).map(|e| &e.value)
     }
 
     /// The value of a key, to be changed, unless its time is over at `now`.
     pub fn get_mut(&mut self, key: &KeyedHash, now: Instant) -> Option<&mut V> {
+        let now = self.nanos(now);
         self.entries.get_mut(key).filter(|e| e.end > now).map(|e| &mut e.value)
     }
 
     /// Puts a value, with a new end, in the place of an earlier one, which is given back.
     pub fn put(&mut self, key: KeyedHash, value: V, end: Instant) -> Option<V> {
-        let bucket = self.second(end);
+        let end = self.nanos(end);
+        let bucket = second(end);
         let earlier = match self.entries.entry(key) {
             hash_map::Entry::Vacant(place) => {
                 place.insert(Entry { value, end, bucket });
@@ -67,6 +70,7 @@ impl<V> Fading<V> {
 
     /// Lets a value stay until a later instant; nothing happens when it is not there.
     pub fn renew(&mut self, key: &KeyedHash, end: Instant) {
+        let end = self.nanos(end);
         if let Some(entry) = self.entries.get_mut(key) {
             entry.end = entry.end.max(end);
         }
@@ -79,7 +83,7 @@ impl<V> Fading<V> {
 
     /// Takes one entry out whose time is over at `now`, if the second it ended in is over too.
     pub fn pop_over(&mut self, now: Instant) -> Option<V> {
-        let over = seconds(now.saturating_duration_since(self.epoch));
+        let over = whole_seconds(self.nanos(now));
         while let Some(bucket) = self.buckets.first_key_value().map(|(bucket, _)| *bucket).filter(|b| *b <= over) {
             while let Some(key) = self.buckets.get_mut(&bucket).and_then(Vec::pop) {
                 if self.ends_in(&key, bucket) {
@@ -128,9 +132,8 @@ impl<V> Fading<V> {
 
     /// Whether the entry of a key that stands in this bucket ends there. If it ends later, the key moves on.
     fn ends_in(&mut self, key: &KeyedHash, bucket: u32) -> bool {
-        let epoch = self.epoch;
         let Some(entry) = self.entries.get_mut(key).filter(|e| e.bucket == bucket) else { return false };
-        let end = second(epoch, entry.end);
+        let end = second(entry.end);
         if end > bucket {
             entry.bucket = end;
             self.buckets.entry(end).or_default().push(*key);
@@ -138,23 +141,28 @@ impl<V> Fading<V> {
         end <= bucket
     }
 
-    fn second(&self, end: Instant) -> u32 {
-        second(self.epoch, end)
+    fn nanos(&self, instant: Instant) -> u64 {
+        // A process does not run for 584 years.
+        u64::try_from(instant.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX)
     }
 }
 
+const SECOND: u64 = 1_000_000_000;
+
 /// The second by whose beginning what ends at `end` is over.
-fn second(epoch: Instant, end: Instant) -> u32 {
-    seconds(end.saturating_duration_since(epoch) + Duration::from_nanos(999_999_999))
+fn second(end: u64) -> u32 {
+    whole_seconds(end.saturating_add(SECOND - 1))
 }
 
-/// Whole seconds. A process does not run for 136 years.
-fn seconds(span: Duration) -> u32 {
-    u32::try_from(span.as_secs()).unwrap_or(u32::MAX)
+/// Nor for 136 years.
+fn whole_seconds(nanos: u64) -> u32 {
+    u32::try_from(nanos / SECOND).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::secret::{Pseudonyms, Secret};
 

@@ -6,6 +6,7 @@
 use tokio::time::Instant;
 
 use super::Expiring;
+use crate::secret::KeyedHash;
 
 /// Up to here looking at all of them is as fast as finding one.
 const FEW: usize = 16;
@@ -14,9 +15,9 @@ const FEW: usize = 16;
 #[derive(Debug)]
 pub(super) enum Members {
     /// In no order.
-    Few(Vec<(Box<str>, Instant)>),
+    Few(Vec<(KeyedHash, Instant)>),
     /// In a box, as a place is kept for the largest kind of value in every entry of the store.
-    Many(Box<Expiring<Box<str>, ()>>),
+    Many(Box<Expiring<KeyedHash, ()>>),
 }
 
 impl Default for Members {
@@ -27,11 +28,13 @@ impl Default for Members {
 
 impl Members {
     /// Adds a member, or has it stay until `end`; those whose time is over at `now` leave.
-    pub(super) fn add(&mut self, member: &str, now: Instant, end: Instant) {
+    pub(super) fn add(&mut self, member: KeyedHash, now: Instant, end: Instant) {
         match self {
             Self::Few(few) => {
-                few.retain(|(known, until)| *until > now && **known != *member);
-                few.push((member.into(), end));
+                few.retain(|(known, until)| *until > now && *known != member);
+                // Most stay alone, and `push` would make room for four.
+                few.reserve_exact(1);
+                few.push((member, end));
                 if few.len() > FEW {
                     let mut many = Box::<Expiring<_, _>>::default();
                     for (member, end) in few.drain(..) {
@@ -42,7 +45,7 @@ impl Members {
             }
             Self::Many(many) => {
                 while many.pop_over(now).is_some() {}
-                many.put(member.into(), (), end);
+                many.put(member, (), end);
             }
         }
     }
@@ -64,10 +67,10 @@ impl Members {
     }
 
     /// Those whose time is not over at `now`.
-    pub(super) fn at(&self, now: Instant) -> Vec<String> {
+    pub(super) fn at(&self, now: Instant) -> Vec<KeyedHash> {
         match self {
-            Self::Few(few) => few.iter().filter(|(_, end)| *end > now).map(|(member, _)| member.to_string()).collect(),
-            Self::Many(many) => many.keys().filter(|m| many.get(*m, now).is_some()).map(ToString::to_string).collect(),
+            Self::Few(few) => few.iter().filter(|(_, end)| *end > now).map(|(member, _)| *member).collect(),
+            Self::Many(many) => many.keys().filter(|m| many.get(*m, now).is_some()).copied().collect(),
         }
     }
 }
@@ -77,23 +80,25 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::secret::{Pseudonyms, Secret};
 
     #[tokio::test(start_paused = true)]
     async fn few_or_many_they_count_stay_and_leave_alike() {
+        let pseudonyms = Pseudonyms::new(Secret::new("a test key").as_ref()).expect("random");
+        let member = |number: u64| pseudonyms.hash(&[&number.to_be_bytes()]);
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         for crowd in [2, FEW as u64 + 5] {
             let mut members = Members::default();
-            members.add("0", start, at(100));
-            for number in 1..crowd {
-                members.add(&number.to_string(), start, at(100 + number));
+            for number in 0..crowd {
+                members.add(member(number), start, at(100 + number));
             }
             assert_eq!((members.len() as u64, members.last_end()), (crowd, Some(at(99 + crowd))));
             // Added again, the first becomes the last.
-            members.add("0", start, at(200));
+            members.add(member(0), start, at(200));
             assert_eq!((members.len() as u64, members.last_end()), (crowd, Some(at(200))));
-            assert_eq!(members.at(at(199)), ["0"]);
-            members.add("new", at(199), at(300));
+            assert_eq!(members.at(at(199)), [member(0)]);
+            members.add(member(crowd), at(199), at(300));
             assert_eq!(members.len(), 2, "{members:?}");
         }
     }

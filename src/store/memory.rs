@@ -3,7 +3,7 @@
 //! Must not grow beyond its bound, and never drops a claim in progress to make room.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::members::Members;
 use super::queue::Pieces;
-use super::{Claim, Fading, Faults, Key, Queue, Store, StoreFault};
+use super::{Add, Claim, Fading, Faults, Key, Queue, Store, StoreFault, Tally};
 use crate::secret::KeyedHash;
 
 /// A store in memory.
@@ -31,8 +31,8 @@ struct Entries {
 
 enum Value {
     /// In progress: may not be dropped.
-    Claimed(Bytes),
-    Written(Bytes),
+    Claimed(Arc<[u8]>),
+    Written(Arc<[u8]>),
     Count(u64),
     Members(Members),
     /// Work to be done: may not be dropped.
@@ -103,6 +103,51 @@ impl Entries {
         }
     }
 
+    /// Adds to a counter.
+    fn count(&mut self, key: &KeyedHash, by: u64, now: Instant, end: Instant, most: usize) -> Result<u64, StoreFault> {
+        match self.by_key.get_mut(key, now) {
+            Some(Value::Count(count)) => {
+                *count = count.saturating_add(by);
+                Ok(*count)
+            }
+            Some(Value::Claimed(_) | Value::Written(_) | Value::Members(_) | Value::Queue(_)) => Err(wrong_type()),
+            None => {
+                self.make_room(most)?;
+                self.put(key, Value::Count(by), end);
+                Ok(by)
+            }
+        }
+    }
+
+    /// Adds members to a set.
+    fn join(
+        &mut self,
+        key: &KeyedHash,
+        members: &[KeyedHash],
+        now: Instant,
+        end: Instant,
+        most: usize,
+    ) -> Result<u64, StoreFault> {
+        if !matches!(self.by_key.get(key, now), None | Some(Value::Members(_))) {
+            return Err(wrong_type());
+        }
+        for _ in members {
+            self.make_room(most)?;
+        }
+        if self.by_key.get(key, now).is_none() {
+            self.put(key, Value::Members(Members::default()), end);
+        }
+        let Some(Value::Members(set)) = self.by_key.get_mut(key, now) else { return Ok(0) };
+        let before = set.len();
+        for member in members {
+            set.add(*member, now, end);
+        }
+        let (after, end) = (set.len(), set.last_end().unwrap_or(end));
+        self.size = self.size - before + after;
+        self.by_key.renew(key, end);
+        Ok(after as u64)
+    }
+
     /// Makes room for one more entry.
     fn make_room(&mut self, max_entries: usize) -> Result<(), StoreFault> {
         while self.size >= max_entries {
@@ -124,12 +169,14 @@ impl Store for Memory {
     async fn claim(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<Claim, StoreFault> {
         let key = &key.whole();
         self.with("claim", |entries, now| match entries.by_key.get(key, now) {
-            Some(Value::Claimed(existing) | Value::Written(existing)) if *existing == value => Ok(Claim::Claimed),
-            Some(Value::Claimed(existing) | Value::Written(existing)) => Ok(Claim::Existing(existing.clone())),
+            Some(Value::Claimed(existing) | Value::Written(existing)) if **existing == value => Ok(Claim::Claimed),
+            Some(Value::Claimed(existing) | Value::Written(existing)) => {
+                Ok(Claim::Existing(Bytes::copy_from_slice(existing)))
+            }
             Some(Value::Count(_) | Value::Members(_) | Value::Queue(_)) => Err(wrong_type()),
             None => {
                 entries.make_room(self.max_entries)?;
-                entries.put(key, Value::Claimed(value), now + ttl);
+                entries.put(key, Value::Claimed((*value).into()), now + ttl);
                 Ok(Claim::Claimed)
             }
         })
@@ -138,21 +185,24 @@ impl Store for Memory {
     async fn read(&self, key: &Key) -> Result<Option<Bytes>, StoreFault> {
         let key = &key.whole();
         self.with("read", |entries, now| match entries.by_key.get(key, now) {
-            Some(Value::Claimed(value) | Value::Written(value)) => Ok(Some(value.clone())),
+            Some(Value::Claimed(value) | Value::Written(value)) => Ok(Some(Bytes::copy_from_slice(value))),
             Some(Value::Count(_) | Value::Members(_) | Value::Queue(_)) => Err(wrong_type()),
             None => Ok(None),
         })
     }
 
-    async fn write(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<(), StoreFault> {
-        let key = &key.whole();
+    async fn write(&self, keys: &[Key], value: Bytes, ttl: Duration) -> Result<(), StoreFault> {
+        let value: Arc<[u8]> = (*value).into();
         self.with("write", |entries, now| {
-            // What it replaces makes its room.
-            if entries.by_key.get(key, now).is_none_or(|earlier| earlier.size() != 1) {
-                entries.take(key);
-                entries.make_room(self.max_entries)?;
+            for key in keys {
+                let key = &key.whole();
+                // What it replaces makes its room.
+                if entries.by_key.get(key, now).is_none_or(|earlier| earlier.size() != 1) {
+                    entries.take(key);
+                    entries.make_room(self.max_entries)?;
+                }
+                entries.put(key, Value::Written(Arc::clone(&value)), now + ttl);
             }
-            entries.put(key, Value::Written(value), now + ttl);
             Ok(())
         })
     }
@@ -161,48 +211,20 @@ impl Store for Memory {
         self.with("remove", |entries, _| Ok(entries.take(&key.whole()).is_some()))
     }
 
-    async fn count(&self, key: &Key, by: u64, ttl: Duration) -> Result<u64, StoreFault> {
-        let key = &key.whole();
-        self.with("count", |entries, now| match entries.by_key.get_mut(key, now) {
-            Some(Value::Count(count)) => {
-                *count = count.saturating_add(by);
-                Ok(*count)
-            }
-            Some(Value::Claimed(_) | Value::Written(_) | Value::Members(_) | Value::Queue(_)) => Err(wrong_type()),
-            None => {
-                entries.make_room(self.max_entries)?;
-                entries.put(key, Value::Count(by), now + ttl);
-                Ok(by)
-            }
+    async fn tally(&self, tallies: &[Tally<'_>]) -> Result<Vec<u64>, StoreFault> {
+        self.with("tally", |entries, now| {
+            let add = |tally: &Tally<'_>| {
+                let (key, end) = (tally.key.whole(), now + tally.ttl);
+                match tally.add {
+                    Add::Count(by) => entries.count(&key, by, now, end, self.max_entries),
+                    Add::Members(members) => entries.join(&key, members, now, end, self.max_entries),
+                }
+            };
+            tallies.iter().map(add).collect()
         })
     }
 
-    async fn distinct(&self, key: &Key, members: &[&str], ttl: Duration) -> Result<u64, StoreFault> {
-        let key = &key.whole();
-        self.with("distinct", |entries, now| {
-            if !matches!(entries.by_key.get(key, now), None | Some(Value::Members(_))) {
-                return Err(wrong_type());
-            }
-            for _ in members {
-                entries.make_room(self.max_entries)?;
-            }
-            let end = now + ttl;
-            if entries.by_key.get(key, now).is_none() {
-                entries.put(key, Value::Members(Members::default()), end);
-            }
-            let Some(Value::Members(set)) = entries.by_key.get_mut(key, now) else { return Ok(0) };
-            let before = set.len();
-            for member in members {
-                set.add(member, now, end);
-            }
-            let (after, end) = (set.len(), set.last_end().unwrap_or(end));
-            entries.size = entries.size - before + after;
-            entries.by_key.renew(key, end);
-            Ok(after as u64)
-        })
-    }
-
-    async fn members(&self, key: &Key) -> Result<Vec<String>, StoreFault> {
+    async fn members(&self, key: &Key) -> Result<Vec<KeyedHash>, StoreFault> {
         self.with("members", |entries, now| match entries.by_key.get(&key.whole(), now) {
             Some(Value::Members(members)) => Ok(members.at(now)),
             Some(Value::Claimed(_) | Value::Written(_) | Value::Count(_) | Value::Queue(_)) => Err(wrong_type()),
@@ -289,18 +311,18 @@ mod tests {
     async fn when_full_what_leaves_soonest_goes_and_no_claim_in_progress() {
         let store = Memory::new(3);
         store.claim(&key("claim"), "a".into(), MINUTE).await.expect("room");
-        store.write(&key("soon"), "b".into(), 2 * MINUTE).await.expect("room");
-        store.write(&key("late"), "c".into(), 3 * MINUTE).await.expect("room");
-        store.write(&key("late"), "d".into(), 3 * MINUTE).await.expect("its own room");
+        store.write(&[key("soon")], "b".into(), 2 * MINUTE).await.expect("room");
+        store.write(&[key("late")], "c".into(), 3 * MINUTE).await.expect("room");
+        store.write(&[key("late")], "d".into(), 3 * MINUTE).await.expect("its own room");
         assert_eq!(holds(&store, &["claim", "soon", "late"]).await, [true, true, true]);
         store.claim(&key("second"), "e".into(), MINUTE).await.expect("room made");
         assert_eq!(holds(&store, &["claim", "soon", "late", "second"]).await, [true, false, true, true]);
         store.claim(&key("third"), "f".into(), MINUTE).await.expect("room made");
         assert_eq!(store.claim(&key("fourth"), "g".into(), MINUTE).await, Err(StoreFault::Full));
-        assert_eq!(store.write(&key("fourth"), "g".into(), MINUTE).await, Err(StoreFault::Full));
+        assert_eq!(store.write(&[key("fourth")], "g".into(), MINUTE).await, Err(StoreFault::Full));
         assert_eq!(holds(&store, &["claim", "second", "third"]).await, [true; 3]);
         // Answered, a claim is like any other value.
-        store.write(&key("claim"), "answer".into(), MINUTE).await.expect("its own room");
+        store.write(&[key("claim")], "answer".into(), MINUTE).await.expect("its own room");
         store.claim(&key("fourth"), "g".into(), MINUTE).await.expect("room made");
         assert_eq!(holds(&store, &["claim", "fourth"]).await, [false, true]);
     }
@@ -308,15 +330,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn members_count_towards_the_bound_and_nothing_stays_behind() {
         let store = Memory::new(4);
-        for member in ["a", "b", "c"] {
-            store.distinct(&key("set"), &[member], MINUTE).await.expect("room");
-        }
+        let (three, one) = (["a", "b", "c"].map(|name| key(name).of()), [key("a").of()]);
+        let join = |members| [Tally { key: key("set"), add: Add::Members(members), ttl: MINUTE }];
+        store.tally(&join(&three)).await.expect("room");
         assert_eq!(format!("{store:?}"), "Memory(4 of 4 entries)");
-        store.count(&key("counter"), 1, MINUTE).await.expect("room made");
+        store.tally(&[Tally { key: key("counter"), add: Add::Count(1), ttl: MINUTE }]).await.expect("room made");
         assert_eq!(format!("{store:?}"), "Memory(1 of 4 entries)");
-        store.distinct(&key("set"), &["a"], MINUTE).await.expect("room");
+        store.tally(&join(&one)).await.expect("room");
         tokio::time::advance(MINUTE).await;
-        store.write(&key("x"), "y".into(), MINUTE).await.expect("room");
+        store.write(&[key("x")], "y".into(), MINUTE).await.expect("room");
         assert_eq!(format!("{store:?}"), "Memory(1 of 4 entries)");
     }
 
@@ -327,17 +349,17 @@ mod tests {
         store.enqueue(&key("queue"), &pieces, MINUTE, 2 * MINUTE).await.expect("room");
         store.enqueue(&key("queue"), &pieces, MINUTE, 2 * MINUTE).await.expect("nothing new");
         assert_eq!(format!("{store:?}"), "Memory(3 of 3 entries)");
-        assert_eq!(store.write(&key("x"), "y".into(), MINUTE).await, Err(StoreFault::Full));
+        assert_eq!(store.write(&[key("x")], "y".into(), MINUTE).await, Err(StoreFault::Full));
         assert_eq!(store.enqueue(&key("queue"), &["c".to_owned()], MINUTE, MINUTE).await, Err(StoreFault::Full));
         store.finish(&key("queue"), &pieces[..1]).await.expect("finished");
-        store.write(&key("x"), "y".into(), MINUTE).await.expect("room made");
+        store.write(&[key("x")], "y".into(), MINUTE).await.expect("room made");
         assert_eq!(store.lease(&key("queue"), 9, MINUTE).await, Ok(Vec::new()));
         tokio::time::advance(MINUTE / 2).await;
         store.enqueue(&key("queue"), &[], MINUTE, MINUTE).await.expect("kept longer");
         tokio::time::advance(MINUTE / 2).await;
         assert_eq!(store.lease(&key("queue"), 9, MINUTE).await, Ok(vec!["b".to_owned()]));
         tokio::time::advance(MINUTE / 2).await;
-        store.write(&key("x"), "y".into(), MINUTE).await.expect("room");
+        store.write(&[key("x")], "y".into(), MINUTE).await.expect("room");
         assert_eq!(format!("{store:?}"), "Memory(1 of 3 entries)", "what nobody does in time is given up");
     }
 }

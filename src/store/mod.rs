@@ -48,20 +48,38 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// The value of a key.
     async fn read(&self, key: &Key) -> Result<Option<Bytes>, StoreFault>;
 
-    /// Puts a value in the place of any other.
-    async fn write(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<(), StoreFault>;
+    /// Puts a value under each of these keys, in the place of any other. After a fault it may stand under some of them.
+    async fn write(&self, keys: &[Key], value: Bytes, ttl: Duration) -> Result<(), StoreFault>;
 
     /// Forgets a key of whatever kind; says whether there was one.
     async fn remove(&self, key: &Key) -> Result<bool, StoreFault>;
 
-    /// Adds to a counter and says how far it has come. Its time runs from the first use and is not renewed: a window.
-    async fn count(&self, key: &Key, by: u64, ttl: Duration) -> Result<u64, StoreFault>;
-
-    /// Adds members to a set and says how many it has. Each member leaves by itself, `ttl` after it was added last.
-    async fn distinct(&self, key: &Key, members: &[&str], ttl: Duration) -> Result<u64, StoreFault>;
+    /// Adds to counters and sets, and says how far each has come. After a fault some may have been added to.
+    async fn tally(&self, tallies: &[Tally<'_>]) -> Result<Vec<u64>, StoreFault>;
 
     /// The members of a set, in no order.
-    async fn members(&self, key: &Key) -> Result<Vec<String>, StoreFault>;
+    async fn members(&self, key: &Key) -> Result<Vec<KeyedHash>, StoreFault>;
+}
+
+/// One counter or set, and what is added to it.
+#[derive(Debug, Clone)]
+pub struct Tally<'a> {
+    /// Where it is.
+    pub key: Key,
+    /// What is added.
+    pub add: Add<'a>,
+    /// A counter's time runs from its first use and is not renewed: a window. Of a set each member leaves by itself, so
+    /// long after it was added last.
+    pub ttl: Duration,
+}
+
+/// What is added to a counter or a set.
+#[derive(Debug, Clone, Copy)]
+pub enum Add<'a> {
+    /// So much, to a counter.
+    Count(u64),
+    /// These members, to a set: how far it has come is how many different ones it has.
+    Members(&'a [KeyedHash]),
 }
 
 /// The answer to a claim.
@@ -85,6 +103,11 @@ impl Key {
     /// The key of one thing of a kind.
     pub fn new(kind: &'static str, of: KeyedHash) -> Self {
         Self { of, kind: Cow::Borrowed(kind) }
+    }
+
+    /// What it is about.
+    pub fn of(&self) -> KeyedHash {
+        self.of
     }
 
     /// One hash that stands for kind and all, where no store needs to tell kinds apart by name.

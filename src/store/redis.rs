@@ -15,10 +15,11 @@ use ::redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use ::redis::{Client, Cmd, IntoConnectionInfo, RedisError, RedisResult, Script, TlsCertificates};
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
-use super::{Claim, Key, Queue, Store, StoreFault};
-use crate::secret::Secret;
+use super::{Add, Claim, Key, Queue, Store, StoreFault, Tally};
+use crate::secret::{KeyedHash, Secret};
 
 /// DNS, TCP, TLS and the greeting of a new connection; as long as an operation where that may take longer.
 const CONNECT: Duration = Duration::from_millis(300);
@@ -211,6 +212,27 @@ impl Redis {
     }
 }
 
+impl Redis {
+    async fn add(&self, tally: &Tally<'_>) -> Result<u64, StoreFault> {
+        let (name, ttl) = (self.name(&tally.key), millis(tally.ttl));
+        match tally.add {
+            Add::Count(by) => {
+                // Not repeated: it may have been counted before the connection broke.
+                let mut invocation = self.scripts.count.key(name);
+                invocation.arg(by).arg(ttl);
+                self.told(invocation.invoke_async(&mut self.manager()).await)
+            }
+            Add::Members(members) => {
+                let members: Vec<String> = members.iter().map(ToString::to_string).collect();
+                let mut invocation = self.scripts.distinct.key(name);
+                invocation.arg(ttl).arg(members);
+                let invocation = &invocation;
+                self.twice(|mut manager| async move { invocation.invoke_async(&mut manager).await }).await
+            }
+        }
+    }
+}
+
 /// A time to live as Redis takes it; zero would be an error there.
 fn millis(ttl: Duration) -> u64 {
     u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1)
@@ -242,31 +264,26 @@ impl Store for Redis {
         Ok(value.map(Bytes::from))
     }
 
-    async fn write(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<(), StoreFault> {
-        self.run(::redis::cmd("SET").arg(self.name(key)).arg(&value[..]).arg("PX").arg(millis(ttl))).await
+    async fn write(&self, keys: &[Key], value: Bytes, ttl: Duration) -> Result<(), StoreFault> {
+        let write = async |key| {
+            self.run::<()>(::redis::cmd("SET").arg(self.name(key)).arg(&value[..]).arg("PX").arg(millis(ttl))).await
+        };
+        try_join_all(keys.iter().map(write)).await.map(drop)
     }
 
     async fn remove(&self, key: &Key) -> Result<bool, StoreFault> {
         self.run(::redis::cmd("DEL").arg(self.name(key))).await
     }
 
-    async fn count(&self, key: &Key, by: u64, ttl: Duration) -> Result<u64, StoreFault> {
-        // Not repeated: it may have been counted before the connection broke.
-        let mut invocation = self.scripts.count.key(self.name(key));
-        invocation.arg(by).arg(millis(ttl));
-        self.told(invocation.invoke_async(&mut self.manager()).await)
+    async fn tally(&self, tallies: &[Tally<'_>]) -> Result<Vec<u64>, StoreFault> {
+        try_join_all(tallies.iter().map(|tally| self.add(tally))).await
     }
 
-    async fn distinct(&self, key: &Key, members: &[&str], ttl: Duration) -> Result<u64, StoreFault> {
-        let mut invocation = self.scripts.distinct.key(self.name(key));
-        invocation.arg(millis(ttl)).arg(members);
-        let invocation = &invocation;
-        self.twice(|mut manager| async move { invocation.invoke_async(&mut manager).await }).await
-    }
-
-    async fn members(&self, key: &Key) -> Result<Vec<String>, StoreFault> {
+    async fn members(&self, key: &Key) -> Result<Vec<KeyedHash>, StoreFault> {
         let invocation = &self.scripts.members.key(self.name(key));
-        self.twice(|mut manager| async move { invocation.invoke_async(&mut manager).await }).await
+        let members: Vec<String> =
+            self.twice(|mut manager| async move { invocation.invoke_async(&mut manager).await }).await?;
+        Ok(members.iter().filter_map(|member| KeyedHash::parse(member)).collect())
     }
 }
 

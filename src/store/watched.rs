@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::{Claim, Faults, Key, Queue, Store, StoreFault};
+use super::{Claim, Faults, Key, Queue, Store, StoreFault, Tally};
+use crate::secret::KeyedHash;
 
 /// A store whose every operation ends in time.
 #[derive(Debug)]
@@ -45,23 +46,19 @@ impl<S: Store + ?Sized> Store for Watched<S> {
         self.watch("read", self.store.read(key)).await
     }
 
-    async fn write(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<(), StoreFault> {
-        self.watch("write", self.store.write(key, value, ttl)).await
+    async fn write(&self, keys: &[Key], value: Bytes, ttl: Duration) -> Result<(), StoreFault> {
+        self.watch("write", self.store.write(keys, value, ttl)).await
     }
 
     async fn remove(&self, key: &Key) -> Result<bool, StoreFault> {
         self.watch("remove", self.store.remove(key)).await
     }
 
-    async fn count(&self, key: &Key, by: u64, ttl: Duration) -> Result<u64, StoreFault> {
-        self.watch("count", self.store.count(key, by, ttl)).await
+    async fn tally(&self, tallies: &[Tally<'_>]) -> Result<Vec<u64>, StoreFault> {
+        self.watch("tally", self.store.tally(tallies)).await
     }
 
-    async fn distinct(&self, key: &Key, members: &[&str], ttl: Duration) -> Result<u64, StoreFault> {
-        self.watch("distinct", self.store.distinct(key, members, ttl)).await
-    }
-
-    async fn members(&self, key: &Key) -> Result<Vec<String>, StoreFault> {
+    async fn members(&self, key: &Key) -> Result<Vec<KeyedHash>, StoreFault> {
         self.watch("members", self.store.members(key)).await
     }
 }

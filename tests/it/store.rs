@@ -1,12 +1,13 @@
 //! What every store must do, asked of memory and of a real Redis alike.
 
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use okta_telephony_hook::metrics::Metrics;
-use okta_telephony_hook::secret::{Pseudonyms, Secret};
-use okta_telephony_hook::store::{Backend, Claim, Config, Key, Memory, Queue, State, Store, StoreFault};
+use okta_telephony_hook::secret::{KeyedHash, Pseudonyms, Secret};
+use okta_telephony_hook::store::{Add, Backend, Claim, Config, Key, Memory, Queue, State, Store, StoreFault, Tally};
 use tokio::time::{Instant, sleep};
 
 use crate::support::redis::RedisServer;
@@ -25,12 +26,23 @@ fn bytes(text: &'static str) -> Bytes {
     Bytes::from_static(text.as_bytes())
 }
 
+async fn count(store: &dyn Store, key: &Key, by: u64, ttl: Duration) -> Result<u64, StoreFault> {
+    let counts = store.tally(&[Tally { key: key.clone(), add: Add::Count(by), ttl }]).await?;
+    Ok(counts.into_iter().sum())
+}
+
+async fn join(store: &dyn Store, key: &Key, members: &[&str], ttl: Duration) -> Result<u64, StoreFault> {
+    let members: Vec<KeyedHash> = members.iter().map(|name| self::key(name).of()).collect();
+    let counts = store.tally(&[Tally { key: key.clone(), add: Add::Members(&members), ttl }]).await?;
+    Ok(counts.into_iter().sum())
+}
+
 async fn a_key_is_claimed_once(store: &dyn Store) {
     let key = key("claim");
     assert_eq!(store.claim(&key, bytes("one"), LONG).await, Ok(Claim::Claimed));
     assert_eq!(store.claim(&key, bytes("two"), LONG).await, Ok(Claim::Existing(bytes("one"))));
     assert_eq!(store.claim(&key, bytes("one"), LONG).await, Ok(Claim::Claimed), "a repeated operation knows itself");
-    store.write(&key, bytes("answer"), LONG).await.expect("written");
+    store.write(slice::from_ref(&key), bytes("answer"), LONG).await.expect("written");
     assert_eq!(store.claim(&key, bytes("two"), LONG).await, Ok(Claim::Existing(bytes("answer"))));
     assert_eq!((store.remove(&key).await, store.remove(&key).await), (Ok(true), Ok(false)));
     assert_eq!(store.claim(&key, bytes("two"), LONG).await, Ok(Claim::Claimed));
@@ -52,13 +64,13 @@ async fn values_are_written_read_and_leave(store: &dyn Store) {
     let (lasting, passing) = (key("lasting"), key("passing"));
     assert_eq!(store.read(&lasting).await, Ok(None));
     // Any bytes, and none.
-    store.write(&lasting, bytes("\0\r\n\u{ff}"), LONG).await.expect("written");
-    store.write(&passing, Bytes::new(), SHORT).await.expect("written");
+    store.write(slice::from_ref(&lasting), bytes("\0\r\n\u{ff}"), LONG).await.expect("written");
+    store.write(slice::from_ref(&passing), Bytes::new(), SHORT).await.expect("written");
     assert_eq!(store.read(&lasting).await, Ok(Some(bytes("\0\r\n\u{ff}"))));
     sleep(4 * SHORT).await;
     assert_eq!(store.read(&passing).await, Ok(None));
     assert_eq!(store.claim(&passing, bytes("new"), SHORT).await, Ok(Claim::Claimed));
-    store.write(&lasting, bytes("again"), LONG).await.expect("written");
+    store.write(slice::from_ref(&lasting), bytes("again"), LONG).await.expect("written");
     assert_eq!(store.read(&lasting).await, Ok(Some(bytes("again"))));
     sleep(4 * SHORT).await;
     assert_eq!(store.claim(&passing, bytes("newer"), LONG).await, Ok(Claim::Claimed), "a claim leaves too");
@@ -66,29 +78,45 @@ async fn values_are_written_read_and_leave(store: &dyn Store) {
 
 async fn a_counter_is_a_window_from_its_first_use(store: &dyn Store) {
     let (lasting, passing) = (key("count"), key("window"));
-    assert_eq!(store.count(&lasting, 1, LONG).await, Ok(1));
-    assert_eq!(store.count(&lasting, 4, LONG).await, Ok(5));
-    assert_eq!(store.count(&passing, 2, SHORT).await, Ok(2));
+    assert_eq!(count(store, &lasting, 1, LONG).await, Ok(1));
+    assert_eq!(count(store, &lasting, 4, LONG).await, Ok(5));
+    assert_eq!(count(store, &passing, 2, SHORT).await, Ok(2));
     // Used on and on, it still ends: later uses do not renew it.
     let started = Instant::now();
-    while store.count(&passing, 1, LONG).await.expect("counted") != 1 {
+    while count(store, &passing, 1, LONG).await.expect("counted") != 1 {
         assert!(started.elapsed() < LONG, "the window never ended");
         sleep(SHORT / 5).await;
     }
     assert!(started.elapsed() >= SHORT / 2, "{:?}", started.elapsed());
-    assert_eq!(store.count(&lasting, 1, LONG).await, Ok(6));
+    assert_eq!(count(store, &lasting, 1, LONG).await, Ok(6));
 }
 
 async fn a_set_knows_its_members_until_each_leaves(store: &dyn Store) {
     let set = key("set");
     assert_eq!(store.members(&set).await, Ok(Vec::new()));
-    assert_eq!(store.distinct(&set, &["a"], SHORT).await, Ok(1));
-    assert_eq!(store.distinct(&set, &["b"], LONG).await, Ok(2));
-    assert_eq!(store.distinct(&set, &["b", "b"], LONG).await, Ok(2));
+    assert_eq!(join(store, &set, &["a"], SHORT).await, Ok(1));
+    assert_eq!(join(store, &set, &["b"], LONG).await, Ok(2));
+    assert_eq!(join(store, &set, &["b", "b"], LONG).await, Ok(2));
     sleep(4 * SHORT).await;
-    assert_eq!(store.members(&set).await, Ok(vec!["b".to_owned()]));
-    assert_eq!(store.distinct(&set, &["c", "d"], LONG).await, Ok(3));
+    assert_eq!(store.members(&set).await, Ok(vec![key("b").of()]));
+    assert_eq!(join(store, &set, &["c", "d"], LONG).await, Ok(3));
     assert_eq!((store.remove(&set).await, store.members(&set).await), (Ok(true), Ok(Vec::new())));
+}
+
+async fn what_is_written_or_counted_at_once_is_as_one_by_one(store: &dyn Store) {
+    let [first, second, counter, set] = ["first", "second", "tally count", "tally set"].map(key);
+    store.write(&[first.clone(), second.clone()], bytes("same"), LONG).await.expect("written");
+    store.write(&[], bytes("nowhere"), LONG).await.expect("nothing to write");
+    assert_eq!(store.read(&first).await, Ok(Some(bytes("same"))));
+    assert_eq!(store.read(&second).await, Ok(Some(bytes("same"))));
+    let add = |add| Tally { key: if matches!(add, Add::Count(_)) { &counter } else { &set }.clone(), add, ttl: LONG };
+    let (a, b) = ([key("a").of()], [key("a").of(), key("b").of()]);
+    let tallies = [Add::Count(3), Add::Members(&a), Add::Count(4), Add::Members(&b)].map(add);
+    assert_eq!(store.tally(&tallies).await, Ok(vec![3, 1, 7, 2]));
+    assert_eq!(store.tally(&[]).await, Ok(Vec::new()));
+    let wrong = Tally { key: first.clone(), add: Add::Count(1), ttl: LONG };
+    assert!(matches!(store.tally(&[wrong]).await, Err(StoreFault::Broken(_))));
+    assert_eq!(store.read(&first).await, Ok(Some(bytes("same"))));
 }
 
 async fn work_is_handed_out_when_due_until_it_is_finished(store: &dyn Queue) {
@@ -119,17 +147,17 @@ async fn work_is_handed_out_when_due_until_it_is_finished(store: &dyn Queue) {
 
 async fn a_key_of_another_kind_is_a_fault_and_nothing_is_lost(store: &dyn Store) {
     let (set, text) = (key("a set"), key("a text"));
-    store.distinct(&set, &["a"], LONG).await.expect("added");
-    store.write(&text, bytes("text"), LONG).await.expect("written");
+    join(store, &set, &["a"], LONG).await.expect("added");
+    store.write(slice::from_ref(&text), bytes("text"), LONG).await.expect("written");
     for fault in [
         store.read(&set).await.err(),
-        store.distinct(&text, &["a"], LONG).await.err(),
+        join(store, &text, &["a"], LONG).await.err(),
         store.members(&text).await.err(),
         store.claim(&set, bytes("x"), LONG).await.err(),
     ] {
         assert!(matches!(fault, Some(StoreFault::Broken(_))), "{fault:?}");
     }
-    assert_eq!(store.members(&set).await, Ok(vec!["a".to_owned()]));
+    assert_eq!(store.members(&set).await, Ok(vec![key("a").of()]));
     assert_eq!(store.read(&text).await, Ok(Some(bytes("text"))));
 }
 
@@ -139,6 +167,7 @@ async fn contract(store: Arc<dyn Store>) {
     values_are_written_read_and_leave(&*store).await;
     a_counter_is_a_window_from_its_first_use(&*store).await;
     a_set_knows_its_members_until_each_leaves(&*store).await;
+    what_is_written_or_counted_at_once_is_as_one_by_one(&*store).await;
     a_key_of_another_kind_is_a_fault_and_nothing_is_lost(&*store).await;
 }
 
@@ -224,7 +253,7 @@ async fn a_store_that_is_down_or_frozen_fails_in_time_and_comes_back_by_itself()
     let timeout = Duration::from_millis(300);
     let config = Config { backend, timeout, prefix: "p:".to_owned(), max_entries: 1 };
     let store = State::open(&config, Arc::clone(&metrics)).expect("opens").store();
-    store.write(&key("x"), bytes("before"), LONG).await.expect("written");
+    store.write(&[key("x")], bytes("before"), LONG).await.expect("written");
 
     redis.freeze();
     let started = Instant::now();

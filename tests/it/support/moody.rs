@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use okta_telephony_hook::store::{Claim, Key, Memory, Store, StoreFault};
+use okta_telephony_hook::secret::KeyedHash;
+use okta_telephony_hook::store::{Claim, Key, Memory, Store, StoreFault, Tally};
 
 /// How it is.
 #[derive(Debug, Clone, Copy)]
@@ -57,19 +58,16 @@ impl Store for Moody {
     async fn read(&self, key: &Key) -> Result<Option<Bytes>, StoreFault> {
         self.answer(self.memory.read(key)).await
     }
-    async fn write(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<(), StoreFault> {
-        self.answer(self.memory.write(key, value, ttl)).await
+    async fn write(&self, keys: &[Key], value: Bytes, ttl: Duration) -> Result<(), StoreFault> {
+        self.answer(self.memory.write(keys, value, ttl)).await
     }
     async fn remove(&self, key: &Key) -> Result<bool, StoreFault> {
         self.answer(self.memory.remove(key)).await
     }
-    async fn count(&self, key: &Key, by: u64, ttl: Duration) -> Result<u64, StoreFault> {
-        self.answer(self.memory.count(key, by, ttl)).await
+    async fn tally(&self, tallies: &[Tally<'_>]) -> Result<Vec<u64>, StoreFault> {
+        self.answer(self.memory.tally(tallies)).await
     }
-    async fn distinct(&self, key: &Key, members: &[&str], ttl: Duration) -> Result<u64, StoreFault> {
-        self.answer(self.memory.distinct(key, members, ttl)).await
-    }
-    async fn members(&self, key: &Key) -> Result<Vec<String>, StoreFault> {
+    async fn members(&self, key: &Key) -> Result<Vec<KeyedHash>, StoreFault> {
         self.answer(self.memory.members(key)).await
     }
 }
