@@ -10,7 +10,7 @@ use super::Rule;
 use super::prefix::WIDE;
 use crate::otp::{Message, Phone};
 use crate::secret::{KeyedHash, Pseudonyms};
-use crate::store::{Key, Store};
+use crate::store::{Key, Store, StoreFault, Tally};
 
 /// Ten minutes: the life of a code, twice.
 pub(super) const TEN_MINUTES: Duration = Duration::from_secs(10 * 60);
@@ -101,6 +101,11 @@ impl Ledger {
             beside_block: false,
             observed: Vec::new(),
         }
+    }
+
+    /// Adds to one counter or set, and says how far it has come.
+    pub(super) async fn tally(&self, tally: Tally<'_>) -> Result<u64, StoreFault> {
+        self.store.tally(&[tally]).await.map(|counts| counts.into_iter().sum())
     }
 
     /// The hash of something within this org.

@@ -96,8 +96,7 @@ impl Guard {
         let key = self.ledger.key("guard-strikes", "strikes", &[case.prefix(WIDE).as_bytes()]);
         // Members leave one by one: a counter's window would end in the middle of a long attack.
         let strike = [self.ledger.hash("strike", &[&self.seconds().to_be_bytes()])];
-        let strikes = self.ledger.store.tally(&[Tally { key, add: Add::Members(&strike), ttl: STRIKES }]).await?;
-        let strikes: u64 = strikes.into_iter().sum();
+        let strikes = self.ledger.tally(Tally { key, add: Add::Members(&strike), ttl: STRIKES }).await?;
         // Beyond 2^16 any block is longer than the longest.
         let doublings = u32::try_from(strikes.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
         Ok(limits.block.saturating_mul(1 << doublings).min(limits.max_block))

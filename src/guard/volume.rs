@@ -63,9 +63,8 @@ impl Guard {
             }
         };
         if !cap.is_reached {
-            let tally = Tally { key: cap.key.clone(), add: Add::Count(1), ttl: HISTORY };
-            let count = self.ledger.store.tally(&[tally]).await?;
-            cap.is_reached = cap.most.is_some_and(|most| count.iter().any(|count| *count > most));
+            let count = self.ledger.tally(Tally { key: cap.key.clone(), add: Add::Count(1), ttl: HISTORY }).await?;
+            cap.is_reached = cap.most.is_some_and(|most| count > most);
         }
         let is_reached = cap.is_reached;
         self.caps.lock().insert((country, channel), cap);
@@ -119,8 +118,8 @@ impl Guard {
         let prices = &self.config.spend;
         let Some(cap) = cap.filter(|_| prices.mode != Mode::Off) else { return Ok(None) };
         let (price, (name, length)) = (prices.of(case.message), window);
-        let tally = Tally { key: self.ledger.key(kind, "spend", &[]), add: Add::Count(price), ttl: length };
-        let total: u64 = self.ledger.store.tally(&[tally]).await?.into_iter().sum();
+        let key = self.ledger.key(kind, "spend", &[]);
+        let total = self.ledger.tally(Tally { key, add: Add::Count(price), ttl: length }).await?;
         let before = total.saturating_sub(price);
         let passes = |mark: u64| before < mark && total >= mark;
         if passes(cap) {
