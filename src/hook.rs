@@ -146,14 +146,15 @@ impl Hook {
     {
         let begun = Arc::new(AtomicBool::new(false));
         let (hook, mark) = (Arc::clone(self), Arc::clone(&begun));
-        let answer = self.shared.tasks.spawn(async move {
+        // Boxed: a task is moved several times on its way to the runtime, and this one is large.
+        let answer = self.shared.tasks.spawn(Box::pin(async move {
             let mut deadline = Deadline::new(received, hook.config.budget - REPLY_RESERVE);
             let mut record = Record::new(&hook.config.name, &hook.shared.metrics);
             let reply = hook.tell(&headers, body, &mut deadline, mark, &mut record).await;
             let reply = reply.unwrap_or_else(|rejection| record.rejected(&rejection));
             record.write(&deadline, &hook.shared);
             reply
-        });
+        }));
         match answer.await {
             Ok(reply) => reply,
             Err(_) => self.broken(begun.load(Ordering::Acquire)),
