@@ -327,6 +327,11 @@ mod tests {
         assert_eq!(holds(&store, &["claim", "fourth"]).await, [false, true]);
     }
 
+    #[test]
+    fn a_value_takes_three_words_as_there_are_hundreds_of_thousands() {
+        assert_eq!(size_of::<Value>(), 24);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn members_count_towards_the_bound_and_nothing_stays_behind() {
         let store = Memory::new(4);
