@@ -191,9 +191,10 @@ struct Connection {
 impl Connection {
     async fn serve(self, stream: TcpStream, stop: CancellationToken) {
         let Some(tls) = &self.terms.tls else { return self.talk(stream, stop).await };
-        let handshake = stop.run_until_cancelled(tls.handshake(stream, &self.terms.metrics)).await;
+        // Boxed: TLS takes several times as much, and connections without it would keep room for it.
+        let handshake = Box::pin(stop.run_until_cancelled(tls.handshake(stream, &self.terms.metrics))).await;
         if let Some(stream) = handshake.flatten() {
-            self.talk(stream, stop).await;
+            Box::pin(self.talk(stream, stop)).await;
         }
     }
 
