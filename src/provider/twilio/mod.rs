@@ -168,7 +168,7 @@ impl Twilio {
             (Content::Text(_), None, _) | (Content::Speech(_), _, None) => return Err(answer::not_configured()),
         };
         if let Some(address) = report_to {
-            form.push_str(&reports::asked(options.content, address));
+            form = reports::asked(form, options.content, address);
         }
         Ok(Request::post(url.clone(), &self.config.authorization, FORM, form))
     }

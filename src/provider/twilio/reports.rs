@@ -66,9 +66,9 @@ impl Callback for Reports {
     }
 }
 
-/// What is appended to a form so that callbacks come: of calls, at these moments, else only at the end.
-pub(super) fn asked(content: &Content, address: &Url) -> String {
-    let mut form = form_urlencoded::Serializer::new("&".to_owned());
+/// A form that also asks for callbacks: of calls, at these moments, else only at the end.
+pub(super) fn asked(form: String, content: &Content, address: &Url) -> String {
+    let mut form = form_urlencoded::Serializer::new(form);
     form.append_pair("StatusCallback", address.as_str());
     if let Content::Speech(_) = content {
         form.extend_pairs(["initiated", "answered", "completed"].map(|event| ("StatusCallbackEvent", event)));
@@ -124,7 +124,10 @@ fn delivery(word: &str) -> Option<Delivery> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::twilio::testing::{TOKEN, fixtures, pseudonyms};
+    use crate::otp::Channel;
+    use crate::provider::Provider as _;
+    use crate::provider::twilio::testing::*;
+    use crate::provider::twilio::{Settings, Twilio};
     use bytes::Bytes;
     use http::{HeaderMap, HeaderValue};
 
@@ -165,6 +168,37 @@ mod tests {
                 (_, _) => Delivery::Undelivered,
             };
             assert_eq!(reports.parse(verified), Report::of(id, Some(delivery)), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_form_that_asks_for_callbacks_has_no_empty_pair() {
+        let settings = serde_json::json!({
+            "account_sid": ACCOUNT, "auth_token": TOKEN,
+            "sms": { "from": "+15005550006" }, "voice": { "from": "+15005550006" },
+        });
+        let settings: Settings = serde_json::from_value(settings).expect("readable");
+        let environment = crate::secret::Environment::default();
+        let config = settings.check("twilio", &environment, &mut crate::settings::Findings::default());
+        let mut config = config.expect("complete");
+        let url: Url = "https://hook.example.com".parse().expect("an address");
+        config.report_to(Some(Address::new(&url, "twilio", &pseudonyms())));
+        let name = crate::otp::ProviderName::new("twilio");
+        let twilio = Twilio::new(name, config, outbound(), &pseudonyms());
+        let address = "https%3A%2F%2Fhook.example.com%2Fcallbacks%2Ftwilio";
+        let events = ["initiated", "answered", "completed"].map(|event| ("StatusCallbackEvent", event));
+        for (channel, last_of_all, events) in
+            [(Channel::Sms, "ValidityPeriod", &events[..0]), (Channel::Voice, "TimeLimit", &events)]
+        {
+            let mut message = message(channel, CODE, None);
+            message.expires = "1970-01-01T00:05:00Z".parse().ok();
+            let request = twilio.request(&message, options(&content(channel))).expect("fine").expect("a request");
+            let form = String::from_utf8(request.body.to_vec()).expect("ASCII");
+            let pairs = form.split('&').map(|pair| pair.split_once('=').expect(&form));
+            let pairs: Vec<_> = pairs.inspect(|(name, value)| assert!(!name.is_empty() && !value.is_empty())).collect();
+            let asked = pairs.iter().position(|pair| *pair == ("StatusCallback", address)).expect(&form);
+            assert_eq!(pairs[asked - 1].0, last_of_all, "{form}");
+            assert_eq!(&pairs[asked + 1..], events, "{form}");
         }
     }
 
