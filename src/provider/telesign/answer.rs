@@ -56,7 +56,8 @@ fn accepted(body: &Body, answer: &Answer) -> Result<Accepted, SendError> {
     }
 }
 
-/// No status code we know: the first error we know decides, else the HTTP status.
+/// No status code we know: the first error we know decides, else the HTTP status, of which Telesign documents that 503
+/// means that nothing was sent.
 fn refused(body: &Body, product: Product, answer: &Answer) -> SendError {
     for code in body.error_codes() {
         // A success among the errors proves nothing.
@@ -65,7 +66,8 @@ fn refused(body: &Body, product: Product, answer: &Answer) -> SendError {
         }
     }
     let code = body.status_code().or_else(|| body.error_codes().next());
-    failed(by_status(answer).kind, code, answer)
+    let kind = if answer.status == 503 { FailureKind::Unavailable } else { by_status(answer).kind };
+    failed(kind, code, answer)
 }
 
 fn failed(kind: FailureKind, code: Option<i64>, answer: &Answer) -> SendError {
@@ -198,11 +200,28 @@ mod tests {
             (429, r#"{"status":{"code":3110}}"#, Throttled, "3110"),
             (429, r#"{"reference_id":"A1","status":{"code":3001}}"#, Throttled, "http_429"),
             (500, r#"{"status":{"code":3998}}"#, Unconfirmed, "3998"),
-            (503, "{}", Unconfirmed, "http_503"),
+            (500, "{}", Unconfirmed, "http_500"),
+            (502, "<html>", Unconfirmed, "http_502"),
             (503, r#"{"status":{"code":"3500"}}"#, Unavailable, "3500"),
         ] {
             let error = classify(Omnichannel, &answer(status, body)).expect_err("a failure");
             assert_eq!((error.kind, error.code.as_str()), (kind, code), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_503_sent_nothing_unless_its_code_says_otherwise() {
+        for product in PRODUCTS {
+            for (body, kind, code) in [
+                ("{}", Unavailable, "http_503"),
+                ("", Unavailable, "http_503"),
+                ("<html>", Unavailable, "http_503"),
+                (r#"{"status":{"code":39998}}"#, Unavailable, "39998"),
+                (r#"{"status":{"code":10008}}"#, Account, "10008"),
+            ] {
+                let error = classify(product, &answer(503, body)).expect_err("a failure");
+                assert_eq!((error.kind, error.code.as_str()), (kind, code), "{product:?} {body}");
+            }
         }
     }
 
