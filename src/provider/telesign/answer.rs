@@ -10,7 +10,7 @@ use super::Product;
 use super::codes::{self, Meaning};
 use crate::otp::{Accepted, FailureKind, SendError, TransactionId};
 use crate::outbound::Answer;
-use crate::provider::error::by_status;
+use crate::provider::error::{by_status, is_redirect};
 
 /// The members that matter, of any shape: one that is odd must not hide the others.
 #[derive(Default, Deserialize)]
@@ -38,6 +38,9 @@ fn number(value: &Value) -> Option<i64> {
 
 /// Classifies an answer: accepted only with a success code of this product, an id and a 2xx.
 pub fn classify(product: Product, answer: &Answer) -> Result<Accepted, SendError> {
+    if is_redirect(answer) {
+        return Err(by_status(answer));
+    }
     let body: Body = serde_json::from_slice(&answer.body).unwrap_or_default();
     let code = body.status_code();
     match code.and_then(|code| codes::find(product, code)) {
@@ -192,6 +195,8 @@ mod tests {
             (200, r#"{"reference_id":"A1","status":3001}"#, Unconfirmed, "http_200"),
             (200, r#"["A1",3001]"#, Unconfirmed, "http_200"),
             (302, "<html>", Unconfirmed, "http_302"),
+            (302, r#"{"status":{"code":3400}}"#, Unconfirmed, "http_302"),
+            (307, r#"{"errors":[{"code":3101}]}"#, Unconfirmed, "http_307"),
             (400, r#"{"reference_id":17,"status":{"code":" 3110 "},"errors":"?"}"#, Rejected, "3110"),
             (400, r#"{"status":{"code":3998}}"#, Rejected, "3998"),
             (401, "<html>", Account, "http_401"),
