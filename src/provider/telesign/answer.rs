@@ -32,7 +32,7 @@ impl Body {
 }
 
 /// An integer, or a text that holds one: the specifications say text, the examples show integers.
-fn number(value: &Value) -> Option<i64> {
+pub(super) fn number(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 

@@ -8,8 +8,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, HeaderName};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::Config;
+use super::answer::number;
 use super::codes::{self, Meaning};
 use crate::otp::Delivery;
 use crate::provider::callback::{Callback, CallbackRequest, Forged, Report, Verified, only};
@@ -41,7 +43,7 @@ impl Callback for Reports {
 
     fn parse(&self, verified: Verified) -> Report {
         let Ok(body) = serde_json::from_slice::<Body>(verified.body()) else { return Report::Unreadable };
-        Report::of(body.reference_id.as_deref(), body.status.and_then(|status| delivery(status.code?)))
+        Report::of(body.reference_id.as_deref(), body.status.and_then(|s| delivery(number(&s.code)?)))
     }
 }
 
@@ -54,7 +56,8 @@ struct Body {
 
 #[derive(Deserialize)]
 struct Status {
-    code: Option<i64>,
+    #[serde(default)]
+    code: Value,
 }
 
 /// `TSA id:signature`, or the signature alone.
@@ -84,7 +87,6 @@ fn delivery(code: i64) -> Option<Delivery> {
 mod tests {
     use bytes::Bytes;
     use http::{HeaderMap, HeaderValue};
-    use serde_json::Value;
 
     use super::*;
 
@@ -151,6 +153,31 @@ mod tests {
             assert_eq!(verify(&headers, body).is_ok(), fine, "{headers:?}");
         }
         assert!(verify(&[(first, tsa)], &body.replace("3000", "3003")).is_err());
+    }
+
+    #[test]
+    fn a_code_may_be_a_number_or_a_text() {
+        let parse = |status: &str| {
+            let body = format!(r#"{{"reference_id":"0123456789ABCDEF0123456789ABCDEF","status":{status}}}"#);
+            let headers = HeaderMap::new();
+            let request = CallbackRequest { path_and_query: "/", headers: &headers, body: &Bytes::from(body) };
+            match reports().parse(Verified::new(&request)) {
+                Report::Delivery(_, delivery) => Some(delivery),
+                Report::Unreadable => None,
+            }
+        };
+        for (status, expected) in [
+            (r#"{"code":3000}"#, Some(Delivery::Delivered)),
+            (r#"{"code":"3000"}"#, Some(Delivery::Delivered)),
+            (r#"{"code":"200"}"#, Some(Delivery::Delivered)),
+            (r#"{"code":" 221 "}"#, Some(Delivery::Undelivered)),
+            (r#"{"code":"delivered"}"#, None),
+            (r#"{"code":null}"#, None),
+            ("{}", None),
+            ("null", None),
+        ] {
+            assert_eq!(parse(status), expected, "{status}");
+        }
     }
 
     #[test]
