@@ -73,7 +73,11 @@ impl fmt::Display for Segments {
 impl Segments {
     /// Counts those of a text, in the encoding that it needs.
     pub fn of(text: &str) -> Self {
-        let encoding = if outside_gsm7(text).is_some() { Encoding::Ucs2 } else { Encoding::Gsm7 };
+        Self::written(text, if outside_gsm7(text).is_some() { Encoding::Ucs2 } else { Encoding::Gsm7 })
+    }
+
+    /// Counts those of a text in this encoding, which must be able to write it.
+    pub fn written(text: &str, encoding: Encoding) -> Self {
         let units: usize = text.chars().map(|c| encoding.units(c)).sum();
         let parts = if units <= encoding.alone() { 1 } else { joined(text, encoding) };
         Self { encoding, parts }
@@ -132,6 +136,11 @@ mod tests {
         ] {
             assert_eq!(Segments::of(&text), Segments { encoding, parts }, "{reason}");
         }
+        assert_eq!(
+            Segments::written(&"a".repeat(71), Ucs2),
+            Segments { encoding: Ucs2, parts: 2 },
+            "wanted, not needed"
+        );
         assert_eq!(Segments::of("{}").to_string(), "1 segment, GSM-7");
         assert_eq!(Segments::of(&"á".repeat(71)).to_string(), "2 segments, UCS-2");
     }
