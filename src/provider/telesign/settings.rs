@@ -46,7 +46,7 @@ pub struct Settings {
     pub language: Localized,
     /// Voice of `/v1/voice`, one for all or by language of the sentence; that language's own when absent.
     pub voice: Localized,
-    /// How often `/v1/voice` says the sentence.
+    /// How often `/v1/voice` says the sentence; less often where that would be too long.
     pub repeat: u8,
     /// What the person is doing, for Telesign's scoring; Okta's sign-in is `sign-in`.
     #[serde(deserialize_with = "optional_word")]
