@@ -52,6 +52,8 @@ pub struct Settings {
     pub voice_base_url: Option<Url>,
     /// What 8x8 puts into the `Authorization` of its webhooks.
     pub callback_secret: Option<SecretRef>,
+    /// What it put there before the last rotation, still accepted.
+    pub previous_callback_secret: Option<SecretRef>,
     /// Texts; on without this table too, unless `voice` stands alone.
     pub sms: Option<sms::Settings>,
     /// Calls; without this table the provider makes none.
@@ -63,6 +65,7 @@ pub struct Settings {
 pub struct Config {
     authorization: HeaderValue,
     callback_secret: Option<Secret>,
+    previous_callback_secret: Option<Secret>,
     reports_to: Option<Address>,
     sms: Option<Endpoint<sms::Config>>,
     voice: Option<Endpoint<voice::Config>>,
@@ -83,6 +86,12 @@ impl Settings {
             let secret = secret.resolve(environment);
             secret.map_err(|rule| findings.fault(format!("{at}.callback_secret"), rule)).ok()
         });
+        let previous_at = format!("{at}.previous_callback_secret");
+        let previous_secret = self.previous_callback_secret.as_ref();
+        let previous_callback_secret = account::previous(previous_secret, &previous_at, environment, findings);
+        if self.callback_secret.is_none() && previous_secret.is_some() {
+            findings.warn(previous_at, "has no effect without callback_secret");
+        }
         let general = self.subaccount_id.as_deref().unwrap_or_default();
         check_subaccount(general, &format!("{at}.subaccount_id"), findings);
         let sms_url = base_url(self.base_url.as_ref(), "https://sms.8x8.com", &format!("{at}.base_url"), findings);
@@ -100,6 +109,7 @@ impl Settings {
         Some(Config {
             authorization: authorization?,
             callback_secret,
+            previous_callback_secret,
             reports_to: None,
             sms: sms.map(|config| Endpoint { url: resource(&sms_url, general, "messages"), config }),
             voice: voice.map(|(id, config)| Endpoint { url: resource(&voice_url, id, "callflows"), config }),

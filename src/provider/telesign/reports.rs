@@ -18,15 +18,16 @@ use crate::provider::callback::{Callback, CallbackRequest, Forged, Report, Verif
 
 const SECOND_HEADER: HeaderName = HeaderName::from_static("x-ts-authorization");
 
-/// Reads the reports of one account.
+/// Reads the reports of one account: its key, then the one before it.
 #[derive(Debug)]
-pub(in crate::provider) struct Reports(hmac::Key);
+pub(in crate::provider) struct Reports(Vec<hmac::Key>);
 
 impl Reports {
     /// `None` when the key is no base64, or there is no public address.
     pub(in crate::provider) fn new(config: &Config) -> Option<Self> {
         config.reports_to.as_ref()?;
-        config.signing_key.clone().map(Self)
+        let key = config.signing_key.clone()?;
+        Some(Self([Some(key), config.previous_signing_key.clone()].into_iter().flatten().collect()))
     }
 }
 
@@ -35,7 +36,7 @@ impl Callback for Reports {
         // Telesign's pages and samples differ on which header holds the signature, and in which form.
         let matches = |name: &HeaderName| {
             let signature = only(request.headers, name).and_then(signature);
-            signature.is_some_and(|signature| hmac::verify(&self.0, request.body, &signature).is_ok())
+            signature.is_some_and(|text| self.0.iter().any(|key| hmac::verify(key, request.body, &text).is_ok()))
         };
         let is_theirs = matches(&AUTHORIZATION) || matches(&SECOND_HEADER);
         is_theirs.then(|| Verified::new(request)).ok_or(Forged::Signature)
@@ -94,7 +95,7 @@ mod tests {
     const SIGNATURE: &str = "xu2icDrGa5lvPxYxpM3fGWVYAQX9AFJw/myi7p6DEg0=";
 
     fn reports() -> Reports {
-        Reports(hmac::Key::new(hmac::HMAC_SHA256, &STANDARD.decode(KEY).expect("base64")))
+        Reports(vec![hmac::Key::new(hmac::HMAC_SHA256, &STANDARD.decode(KEY).expect("base64"))])
     }
 
     fn verify(headers: &[(&str, String)], body: &str) -> Result<Verified, Forged> {

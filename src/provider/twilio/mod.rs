@@ -27,7 +27,7 @@ pub use self::answer::classify;
 use self::credentials::{Credentials, check_sid};
 use self::lookup::Gate;
 pub(super) use self::reports::Reports;
-use super::account::{base_url, join};
+use super::account::{base_url, join, previous};
 use super::callback::Address;
 use super::{Check, Provider, SendOptions};
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
@@ -48,6 +48,8 @@ pub struct Settings {
     pub account_sid: Option<String>,
     /// The account's auth token; or else:
     pub auth_token: Option<SecretRef>,
+    /// The token before the last rotation: callbacks signed with it are still taken.
+    pub previous_auth_token: Option<SecretRef>,
     /// `SK…`, with
     pub api_key: Option<String>,
     /// its secret.
@@ -69,6 +71,7 @@ pub struct Config {
     authorization: HeaderValue,
     /// Signs callbacks, also where an API key authenticates requests.
     auth_token: Option<Secret>,
+    previous_auth_token: Option<Secret>,
     reports_to: Option<Address>,
     base_url: Url,
     sms: Option<messages::Config>,
@@ -88,6 +91,11 @@ impl Settings {
             api_secret: self.api_secret.as_ref(),
         };
         let authorization = credentials.authorization(at, environment, findings);
+        let previous_at = format!("{at}.previous_auth_token");
+        let previous_auth_token = previous(self.previous_auth_token.as_ref(), &previous_at, environment, findings);
+        if self.auth_token.is_none() && previous_auth_token.is_some() {
+            findings.warn(previous_at, "has no effect without auth_token");
+        }
         let base_url = base_url(self.base_url.as_ref(), "https://api.twilio.com", &format!("{at}.base_url"), findings);
         if self.sms.is_none() && self.voice.is_none() {
             findings.fault(at, "configure sms or voice: this provider could send nothing");
@@ -103,6 +111,7 @@ impl Settings {
             authorization: authorization?,
             // One that cannot be read has been told above.
             auth_token: self.auth_token.as_ref().and_then(|token| token.resolve(environment).ok()),
+            previous_auth_token,
             reports_to: None,
             base_url: base_url?,
             sms: sms.map_or(Some(None), |s| s.map(Some))?,

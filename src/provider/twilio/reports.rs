@@ -25,7 +25,8 @@ const BODY_HASH: &str = "bodySHA256";
 /// Reads the callbacks of one account.
 #[derive(Debug)]
 pub(in crate::provider) struct Reports {
-    key: hmac::Key,
+    /// Of the auth token, then of the one before it.
+    keys: Vec<hmac::Key>,
     address: Address,
 }
 
@@ -33,9 +34,8 @@ impl Reports {
     /// `None` when the account has no auth token here, or no public address.
     pub(in crate::provider) fn new(config: &Config) -> Option<Self> {
         let (token, address) = (config.auth_token.as_ref()?, config.reports_to.clone()?);
-        // Twilio defines HMAC-SHA-1; nothing newer is on offer. Collisions of SHA-1 do not touch it.
-        let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, token.expose().as_bytes());
-        Some(Self { key, address })
+        let tokens = [Some(token), config.previous_auth_token.as_ref()];
+        Some(Self { keys: tokens.into_iter().flatten().map(|token| key(token.expose())).collect(), address })
     }
 }
 
@@ -53,9 +53,9 @@ impl Callback for Reports {
             Some(_) | None => sorted(request.body),
         };
         // Twilio itself is of two minds about the port: either form will do.
-        let matches = |url: &str| hmac::verify(&self.key, format!("{url}{signed}").as_bytes(), &signature).is_ok();
+        let matches = |text: &str| self.keys.iter().any(|key| hmac::verify(key, text.as_bytes(), &signature).is_ok());
         let mut spellings = self.address.spellings(request.path_and_query).into_iter();
-        spellings.any(|url| matches(&url)).then(|| Verified::new(request)).ok_or(Forged::Signature)
+        spellings.any(|url| matches(&format!("{url}{signed}"))).then(|| Verified::new(request)).ok_or(Forged::Signature)
     }
 
     fn parse(&self, verified: Verified) -> Report {
@@ -64,6 +64,11 @@ impl Callback for Reports {
         let delivery = field(&["MessageStatus", "SmsStatus", "CallStatus"]).and_then(delivery);
         Report::of(field(&["MessageSid", "SmsSid", "CallSid"]), delivery)
     }
+}
+
+/// Twilio defines HMAC-SHA-1; nothing newer is on offer. Collisions of SHA-1 do not touch it.
+fn key(token: &str) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, token.as_bytes())
 }
 
 /// A form that also asks for callbacks: of calls, at these moments, else only at the end.
@@ -134,8 +139,7 @@ mod tests {
     fn reports(public_url: &str) -> Reports {
         let url: Url = public_url.parse().expect("an address");
         let address = Address::new(&url, "twilio", &pseudonyms());
-        let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, TOKEN.as_bytes());
-        Reports { key, address }
+        Reports { keys: vec![key(TOKEN)], address }
     }
 
     fn verify(reports: &Reports, path: &str, headers: &[(&str, &str)], body: &str) -> Result<Verified, Forged> {
