@@ -82,16 +82,7 @@ impl Settings {
     /// Reads the secrets and checks the rules; `at` is the key path of this table.
     pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Config> {
         let authorization = self.authorization(at, environment, findings);
-        let callback_secret = self.callback_secret.as_ref().and_then(|secret| {
-            let secret = secret.resolve(environment);
-            secret.map_err(|rule| findings.fault(format!("{at}.callback_secret"), rule)).ok()
-        });
-        let previous_at = format!("{at}.previous_callback_secret");
-        let previous_secret = self.previous_callback_secret.as_ref();
-        let previous_callback_secret = account::previous(previous_secret, &previous_at, environment, findings);
-        if self.callback_secret.is_none() && previous_secret.is_some() {
-            findings.warn(previous_at, "has no effect without callback_secret");
-        }
+        let (callback_secret, previous_callback_secret) = self.callback_secrets(at, environment, findings);
         let general = self.subaccount_id.as_deref().unwrap_or_default();
         check_subaccount(general, &format!("{at}.subaccount_id"), findings);
         let sms_url = base_url(self.base_url.as_ref(), "https://sms.8x8.com", &format!("{at}.base_url"), findings);
@@ -114,6 +105,31 @@ impl Settings {
             sms: sms.map(|config| Endpoint { url: resource(&sms_url, general, "messages"), config }),
             voice: voice.map(|(id, config)| Endpoint { url: resource(&voice_url, id, "callflows"), config }),
         })
+    }
+
+    /// The present one and the one before.
+    fn callback_secrets(
+        &self,
+        at: &str,
+        environment: &Environment,
+        findings: &mut Findings,
+    ) -> (Option<Secret>, Option<Secret>) {
+        let [present, previous] = [
+            (&self.callback_secret, format!("{at}.callback_secret")),
+            (&self.previous_callback_secret, format!("{at}.previous_callback_secret")),
+        ]
+        .map(|(place, at)| {
+            let secret = place.as_ref()?.resolve(environment).map_err(|rule| findings.fault(at.as_str(), rule)).ok()?;
+            // Inside, a space may stand in it: `Bearer …`.
+            if !secret.expose().bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
+                findings.fault(at, "must be visible ASCII: it stands in a header");
+            }
+            Some(secret)
+        });
+        if self.callback_secret.is_none() && previous.is_some() {
+            findings.warn(format!("{at}.previous_callback_secret"), "has no effect without callback_secret");
+        }
+        (present, previous)
     }
 
     /// `Bearer …`, marked so that no `Debug` shows it.

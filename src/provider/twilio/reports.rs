@@ -175,8 +175,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_form_that_asks_for_callbacks_has_no_empty_pair() {
+    /// An account whose server has this public address.
+    fn twilio_at(public_url: &str) -> Twilio {
         let settings = serde_json::json!({
             "account_sid": ACCOUNT, "auth_token": TOKEN,
             "sms": { "from": "+15005550006" }, "voice": { "from": "+15005550006" },
@@ -185,10 +185,30 @@ mod tests {
         let environment = crate::secret::Environment::default();
         let config = settings.check("twilio", &environment, &mut crate::settings::Findings::default());
         let mut config = config.expect("complete");
-        let url: Url = "https://hook.example.com".parse().expect("an address");
+        let url: Url = public_url.parse().expect("an address");
         config.report_to(Some(Address::new(&url, "twilio", &pseudonyms())));
-        let name = crate::otp::ProviderName::new("twilio");
-        let twilio = Twilio::new(name, config, outbound(), &pseudonyms());
+        Twilio::new(crate::otp::ProviderName::new("twilio"), config, outbound(), &pseudonyms())
+    }
+
+    fn form_of(twilio: &Twilio, message: &crate::otp::Message) -> String {
+        let request = twilio.request(message, options(&content(message.channel))).expect("fine").expect("a request");
+        String::from_utf8(request.body.to_vec()).expect("ASCII")
+    }
+
+    #[test]
+    fn no_callback_is_asked_for_at_a_host_that_twilio_refuses() {
+        let twilio = twilio_at("https://otp_hook.example.com");
+        for channel in Channel::ALL {
+            let form = form_of(&twilio, &message(channel, CODE, None));
+            assert!(!form.contains("StatusCallback"), "{form}");
+        }
+        let told = |url: &str| twilio.config.unreported(&url.parse().expect("an address")).is_some();
+        assert!(told("https://otp_hook.example.com") && !told("https://otp.example.com/a_path"));
+    }
+
+    #[test]
+    fn a_form_that_asks_for_callbacks_has_no_empty_pair() {
+        let twilio = twilio_at("https://hook.example.com");
         let address = "https%3A%2F%2Fhook.example.com%2Fcallbacks%2Ftwilio";
         let events = ["initiated", "answered", "completed"].map(|event| ("StatusCallbackEvent", event));
         for (channel, last_of_all, events) in
@@ -196,8 +216,7 @@ mod tests {
         {
             let mut message = message(channel, CODE, None);
             message.expires = "1970-01-01T00:05:00Z".parse().ok();
-            let request = twilio.request(&message, options(&content(channel))).expect("fine").expect("a request");
-            let form = String::from_utf8(request.body.to_vec()).expect("ASCII");
+            let form = form_of(&twilio, &message);
             let pairs = form.split('&').map(|pair| pair.split_once('=').expect(&form));
             let pairs: Vec<_> = pairs.inspect(|(name, value)| assert!(!name.is_empty() && !value.is_empty())).collect();
             let asked = pairs.iter().position(|pair| *pair == ("StatusCallback", address)).expect(&form);
