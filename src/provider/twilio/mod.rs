@@ -30,6 +30,7 @@ pub(super) use self::reports::Reports;
 use super::account::{base_url, join, previous};
 use super::callback::Address;
 use super::{Check, Provider, SendOptions};
+use crate::metrics::LookupMetrics;
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
 use crate::secret::{Environment, Pseudonyms, Secret, SecretRef};
@@ -156,12 +157,19 @@ pub struct Twilio {
     messages_url: Url,
     calls_url: Url,
     gate: Option<Gate>,
+    lookups: LookupMetrics,
     outbound: Outbound,
 }
 
 impl Twilio {
     /// An account under this name.
-    pub fn new(name: ProviderName, config: Config, outbound: Outbound, pseudonyms: &Pseudonyms) -> Self {
+    pub fn new(
+        name: ProviderName,
+        config: Config,
+        outbound: Outbound,
+        pseudonyms: &Pseudonyms,
+        lookups: LookupMetrics,
+    ) -> Self {
         outbound.keep_open(&config.base_url);
         let url = |resource: &str| {
             join(&config.base_url, &format!("/2010-04-01/Accounts/{}/{resource}.json", config.account_sid))
@@ -170,7 +178,7 @@ impl Twilio {
             .lookup
             .clone()
             .map(|lookup| Gate::new(lookup, config.authorization.clone(), outbound.clone(), pseudonyms.clone()));
-        Self { name, messages_url: url("Messages"), calls_url: url("Calls"), config, gate, outbound }
+        Self { name, messages_url: url("Messages"), calls_url: url("Calls"), config, gate, lookups, outbound }
     }
 
     fn call(&self, message: &Message, options: SendOptions<'_>) -> Result<Request, SendError> {
@@ -219,8 +227,11 @@ impl Provider for Twilio {
 
     async fn send(&self, message: &Message, options: SendOptions<'_>) -> Result<Accepted, SendError> {
         let request = self.call(message, options)?;
-        if let (Content::Text(_), Some(gate)) = (options.content, &self.gate) {
-            gate.pass(&message.recipient).await?;
+        if let (Content::Text(_), Some(gate)) = (options.content, &self.gate)
+            && let Some(unseen) = gate.pass(&message.recipient).await?
+        {
+            self.lookups.skipped(&self.name, unseen.as_str());
+            tracing::debug!(provider = %self.name, reason = unseen.as_str(), "sending unseen: no lookup");
         }
         answer::classify(&self.outbound.send(request).await?)
     }

@@ -129,6 +129,7 @@ fn delivery(word: &str) -> Option<Delivery> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::LookupMetrics;
     use crate::otp::Channel;
     use crate::provider::Provider as _;
     use crate::provider::twilio::testing::*;
@@ -187,7 +188,13 @@ mod tests {
         let mut config = config.expect("complete");
         let url: Url = public_url.parse().expect("an address");
         config.report_to(Some(Address::new(&url, "twilio", &pseudonyms())));
-        Twilio::new(crate::otp::ProviderName::new("twilio"), config, outbound(), &pseudonyms())
+        Twilio::new(
+            crate::otp::ProviderName::new("twilio"),
+            config,
+            outbound(),
+            &pseudonyms(),
+            LookupMetrics::default(),
+        )
     }
 
     fn form_of(twilio: &Twilio, message: &crate::otp::Message) -> String {
