@@ -161,8 +161,8 @@ fn check(settings: &Settings, sandbox: bool, environment: &Environment, findings
             findings.fault("state.timeout", rule);
         }
     }
-    if settings.server.public_url.is_some() {
-        for (name, rule) in providers.iter().filter_map(|(name, config)| Some((name, config.unproven()?))) {
+    if let Some(url) = &settings.server.public_url {
+        for (name, rule) in providers.iter().filter_map(|(name, config)| Some((name, config.unreported(url)?))) {
             findings.warn(format!("providers.{name}"), rule);
         }
     }

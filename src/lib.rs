@@ -32,6 +32,7 @@ pub mod provider;
 pub mod recent;
 pub mod route;
 pub mod secret;
+pub mod segments;
 pub mod settings;
 pub mod store;
 pub mod telemetry;

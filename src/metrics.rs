@@ -6,6 +6,7 @@
 mod door;
 mod feedback;
 mod learned;
+mod vendors;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +25,7 @@ use crate::otp::{Channel, FailureKind, ProviderName};
 pub use door::{CertificateMetrics, ConnectionMetrics, RefusedLabels, ResultLabels};
 pub use feedback::{CallbackLabels, ConversionLabels, FailureLabels, FateLabels, FeedbackMetrics, ReportLabels};
 pub use learned::{LearnedMetrics, LearnedOrg, LearnedPage, LearnedWay, MoveLabels, SampleLabels, WayLabels};
+pub use vendors::{LookupMetrics, SkippedLabels};
 
 /// Seconds. Dense below Okta's three seconds, where every bucket decides something.
 const BUCKETS: [f64; 14] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.6, 3.0];
@@ -125,6 +127,8 @@ pub struct Metrics {
     pub late_outcomes: Family<AttemptLabels, Counter>,
     /// Circuit breakers: 0 closed, 1 half-open, 2 open.
     pub breaker_state: Family<BreakerLabels, Gauge>,
+    /// Looks at numbers that came to nothing.
+    pub lookups: LookupMetrics,
     /// Failovers not made because the failover budget was used up.
     pub failovers_refused: Counter,
     /// Repeats that were answered without a second send.
@@ -170,6 +174,7 @@ impl Metrics {
             attempts: Family::default(),
             late_outcomes: Family::default(),
             breaker_state: Family::default(),
+            lookups: LookupMetrics::default(),
             failovers_refused: Counter::default(),
             duplicates_averted: Family::default(),
             event_conflicts: Counter::default(),
@@ -194,6 +199,7 @@ impl Metrics {
         registry.register("attempts", "Attempts at providers, by kind of outcome", metrics.attempts.clone());
         registry.register("late_outcomes", "Attempts that ended after the answer", metrics.late_outcomes.clone());
         registry.register("breaker_state", "0 closed, 1 half-open, 2 open", metrics.breaker_state.clone());
+        metrics.lookups.register(&mut registry);
         let refused = metrics.failovers_refused.clone();
         registry.register("failovers_refused", "Failovers not made for want of budget", refused);
         let averted = metrics.duplicates_averted.clone();

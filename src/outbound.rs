@@ -5,6 +5,7 @@
 
 mod connect;
 mod evidence;
+mod hints;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +23,6 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use jiff::Timestamp;
-use jiff::fmt::rfc2822;
 use serde::Deserialize;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -35,9 +35,6 @@ use evidence::{Watched, connect_fault, is_unprocessed};
 
 /// Answers of the vendors' documented calls stay below 4 KiB; more is a fault or an attack.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
-
-/// A `Retry-After` beyond this says nothing about now.
-const MAX_RETRY_AFTER_SECS: u64 = 3600;
 
 /// How long an idle connection is kept: above `keep_warm`, below the minute after which load balancers commonly drop it.
 const IDLE: Duration = Duration::from_secs(55);
@@ -156,7 +153,7 @@ pub struct Answer {
     pub status: u16,
     /// The body as it came. May echo the code and the number: for parsing only.
     pub body: Bytes,
-    /// `Retry-After` in seconds form.
+    /// `Retry-After`, an hour at most.
     pub retry_after: Option<Duration>,
     /// `max-age` of `Cache-Control`.
     pub max_age: Option<Duration>,
@@ -304,9 +301,9 @@ type Readable = Result<(Answer, HeaderMap), SendError>;
 async fn read(mut response: http::Response<Incoming>) -> Result<Readable, hyper::Error> {
     let status = response.status().as_u16();
     let headers = std::mem::take(response.headers_mut());
-    let retry_after = headers.get(RETRY_AFTER).and_then(retry_after);
-    let max_age = headers.get_all(CACHE_CONTROL).iter().find_map(max_age);
-    let date = headers.get(DATE).and_then(date);
+    let date = headers.get(DATE).and_then(hints::date);
+    let retry_after = headers.get(RETRY_AFTER).and_then(|value| hints::retry_after(value, date));
+    let max_age = headers.get_all(CACHE_CONTROL).iter().find_map(hints::max_age);
     let mut body = BytesMut::new();
     while let Some(frame) = response.body_mut().frame().await {
         let Ok(chunk) = frame?.into_data() else { continue };
@@ -316,22 +313,4 @@ async fn read(mut response: http::Response<Incoming>) -> Result<Readable, hyper:
         body.extend_from_slice(&chunk);
     }
     Ok(Ok((Answer { status, body: body.freeze(), retry_after, max_age, date }, headers)))
-}
-
-fn retry_after(value: &HeaderValue) -> Option<Duration> {
-    let seconds: u64 = value.to_str().ok()?.trim().parse().ok()?;
-    (seconds <= MAX_RETRY_AFTER_SECS).then(|| Duration::from_secs(seconds))
-}
-
-/// The one form of three that is still sent (RFC 9110, section 5.6.7); mail has the same.
-fn date(value: &HeaderValue) -> Option<Timestamp> {
-    rfc2822::DateTimeParser::new().parse_timestamp(value.to_str().ok()?).ok()
-}
-
-fn max_age(value: &HeaderValue) -> Option<Duration> {
-    value.to_str().ok()?.split(',').find_map(|directive| {
-        let (name, seconds) = directive.split_once('=')?;
-        let seconds = name.trim().eq_ignore_ascii_case("max-age").then(|| seconds.trim().trim_matches('"'))?;
-        seconds.parse().ok().map(Duration::from_secs)
-    })
 }

@@ -119,7 +119,8 @@ fn listeners(config: &Config) -> Arc<BTreeSet<ProviderName>> {
 }
 
 fn provider(config: &Config, name: &str, shared: &Shared, outbound: &Outbound) -> (ProviderName, Arc<dyn Provider>) {
-    let provider = provider::build(name, reporting(config, name), outbound, &shared.pseudonyms);
+    let provider =
+        provider::build(name, reporting(config, name), outbound, &shared.pseudonyms, &shared.metrics.lookups);
     (provider.name().clone(), provider)
 }
 

@@ -16,7 +16,7 @@ pub const DEFAULT: &str = include_str!("../../config/default.toml");
 const LOCAL: &str = "config/local.toml";
 
 /// Names of keys that hold a secret, in every table.
-const SECRET_KEYS: [&str; 10] = [
+const SECRET_KEYS: [&str; 13] = [
     "api_key",
     "api_secret",
     "api_token",
@@ -24,6 +24,9 @@ const SECRET_KEYS: [&str; 10] = [
     "callback_secret",
     "hash_key",
     "password",
+    "previous_api_key",
+    "previous_auth_token",
+    "previous_callback_secret",
     "previous_password",
     "previous_secret",
     "secret",

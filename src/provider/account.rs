@@ -1,4 +1,5 @@
-//! What the settings of every vendor's account share: its address, credentials in Basic form, senders by country.
+//! What the settings of every vendor's account share: its address, credentials in Basic form and those before them,
+//! senders by country.
 //!
 //! Must not know any vendor.
 
@@ -11,7 +12,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::otp::{Country, Message};
-use crate::secret::Secret;
+use crate::secret::{Environment, Secret, SecretRef};
 use crate::settings::{Findings, is_loopback};
 
 /// The configured address, else the vendor's; `at` is the key path of the setting.
@@ -34,6 +35,17 @@ pub(super) fn basic(user: &str, secret: &Secret) -> HeaderValue {
         HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair.as_bytes()))).expect("base64 is visible ASCII");
     value.set_sensitive(true);
     value
+}
+
+/// The credential before the last rotation, by which reports of messages sent before it are known; `at` is the key path
+/// of the setting.
+pub(super) fn previous(
+    place: Option<&SecretRef>,
+    at: &str,
+    environment: &Environment,
+    findings: &mut Findings,
+) -> Option<Secret> {
+    place?.resolve(environment).map_err(|rule| findings.fault(at, rule)).ok()
 }
 
 /// Appends a path to a base address, whether that ends in a slash or not. `path` begins with one.

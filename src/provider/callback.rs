@@ -156,14 +156,14 @@ impl Config {
         self
     }
 
-    /// Why this provider's delivery reports could not be told from forged ones; `None` when they can, or when it has
-    /// none.
-    pub fn unproven(&self) -> Option<&'static str> {
+    /// Why this provider is asked for no delivery reports below this address: they could not be told from forged ones,
+    /// or would not come. `None` when it is asked, or when it has none.
+    pub fn unreported(&self, public_url: &Url) -> Option<&'static str> {
         match self {
             Self::EightByEight(config) => config.unproven(),
             Self::Sandbox(_) | Self::Verify(_) => None,
             Self::Telesign(config) => config.unproven(),
-            Self::Twilio(config) => config.unproven(),
+            Self::Twilio(config) => config.unreported(public_url),
         }
     }
 }

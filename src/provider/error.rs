@@ -5,6 +5,12 @@
 use crate::otp::{FailureKind, SendError};
 use crate::outbound::Answer;
 
+/// Whether an answer sends us elsewhere. We never follow: whoever gave it may have passed the message on or not, and a
+/// vendor's code in its body was not written for this exchange.
+pub(super) fn is_redirect(answer: &Answer) -> bool {
+    (300..400).contains(&answer.status)
+}
+
 /// Classifies an answer that carries no code we know. A 2xx that gets here had no id.
 ///
 /// Only statuses by which HTTP itself promises that nothing was done count as certain; a 5xx promises nothing.

@@ -21,6 +21,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use url::Url;
 
+use crate::metrics::LookupMetrics;
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
 use crate::secret::{Environment, Pseudonyms};
@@ -171,14 +172,23 @@ impl Settings {
     }
 }
 
-/// Builds a provider from its configuration. `pseudonyms` stand for the numbers that a provider has to remember.
-pub fn build(name: &str, config: Config, outbound: &Outbound, pseudonyms: &Pseudonyms) -> Arc<dyn Provider> {
+/// Builds a provider from its configuration. `pseudonyms` stand for the numbers that a provider has to remember;
+/// `lookups` counts where it was to look at a number and could not.
+pub fn build(
+    name: &str,
+    config: Config,
+    outbound: &Outbound,
+    pseudonyms: &Pseudonyms,
+    lookups: &LookupMetrics,
+) -> Arc<dyn Provider> {
     let name = ProviderName::new(name);
     match config {
         Config::EightByEight(config) => Arc::new(eight_by_eight::EightByEight::new(name, *config, outbound.clone())),
         Config::Sandbox(config) => Arc::new(sandbox::Sandbox::new(name, config)),
         Config::Telesign(config) => Arc::new(telesign::Telesign::new(name, *config, outbound.clone())),
-        Config::Twilio(config) => Arc::new(twilio::Twilio::new(name, *config, outbound.clone(), pseudonyms)),
+        Config::Twilio(config) => {
+            Arc::new(twilio::Twilio::new(name, *config, outbound.clone(), pseudonyms, lookups.clone()))
+        }
         Config::Verify(config) => {
             Arc::new(twilio::verify::Verify::new(name, *config, outbound.clone(), pseudonyms.clone()))
         }

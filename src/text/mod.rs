@@ -2,7 +2,6 @@
 //!
 //! Must not know who delivers it.
 
-mod segments;
 mod settings;
 mod spoken;
 mod template;
@@ -15,7 +14,6 @@ use jiff::Timestamp;
 
 use crate::otp::{Channel, Content, Locale, Message, Speech, Text};
 use crate::settings::by_locale;
-pub use segments::{Encoding, Segments, segments};
 pub use settings::{Settings, WordingSettings};
 use template::Template;
 use webotp::WebOtp;

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::segments::{outside_gsm7, segments};
 use super::spoken::with_region;
 use super::template::Template;
 use super::webotp::WebOtp;
 use super::{MAX_CHARS, Sentence, Texts, UNKNOWN_LIFE_MINUTES, Wording};
 use crate::otp::{Locale, OtpCode, RequestType, Text};
+use crate::segments::{Segments, outside_gsm7};
 use crate::settings::{Findings, Localized};
 
 /// The reasons Okta documents; it may add others, so a new one is no fault.
@@ -159,7 +159,7 @@ impl Check<'_> {
 
     /// Warns of what multiplies the price of a text.
     fn cost(&mut self, text: &str, at: &str) {
-        let segments = segments(text);
+        let segments = Segments::of(text);
         let alone = segments.encoding.alone();
         if let Some(c) = outside_gsm7(text) {
             self.findings

@@ -222,6 +222,41 @@ async fn eight_by_eight_reports_with_our_secret_at_an_address_nobody_can_guess()
 }
 
 #[tokio::test]
+async fn a_report_proved_by_the_credential_before_is_taken_while_it_is_configured() {
+    let path = crate::support::data("telesign/callback-delivered.json");
+    let case: Value = serde_json::from_slice(&std::fs::read(path).expect("readable")).expect("JSON");
+    let telesigned = case["inbound_request"]["raw_body"].as_str().expect("a body");
+    let signed = case["inbound_request"]["headers"]["Authorization"].as_str().expect("a header");
+    let twilio_body = format!("MessageSid={SID}&MessageStatus=delivered");
+    let signature =
+        signature(&format!("{PUBLIC}/callbacks/twilio"), &[("MessageSid", SID), ("MessageStatus", "delivered")]);
+    let other_key = STANDARD.encode([7; 64]);
+    let nowhere = "http://127.0.0.1:9";
+    for (previous, taken) in [(true, true), (false, false)] {
+        let [token, key, secret] =
+            [("previous_auth_token", TOKEN), ("previous_api_key", KEY), ("previous_callback_secret", WEBHOOK)]
+                .map(|(name, value)| if previous { format!("{name} = '{value}'") } else { String::new() });
+        let providers = [
+            twilio(nowhere, &format!("auth_token = '{}'\n{token}", "f".repeat(32))),
+            telesign(nowhere, &other_key) + &key + "\n",
+            eight(nowhere, &format!("callback_secret = 'Bearer new-webhook-secret'\n{secret}")),
+        ];
+        let server = start(true, &providers.concat()).await;
+        for (provider, headers, body, refusal) in [
+            ("twilio", vec![FORM, ("x-twilio-signature", signature.as_str())], twilio_body.as_str(), 403),
+            ("telesign", vec![("authorization", signed)], telesigned, 403),
+            ("eight", vec![("authorization", WEBHOOK)], r#"{"payload":{"umid":"u","status":{"state":"read"}}}"#, 401),
+        ] {
+            let answer = server.post(&format!("/callbacks/{provider}"), &headers, body.as_bytes()).await;
+            assert_eq!(answer.status, if taken { 200 } else { refusal }, "{provider}");
+            let reason = if taken { "unknown" } else { "forged" };
+            assert_eq!(refused(&server, provider, reason).await, 1.0, "{provider}");
+        }
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn what_stands_behind_the_name_in_an_address_is_covered_by_the_signature_alone() {
     let vendor = VendorServer::start([accepted()]).await;
     let server = start(true, &twilio(&vendor.url, &format!("auth_token = '{TOKEN}'"))).await;

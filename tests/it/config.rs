@@ -100,7 +100,8 @@ fn every_fault_is_told_at_once_under_its_key() {
         kind = 'twilio'
         account_sid = 'AC/../x'
         base_url = 'ftp://x'
-        voice = { from = 'Example', repeat = 9 }
+        sms = { from = '+12ab' }
+        voice = { from = 'Example', repeat = 9, twiml_url = 'ftp://example.com' }
         [providers.carrier]
         kind = 'pigeon'
         [providers.nothing]
@@ -142,8 +143,10 @@ fn every_fault_is_told_at_once_under_its_key() {
             providers.twilio: needs either auth_token, or api_key and api_secret
             providers.twilio.account_sid: must be a SID: AC and 32 hexadecimal digits
             providers.twilio.base_url: must be an http or https address without query
+            providers.twilio.sms.from: must be an E.164 number, a short code or a sender name
             providers.twilio.voice.from: must be an E.164 number: calls have no other sender
             providers.twilio.voice.repeat: must be between 1 and 5
+            providers.twilio.voice.twiml_url: must be an http or https address
             server.colour: is no known key; known are listen, public_url, tls, trusted_proxies, max_in_flight, max_connections, max_connections_per_address, max_body, handshake_timeout, header_timeout, body_timeout, idle_timeout, shutdown_delay, shutdown_grace
             server.listen: invalid socket address syntax
             server.max_body: must be between 1024 and 1048576 bytes

@@ -20,7 +20,7 @@ use crate::otp::{Accepted, Attempt, Content, Message, Outcome, ProviderName, Sen
 use crate::outbound::Request;
 use crate::provider::{Provider, SendOptions};
 use crate::route::Plan;
-use crate::text::segments;
+use crate::segments::Segments;
 
 /// The steps of one preview, in order.
 pub(super) struct Report {
@@ -96,7 +96,7 @@ impl Report {
         let locale = message.locale.as_ref().map_or("none", |l| l.as_str());
         let request_type = message.request_type.as_str();
         let (said, counted) = match content {
-            Content::Text(text) => (format!("text     {}", text.expose()), Some(segments(text.expose()))),
+            Content::Text(text) => (format!("text     {}", text.expose()), Some(Segments::of(text.expose()))),
             Content::Speech(speech) => (format!("speech   {} ({})", speech.sentence.expose(), speech.language), None),
         };
         let number = message.recipient.expose();

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::codes::{self, CALLS, Row, TEXTS};
 use crate::otp::{Accepted, FailureKind, SendError, TransactionId};
 use crate::outbound::Answer;
-use crate::provider::error::by_status;
+use crate::provider::error::{by_status, is_redirect};
 
 /// The members of a text's answer that matter.
 #[derive(Deserialize)]
@@ -80,7 +80,7 @@ fn text_failure(answer: &Answer) -> SendError {
 }
 
 fn failure(answer: &Answer, code: Option<i64>, table: &[Row]) -> SendError {
-    let Some(code) = code else { return by_status(answer) };
+    let Some(code) = code.filter(|_| !is_redirect(answer)) else { return by_status(answer) };
     // A request over the rate limit was not processed, whatever the code says.
     let known = if answer.status == 429 { Some(FailureKind::Throttled) } else { codes::find(table, code) };
     let kind = known.unwrap_or_else(|| by_status(answer).kind);
@@ -196,7 +196,6 @@ mod tests {
     #[test]
     fn without_a_known_code_the_status_decides() {
         for (status, kind) in [
-            (302, Unconfirmed),
             (400, Rejected),
             (401, Account),
             (403, Account),
@@ -213,6 +212,18 @@ mod tests {
             let unknown = r#"{"code":31337,"statusCode":31337}"#;
             check(&text(&answer(status, unknown)), kind, "31337");
             check(&call(&answer(status, unknown)), kind, "31337");
+        }
+    }
+
+    #[test]
+    fn no_code_speaks_in_a_redirect() {
+        for status in [301, 302, 307, 399] {
+            let codes = [1002, 1200, 401, -1017, 31337];
+            let coded = codes.map(|c| format!(r#"{{"code":{c},"statusCode":{c},"sessionStatus":"NOT_CREATED"}}"#));
+            for body in coded.into_iter().chain([String::new(), "<html>".to_owned()]) {
+                check(&text(&answer(status, &body)), Unconfirmed, &format!("http_{status}"));
+                check(&call(&answer(status, &body)), Unconfirmed, &format!("http_{status}"));
+            }
         }
     }
 

@@ -52,6 +52,8 @@ pub struct Settings {
     pub voice_base_url: Option<Url>,
     /// What 8x8 puts into the `Authorization` of its webhooks.
     pub callback_secret: Option<SecretRef>,
+    /// What it put there before the last rotation, still accepted.
+    pub previous_callback_secret: Option<SecretRef>,
     /// Texts; on without this table too, unless `voice` stands alone.
     pub sms: Option<sms::Settings>,
     /// Calls; without this table the provider makes none.
@@ -63,6 +65,7 @@ pub struct Settings {
 pub struct Config {
     authorization: HeaderValue,
     callback_secret: Option<Secret>,
+    previous_callback_secret: Option<Secret>,
     reports_to: Option<Address>,
     sms: Option<Endpoint<sms::Config>>,
     voice: Option<Endpoint<voice::Config>>,
@@ -79,10 +82,7 @@ impl Settings {
     /// Reads the secrets and checks the rules; `at` is the key path of this table.
     pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Config> {
         let authorization = self.authorization(at, environment, findings);
-        let callback_secret = self.callback_secret.as_ref().and_then(|secret| {
-            let secret = secret.resolve(environment);
-            secret.map_err(|rule| findings.fault(format!("{at}.callback_secret"), rule)).ok()
-        });
+        let (callback_secret, previous_callback_secret) = self.callback_secrets(at, environment, findings);
         let general = self.subaccount_id.as_deref().unwrap_or_default();
         check_subaccount(general, &format!("{at}.subaccount_id"), findings);
         let sms_url = base_url(self.base_url.as_ref(), "https://sms.8x8.com", &format!("{at}.base_url"), findings);
@@ -100,10 +100,36 @@ impl Settings {
         Some(Config {
             authorization: authorization?,
             callback_secret,
+            previous_callback_secret,
             reports_to: None,
             sms: sms.map(|config| Endpoint { url: resource(&sms_url, general, "messages"), config }),
             voice: voice.map(|(id, config)| Endpoint { url: resource(&voice_url, id, "callflows"), config }),
         })
+    }
+
+    /// The present one and the one before.
+    fn callback_secrets(
+        &self,
+        at: &str,
+        environment: &Environment,
+        findings: &mut Findings,
+    ) -> (Option<Secret>, Option<Secret>) {
+        let [present, previous] = [
+            (&self.callback_secret, format!("{at}.callback_secret")),
+            (&self.previous_callback_secret, format!("{at}.previous_callback_secret")),
+        ]
+        .map(|(place, at)| {
+            let secret = place.as_ref()?.resolve(environment).map_err(|rule| findings.fault(at.as_str(), rule)).ok()?;
+            // Inside, a space may stand in it: `Bearer …`.
+            if !secret.expose().bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
+                findings.fault(at, "must be visible ASCII: it stands in a header");
+            }
+            Some(secret)
+        });
+        if self.callback_secret.is_none() && previous.is_some() {
+            findings.warn(format!("{at}.previous_callback_secret"), "has no effect without callback_secret");
+        }
+        (present, previous)
     }
 
     /// `Bearer …`, marked so that no `Debug` shows it.

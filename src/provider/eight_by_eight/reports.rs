@@ -5,6 +5,7 @@
 
 use http::header::AUTHORIZATION;
 use serde::Deserialize;
+use subtle::Choice;
 use url::Url;
 
 use super::Config;
@@ -18,7 +19,8 @@ const TOKEN: &str = "token";
 /// Reads the reports of one account.
 #[derive(Debug)]
 pub(in crate::provider) struct Reports {
-    authorization: CredentialDigest,
+    /// The secret, then the one before it.
+    authorizations: Vec<CredentialDigest>,
     token: CredentialDigest,
 }
 
@@ -27,7 +29,11 @@ impl Reports {
     pub(in crate::provider) fn new(config: &Config) -> Option<Self> {
         let (secret, address) = (config.callback_secret.as_ref()?, config.reports_to.as_ref()?);
         Some(Self {
-            authorization: CredentialDigest::of(secret.expose().as_bytes()),
+            authorizations: [Some(secret), config.previous_callback_secret.as_ref()]
+                .into_iter()
+                .flatten()
+                .map(|secret| CredentialDigest::of(secret.expose().as_bytes()))
+                .collect(),
             token: CredentialDigest::of(address.token.to_string().as_bytes()),
         })
     }
@@ -43,7 +49,8 @@ pub(super) fn text_address(address: &Address) -> Url {
 impl Callback for Reports {
     fn verify(&self, request: &CallbackRequest<'_>) -> Result<Verified, Forged> {
         let presented = only(request.headers, &AUTHORIZATION).unwrap_or_default();
-        let mut known = self.authorization.matches(&CredentialDigest::of(presented.as_bytes()));
+        let presented = CredentialDigest::of(presented.as_bytes());
+        let mut known = self.authorizations.iter().fold(Choice::from(0), |any, one| any | one.matches(&presented));
         let query = request.path_and_query.split_once('?').map_or("", |(_, query)| query);
         // The webhooks of calls are set up by hand, for a whole sub-account: their address has no token.
         for (_, token) in form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == TOKEN) {
@@ -114,7 +121,8 @@ mod tests {
     const SECRET: &str = "Bearer 3f9c1d7a-webhook-secret";
 
     fn reports() -> Reports {
-        Reports { authorization: CredentialDigest::of(SECRET.as_bytes()), token: CredentialDigest::of(b"a token") }
+        let authorizations = vec![CredentialDigest::of(SECRET.as_bytes())];
+        Reports { authorizations, token: CredentialDigest::of(b"a token") }
     }
 
     fn verify(path_and_query: &str, authorization: Option<&str>, body: &str) -> Result<Verified, Forged> {

@@ -44,6 +44,13 @@ fn every_fault_is_found_at_once_and_names_its_key() {
         "voice.speed",
     ];
     assert_eq!(faults(many), keys.map(|k| format!("providers.x.{k}")));
+    let secrets = json!({
+        "api_key": "k", "subaccount_id": "acme",
+        "callback_secret": "Bearer clé", "previous_callback_secret": "Bearer a\tb",
+    });
+    assert_eq!(faults(secrets), ["providers.x.callback_secret", "providers.x.previous_callback_secret"]);
+    let bearer = json!({ "api_key": "k", "subaccount_id": "acme", "callback_secret": "Bearer 3f9c" });
+    assert_eq!(faults(bearer), [""; 0]);
     let no_source =
         json!({ "api_key": "k", "subaccount_id": "acme", "voice": { "by_country": { "GB": "+447400123456" } } });
     assert_eq!(faults(no_source), ["providers.x.voice.source"]);

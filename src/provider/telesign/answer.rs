@@ -10,7 +10,7 @@ use super::Product;
 use super::codes::{self, Meaning};
 use crate::otp::{Accepted, FailureKind, SendError, TransactionId};
 use crate::outbound::Answer;
-use crate::provider::error::by_status;
+use crate::provider::error::{by_status, is_redirect};
 
 /// The members that matter, of any shape: one that is odd must not hide the others.
 #[derive(Default, Deserialize)]
@@ -32,12 +32,15 @@ impl Body {
 }
 
 /// An integer, or a text that holds one: the specifications say text, the examples show integers.
-fn number(value: &Value) -> Option<i64> {
+pub(super) fn number(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
 /// Classifies an answer: accepted only with a success code of this product, an id and a 2xx.
 pub fn classify(product: Product, answer: &Answer) -> Result<Accepted, SendError> {
+    if is_redirect(answer) {
+        return Err(by_status(answer));
+    }
     let body: Body = serde_json::from_slice(&answer.body).unwrap_or_default();
     let code = body.status_code();
     match code.and_then(|code| codes::find(product, code)) {
@@ -56,7 +59,8 @@ fn accepted(body: &Body, answer: &Answer) -> Result<Accepted, SendError> {
     }
 }
 
-/// No status code we know: the first error we know decides, else the HTTP status.
+/// No status code we know: the first error we know decides, else the HTTP status, of which Telesign documents that 503
+/// means that nothing was sent.
 fn refused(body: &Body, product: Product, answer: &Answer) -> SendError {
     for code in body.error_codes() {
         // A success among the errors proves nothing.
@@ -65,7 +69,8 @@ fn refused(body: &Body, product: Product, answer: &Answer) -> SendError {
         }
     }
     let code = body.status_code().or_else(|| body.error_codes().next());
-    failed(by_status(answer).kind, code, answer)
+    let kind = if answer.status == 503 { FailureKind::Unavailable } else { by_status(answer).kind };
+    failed(kind, code, answer)
 }
 
 fn failed(kind: FailureKind, code: Option<i64>, answer: &Answer) -> SendError {
@@ -190,6 +195,8 @@ mod tests {
             (200, r#"{"reference_id":"A1","status":3001}"#, Unconfirmed, "http_200"),
             (200, r#"["A1",3001]"#, Unconfirmed, "http_200"),
             (302, "<html>", Unconfirmed, "http_302"),
+            (302, r#"{"status":{"code":3400}}"#, Unconfirmed, "http_302"),
+            (307, r#"{"errors":[{"code":3101}]}"#, Unconfirmed, "http_307"),
             (400, r#"{"reference_id":17,"status":{"code":" 3110 "},"errors":"?"}"#, Rejected, "3110"),
             (400, r#"{"status":{"code":3998}}"#, Rejected, "3998"),
             (401, "<html>", Account, "http_401"),
@@ -198,11 +205,28 @@ mod tests {
             (429, r#"{"status":{"code":3110}}"#, Throttled, "3110"),
             (429, r#"{"reference_id":"A1","status":{"code":3001}}"#, Throttled, "http_429"),
             (500, r#"{"status":{"code":3998}}"#, Unconfirmed, "3998"),
-            (503, "{}", Unconfirmed, "http_503"),
+            (500, "{}", Unconfirmed, "http_500"),
+            (502, "<html>", Unconfirmed, "http_502"),
             (503, r#"{"status":{"code":"3500"}}"#, Unavailable, "3500"),
         ] {
             let error = classify(Omnichannel, &answer(status, body)).expect_err("a failure");
             assert_eq!((error.kind, error.code.as_str()), (kind, code), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_503_sent_nothing_unless_its_code_says_otherwise() {
+        for product in PRODUCTS {
+            for (body, kind, code) in [
+                ("{}", Unavailable, "http_503"),
+                ("", Unavailable, "http_503"),
+                ("<html>", Unavailable, "http_503"),
+                (r#"{"status":{"code":39998}}"#, Unavailable, "39998"),
+                (r#"{"status":{"code":10008}}"#, Account, "10008"),
+            ] {
+                let error = classify(product, &answer(503, body)).expect_err("a failure");
+                assert_eq!((error.kind, error.code.as_str()), (kind, code), "{product:?} {body}");
+            }
         }
     }
 

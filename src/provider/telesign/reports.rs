@@ -8,23 +8,26 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, HeaderName};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::Config;
+use super::answer::number;
 use super::codes::{self, Meaning};
 use crate::otp::Delivery;
 use crate::provider::callback::{Callback, CallbackRequest, Forged, Report, Verified, only};
 
 const SECOND_HEADER: HeaderName = HeaderName::from_static("x-ts-authorization");
 
-/// Reads the reports of one account.
+/// Reads the reports of one account: its key, then the one before it.
 #[derive(Debug)]
-pub(in crate::provider) struct Reports(hmac::Key);
+pub(in crate::provider) struct Reports(Vec<hmac::Key>);
 
 impl Reports {
     /// `None` when the key is no base64, or there is no public address.
     pub(in crate::provider) fn new(config: &Config) -> Option<Self> {
         config.reports_to.as_ref()?;
-        config.signing_key.clone().map(Self)
+        let key = config.signing_key.clone()?;
+        Some(Self([Some(key), config.previous_signing_key.clone()].into_iter().flatten().collect()))
     }
 }
 
@@ -33,7 +36,7 @@ impl Callback for Reports {
         // Telesign's pages and samples differ on which header holds the signature, and in which form.
         let matches = |name: &HeaderName| {
             let signature = only(request.headers, name).and_then(signature);
-            signature.is_some_and(|signature| hmac::verify(&self.0, request.body, &signature).is_ok())
+            signature.is_some_and(|text| self.0.iter().any(|key| hmac::verify(key, request.body, &text).is_ok()))
         };
         let is_theirs = matches(&AUTHORIZATION) || matches(&SECOND_HEADER);
         is_theirs.then(|| Verified::new(request)).ok_or(Forged::Signature)
@@ -41,7 +44,7 @@ impl Callback for Reports {
 
     fn parse(&self, verified: Verified) -> Report {
         let Ok(body) = serde_json::from_slice::<Body>(verified.body()) else { return Report::Unreadable };
-        Report::of(body.reference_id.as_deref(), body.status.and_then(|status| delivery(status.code?)))
+        Report::of(body.reference_id.as_deref(), body.status.and_then(|s| delivery(number(&s.code)?)))
     }
 }
 
@@ -54,7 +57,8 @@ struct Body {
 
 #[derive(Deserialize)]
 struct Status {
-    code: Option<i64>,
+    #[serde(default)]
+    code: Value,
 }
 
 /// `TSA id:signature`, or the signature alone.
@@ -84,7 +88,6 @@ fn delivery(code: i64) -> Option<Delivery> {
 mod tests {
     use bytes::Bytes;
     use http::{HeaderMap, HeaderValue};
-    use serde_json::Value;
 
     use super::*;
 
@@ -92,7 +95,7 @@ mod tests {
     const SIGNATURE: &str = "xu2icDrGa5lvPxYxpM3fGWVYAQX9AFJw/myi7p6DEg0=";
 
     fn reports() -> Reports {
-        Reports(hmac::Key::new(hmac::HMAC_SHA256, &STANDARD.decode(KEY).expect("base64")))
+        Reports(vec![hmac::Key::new(hmac::HMAC_SHA256, &STANDARD.decode(KEY).expect("base64"))])
     }
 
     fn verify(headers: &[(&str, String)], body: &str) -> Result<Verified, Forged> {
@@ -151,6 +154,31 @@ mod tests {
             assert_eq!(verify(&headers, body).is_ok(), fine, "{headers:?}");
         }
         assert!(verify(&[(first, tsa)], &body.replace("3000", "3003")).is_err());
+    }
+
+    #[test]
+    fn a_code_may_be_a_number_or_a_text() {
+        let parse = |status: &str| {
+            let body = format!(r#"{{"reference_id":"0123456789ABCDEF0123456789ABCDEF","status":{status}}}"#);
+            let headers = HeaderMap::new();
+            let request = CallbackRequest { path_and_query: "/", headers: &headers, body: &Bytes::from(body) };
+            match reports().parse(Verified::new(&request)) {
+                Report::Delivery(_, delivery) => Some(delivery),
+                Report::Unreadable => None,
+            }
+        };
+        for (status, expected) in [
+            (r#"{"code":3000}"#, Some(Delivery::Delivered)),
+            (r#"{"code":"3000"}"#, Some(Delivery::Delivered)),
+            (r#"{"code":"200"}"#, Some(Delivery::Delivered)),
+            (r#"{"code":" 221 "}"#, Some(Delivery::Undelivered)),
+            (r#"{"code":"delivered"}"#, None),
+            (r#"{"code":null}"#, None),
+            ("{}", None),
+            ("null", None),
+        ] {
+            assert_eq!(parse(status), expected, "{status}");
+        }
     }
 
     #[test]

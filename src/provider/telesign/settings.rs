@@ -11,7 +11,7 @@ use url::Url;
 use super::auth::{AuthMethod, Authorization, signing_key};
 use super::{LifecycleEvent, sms_voice};
 use crate::otp::{Channel, Phone};
-use crate::provider::account::{Senders, base_url, by_country};
+use crate::provider::account::{Senders, base_url, by_country, previous};
 use crate::provider::callback::Address;
 use crate::secret::{Environment, SecretRef};
 use crate::settings::{Findings, List, Localized, optional_word, word};
@@ -26,6 +26,8 @@ pub struct Settings {
     pub customer_id: Option<String>,
     /// Its key, 88 characters of base64.
     pub api_key: Option<SecretRef>,
+    /// The key before the last rotation: reports signed with it are still taken.
+    pub previous_api_key: Option<SecretRef>,
     /// Which products carry the messages.
     #[serde(deserialize_with = "word")]
     pub api: Api,
@@ -46,7 +48,7 @@ pub struct Settings {
     pub language: Localized,
     /// Voice of `/v1/voice`, one for all or by language of the sentence; that language's own when absent.
     pub voice: Localized,
-    /// How often `/v1/voice` says the sentence.
+    /// How often `/v1/voice` says the sentence; less often where that would be too long.
     pub repeat: u8,
     /// What the person is doing, for Telesign's scoring; Okta's sign-in is `sign-in`.
     #[serde(deserialize_with = "optional_word")]
@@ -61,6 +63,7 @@ impl Default for Settings {
             kind: "telesign".to_owned(),
             customer_id: None,
             api_key: None,
+            previous_api_key: None,
             api: Api::default(),
             auth: AuthMethod::default(),
             sender_id: None,
@@ -95,6 +98,7 @@ pub struct Config {
     pub(super) authorization: Authorization,
     /// What Telesign signs its reports with; `None` when the key is no base64.
     pub(super) signing_key: Option<hmac::Key>,
+    pub(super) previous_signing_key: Option<hmac::Key>,
     pub(super) reports_to: Option<Address>,
     pub(super) base_url: Url,
     pub(super) channels: Vec<Channel>,
@@ -140,6 +144,7 @@ impl Settings {
             authorization: authorization?,
             // One that cannot be read has been told above.
             signing_key: self.api_key.as_ref().and_then(|key| signing_key(&key.resolve(environment).ok()?)),
+            previous_signing_key: self.previous_signing_key(at, environment, findings),
             reports_to: None,
             base_url: base_url?,
             channels: channels?,
@@ -170,6 +175,16 @@ impl Settings {
             findings.fault(key, "must be base64 for digest: that is how Telesign hands keys out");
         }
         authorization.filter(|_| fits)
+    }
+
+    fn previous_signing_key(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<hmac::Key> {
+        let at = format!("{at}.previous_api_key");
+        let api_key = previous(self.previous_api_key.as_ref(), &at, environment, findings)?;
+        let key = signing_key(&api_key);
+        if key.is_none() {
+            findings.fault(at, "must be base64: it is kept for the signatures of delivery reports alone");
+        }
+        key
     }
 
     fn base_url(&self, at: &str, findings: &mut Findings) -> Option<Url> {

@@ -14,6 +14,9 @@ const VOICES: [&str; 26] = [
     "f-pt-PT", "f-ru-RU", "f-sv-SE", "f-zh-CN", "f-zh-HK", "f-zh-TW",
 ];
 
+/// Longest `message`; a longer one is refused (11009).
+const MAX_MESSAGE_CHARS: usize = 1600;
+
 /// Whether `/v1/voice` is known to have this voice.
 pub(super) fn is_voice(name: &str) -> bool {
     VOICES.contains(&name)
@@ -32,9 +35,13 @@ pub(super) fn text_form(config: &Config, message: &Message, text: &Text) -> Stri
     form.finish()
 }
 
-/// Writes the form of a call. The product has no loop: the sentence stands in the text as often as it is to be heard.
+/// Writes the form of a call. The product has no loop: the sentence stands in the text as often as it is to be heard and
+/// there is room for it.
 pub(super) fn call_form(config: &Config, message: &Message, speech: &Speech) -> String {
-    let text = vec![speech.sentence.expose(); usize::from(config.repeat)].join(" ");
+    let sentence = speech.sentence.expose();
+    // Each takes a space to the next; the last has none.
+    let fits = (MAX_MESSAGE_CHARS + 1) / (sentence.chars().count() + 1);
+    let text = vec![sentence; usize::from(config.repeat).min(fits).max(1)].join(" ");
     let voice = config.voice.of(&speech.language).or_else(|| voice_of(&speech.language));
     let mut form = begin(message, &text);
     form.extend_pairs(voice.map(|voice| ("voice", voice)));

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::codes;
 use crate::otp::{Accepted, FailureKind, SendError, TransactionId};
 use crate::outbound::Answer;
-use crate::provider::error::by_status;
+use crate::provider::error::{by_status, is_redirect};
 
 /// Verify's code for a parameter it refuses.
 const INVALID_PARAMETER: i64 = 60200;
@@ -66,7 +66,7 @@ pub fn classify(answer: &Answer) -> Result<Accepted, SendError> {
 }
 
 fn failure(answer: &Answer) -> SendError {
-    let Some(failure) = Failure::read(answer) else { return by_status(answer) };
+    let Some(failure) = Failure::read(answer).filter(|_| !is_redirect(answer)) else { return by_status(answer) };
     let Some(code) = failure.code else { return by_status(answer) };
     let kind = if answer.status == 429 {
         // Twilio never processes what it answers with 429, whatever the code says.
@@ -141,6 +141,15 @@ mod tests {
         let other = json!({ "code": 20001, "message": "Invalid parameter: To" });
         let error = classify(&answer(&json!({ "status": 400, "body": other }))).expect_err("a refusal");
         assert_eq!(error.kind, FailureKind::Rejected, "only the code 60200 makes the message count");
+    }
+
+    #[test]
+    fn no_code_speaks_in_a_redirect() {
+        for (status, code) in [(302, 20003), (307, 21211), (303, 60203), (308, 60410)] {
+            let body = json!({ "code": code, "message": "Invalid parameter: To" });
+            let error = classify(&answer(&json!({ "status": status, "body": body }))).expect_err("a redirect");
+            assert_eq!((error.kind, error.code), (FailureKind::Unconfirmed, format!("http_{status}")), "{code}");
+        }
     }
 
     #[test]

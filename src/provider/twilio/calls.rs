@@ -84,7 +84,9 @@ impl Settings {
                 findings.fault(at, "must be an E.164 number: calls have no other sender");
             }
         }
-        if self.twiml_url.is_some() {
+        if self.twiml_url.as_ref().is_some_and(|url| !matches!(url.scheme(), "https" | "http")) {
+            findings.fault(format!("{at}.twiml_url"), "must be an http or https address");
+        } else if self.twiml_url.is_some() {
             findings.warn(
                 format!("{at}.twiml_url"),
                 "puts the code in a URL, which Twilio and proxies may log; leave it out to send inline TwiML",

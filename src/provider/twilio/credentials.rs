@@ -41,13 +41,19 @@ impl Credentials<'_> {
     }
 }
 
+/// Whether this is a SID of a kind, exactly.
+pub(super) fn is_sid(text: &str, prefix: &str) -> bool {
+    let digits = text.strip_prefix(prefix).unwrap_or_default();
+    digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
 /// A SID stands in a path: letters and digits only. Its usual form is two letters and 32 hexadecimal digits.
 pub(super) fn check_sid(sid: &str, prefix: &str, at: &str, findings: &mut Findings) {
     if sid.is_empty() {
         findings.fault(at, "is required");
     } else if !sid.bytes().all(|b| b.is_ascii_alphanumeric()) {
         findings.fault(at, format!("must be a SID: {prefix} and 32 hexadecimal digits"));
-    } else if sid.len() != 34 || !sid.starts_with(prefix) {
+    } else if !is_sid(sid, prefix) {
         findings.warn(at, format!("does not look like a SID: {prefix} and 32 hexadecimal digits"));
     }
 }

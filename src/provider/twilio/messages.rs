@@ -9,12 +9,21 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::answer;
-use crate::otp::{Message, SendError, Text};
+use super::credentials::is_sid;
+use crate::otp::{Message, Phone, SendError, Text};
 use crate::provider::account::{Senders, by_country};
 use crate::settings::{Findings, optional_word};
 
 /// Twilio's bounds for `ValidityPeriod`, in seconds.
 const VALIDITY_SECS: std::ops::RangeInclusive<u64> = 1..=36_000;
+
+/// What the SID of a messaging service begins with.
+const SERVICE: &str = "MG";
+
+const NO_SERVICE: &str = "must be the SID of a messaging service: MG and 32 hexadecimal digits";
+
+/// Longest alphanumeric sender.
+const MAX_NAME_CHARS: usize = 11;
 
 /// `[providers.*.sms]`.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -65,9 +74,26 @@ enum Sender {
 }
 
 impl Sender {
-    fn parse(text: &str) -> Self {
-        let is_sid = text.len() == 34 && text.starts_with("MG") && text.bytes().all(|b| b.is_ascii_alphanumeric());
-        if is_sid { Self::Service(text.to_owned()) } else { Self::From(text.to_owned()) }
+    /// A number, short code or name; a messaging service where it has the form of one, which no name is long enough for.
+    fn parse(text: &str, at: String, findings: &mut Findings) -> Self {
+        if is_sid(text, SERVICE) {
+            return Self::Service(text.to_owned());
+        }
+        if text.is_empty() {
+            findings.fault(at, "must not be empty");
+        } else if text.starts_with('+') && Phone::parse(text, None).is_err() {
+            findings.fault(at, "must be an E.164 number, a short code or a sender name");
+        } else if text.starts_with(SERVICE) && text.len() > MAX_NAME_CHARS {
+            findings.fault(at, NO_SERVICE);
+        }
+        Self::From(text.to_owned())
+    }
+
+    fn service(sid: &str, at: String, findings: &mut Findings) -> Self {
+        if !is_sid(sid, SERVICE) {
+            findings.fault(at, NO_SERVICE);
+        }
+        Self::Service(sid.to_owned())
     }
 }
 
@@ -75,8 +101,8 @@ impl Settings {
     /// Checks the rules; `at` is the key path of this table.
     pub fn check(&self, at: &str, findings: &mut Findings) -> Option<Config> {
         let general = match (self.from.as_deref(), self.messaging_service_sid.as_deref()) {
-            (Some(from), None) => Some(Sender::From(from.trim().to_owned())),
-            (None, Some(sid)) => Some(Sender::Service(sid.trim().to_owned())),
+            (Some(from), None) => Some(Sender::parse(from.trim(), format!("{at}.from"), findings)),
+            (None, Some(sid)) => Some(Sender::service(sid.trim(), format!("{at}.messaging_service_sid"), findings)),
             (Some(_), Some(_)) => {
                 findings.fault(at, "takes from or messaging_service_sid, not both");
                 None
@@ -90,14 +116,11 @@ impl Settings {
                 None
             }
         };
-        if let Some(Sender::From(text) | Sender::Service(text)) = &general
-            && text.is_empty()
-        {
-            findings.fault(at, "has an empty sender");
+        let mut senders = BTreeMap::new();
+        for (country, sender) in by_country(&self.by_country, at, findings) {
+            senders.insert(country, Sender::parse(sender, format!("{at}.by_country.{country}"), findings));
         }
-        let by_country = by_country(&self.by_country, at, findings);
-        let by_country = by_country.into_iter().map(|(country, sender)| (country, Sender::parse(sender))).collect();
-        Some(Config { sender: Senders { general, by_country }, risk_check: self.risk_check })
+        Some(Config { sender: Senders { general, by_country: senders }, risk_check: self.risk_check })
     }
 }
 
@@ -119,4 +142,36 @@ pub(super) fn form(config: &Config, message: &Message, text: &Text, now: Timesta
         form.append_pair("RiskCheck", switch.as_str());
     }
     Ok(form.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn faults(settings: Value) -> Vec<String> {
+        let settings: Settings = serde_json::from_value(settings).expect("readable");
+        let mut findings = Findings::default();
+        let _ = settings.check("sms", &mut findings);
+        findings.faults.into_iter().map(|fault| fault.key).collect()
+    }
+
+    #[test]
+    fn a_sender_that_cannot_be_one_is_a_fault() {
+        let service = "MG0123456789abcdefABCDEF0123456789";
+        for from in ["+15005550006", "12345", "15005550006", "Example", "MGM Grand", service] {
+            assert_eq!(faults(json!({ "from": from })), [""; 0], "{from}");
+        }
+        for from in ["+12ab", "+", "+123", " ", &service[..33], &service.replace('F', "g")] {
+            assert_eq!(faults(json!({ "from": from })), ["sms.from"], "{from}");
+        }
+        assert_eq!(faults(json!({ "messaging_service_sid": service })), [""; 0]);
+        for sid in ["", "MG1", "Example", &service.replace("MG", "SM"), &service.replace('F', "g")] {
+            let at = "sms.messaging_service_sid";
+            assert_eq!(faults(json!({ "messaging_service_sid": sid })), [at], "{sid}");
+        }
+        let by_country = json!({ "by_country": { "GB": "+12ab", "FR": service, "IE": "ExampleBank" } });
+        assert_eq!(faults(by_country), ["sms.by_country.GB"]);
+    }
 }

@@ -27,9 +27,10 @@ pub use self::answer::classify;
 use self::credentials::{Credentials, check_sid};
 use self::lookup::Gate;
 pub(super) use self::reports::Reports;
-use super::account::{base_url, join};
+use super::account::{base_url, join, previous};
 use super::callback::Address;
 use super::{Check, Provider, SendOptions};
+use crate::metrics::LookupMetrics;
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
 use crate::secret::{Environment, Pseudonyms, Secret, SecretRef};
@@ -48,6 +49,8 @@ pub struct Settings {
     pub account_sid: Option<String>,
     /// The account's auth token; or else:
     pub auth_token: Option<SecretRef>,
+    /// The token before the last rotation: callbacks signed with it are still taken.
+    pub previous_auth_token: Option<SecretRef>,
     /// `SK…`, with
     pub api_key: Option<String>,
     /// its secret.
@@ -69,6 +72,7 @@ pub struct Config {
     authorization: HeaderValue,
     /// Signs callbacks, also where an API key authenticates requests.
     auth_token: Option<Secret>,
+    previous_auth_token: Option<Secret>,
     reports_to: Option<Address>,
     base_url: Url,
     sms: Option<messages::Config>,
@@ -88,6 +92,11 @@ impl Settings {
             api_secret: self.api_secret.as_ref(),
         };
         let authorization = credentials.authorization(at, environment, findings);
+        let previous_at = format!("{at}.previous_auth_token");
+        let previous_auth_token = previous(self.previous_auth_token.as_ref(), &previous_at, environment, findings);
+        if self.auth_token.is_none() && previous_auth_token.is_some() {
+            findings.warn(previous_at, "has no effect without auth_token");
+        }
         let base_url = base_url(self.base_url.as_ref(), "https://api.twilio.com", &format!("{at}.base_url"), findings);
         if self.sms.is_none() && self.voice.is_none() {
             findings.fault(at, "configure sms or voice: this provider could send nothing");
@@ -103,6 +112,7 @@ impl Settings {
             authorization: authorization?,
             // One that cannot be read has been told above.
             auth_token: self.auth_token.as_ref().and_then(|token| token.resolve(environment).ok()),
+            previous_auth_token,
             reports_to: None,
             base_url: base_url?,
             sms: sms.map_or(Some(None), |s| s.map(Some))?,
@@ -121,15 +131,21 @@ impl Config {
         }
     }
 
-    /// Why callbacks could not be verified.
-    pub(super) fn unproven(&self) -> Option<&'static str> {
-        let rule = "has an API key and no auth_token, which alone signs delivery reports: none are asked for";
-        self.auth_token.is_none().then_some(rule)
+    /// Why callbacks below this address could not be verified, or would cost the message: Twilio refuses one that asks
+    /// for them at a host with an underscore (21609).
+    pub(super) fn unreported(&self, public_url: &Url) -> Option<&'static str> {
+        if self.auth_token.is_none() {
+            Some("has an API key and no auth_token, which alone signs delivery reports: none are asked for")
+        } else if public_url.host_str().is_some_and(|host| host.contains('_')) {
+            Some("takes no server.public_url with an underscore in its host: no delivery reports are asked for")
+        } else {
+            None
+        }
     }
 
     /// Where callbacks go, if they can be verified.
     pub(super) fn report_to(&mut self, address: Option<Address>) {
-        self.reports_to = address.filter(|_| self.unproven().is_none());
+        self.reports_to = address.filter(|address| self.unreported(&address.url).is_none());
     }
 }
 
@@ -141,12 +157,19 @@ pub struct Twilio {
     messages_url: Url,
     calls_url: Url,
     gate: Option<Gate>,
+    lookups: LookupMetrics,
     outbound: Outbound,
 }
 
 impl Twilio {
     /// An account under this name.
-    pub fn new(name: ProviderName, config: Config, outbound: Outbound, pseudonyms: &Pseudonyms) -> Self {
+    pub fn new(
+        name: ProviderName,
+        config: Config,
+        outbound: Outbound,
+        pseudonyms: &Pseudonyms,
+        lookups: LookupMetrics,
+    ) -> Self {
         outbound.keep_open(&config.base_url);
         let url = |resource: &str| {
             join(&config.base_url, &format!("/2010-04-01/Accounts/{}/{resource}.json", config.account_sid))
@@ -155,7 +178,7 @@ impl Twilio {
             .lookup
             .clone()
             .map(|lookup| Gate::new(lookup, config.authorization.clone(), outbound.clone(), pseudonyms.clone()));
-        Self { name, messages_url: url("Messages"), calls_url: url("Calls"), config, gate, outbound }
+        Self { name, messages_url: url("Messages"), calls_url: url("Calls"), config, gate, lookups, outbound }
     }
 
     fn call(&self, message: &Message, options: SendOptions<'_>) -> Result<Request, SendError> {
@@ -168,7 +191,7 @@ impl Twilio {
             (Content::Text(_), None, _) | (Content::Speech(_), _, None) => return Err(answer::not_configured()),
         };
         if let Some(address) = report_to {
-            form.push_str(&reports::asked(options.content, address));
+            form = reports::asked(form, options.content, address);
         }
         Ok(Request::post(url.clone(), &self.config.authorization, FORM, form))
     }
@@ -204,8 +227,11 @@ impl Provider for Twilio {
 
     async fn send(&self, message: &Message, options: SendOptions<'_>) -> Result<Accepted, SendError> {
         let request = self.call(message, options)?;
-        if let (Content::Text(_), Some(gate)) = (options.content, &self.gate) {
-            gate.pass(&message.recipient).await?;
+        if let (Content::Text(_), Some(gate)) = (options.content, &self.gate)
+            && let Some(unseen) = gate.pass(&message.recipient).await?
+        {
+            self.lookups.skipped(&self.name, unseen.as_str());
+            tracing::debug!(provider = %self.name, reason = unseen.as_str(), "sending unseen: no lookup");
         }
         answer::classify(&self.outbound.send(request).await?)
     }

@@ -25,7 +25,8 @@ const BODY_HASH: &str = "bodySHA256";
 /// Reads the callbacks of one account.
 #[derive(Debug)]
 pub(in crate::provider) struct Reports {
-    key: hmac::Key,
+    /// Of the auth token, then of the one before it.
+    keys: Vec<hmac::Key>,
     address: Address,
 }
 
@@ -33,9 +34,8 @@ impl Reports {
     /// `None` when the account has no auth token here, or no public address.
     pub(in crate::provider) fn new(config: &Config) -> Option<Self> {
         let (token, address) = (config.auth_token.as_ref()?, config.reports_to.clone()?);
-        // Twilio defines HMAC-SHA-1; nothing newer is on offer. Collisions of SHA-1 do not touch it.
-        let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, token.expose().as_bytes());
-        Some(Self { key, address })
+        let tokens = [Some(token), config.previous_auth_token.as_ref()];
+        Some(Self { keys: tokens.into_iter().flatten().map(|token| key(token.expose())).collect(), address })
     }
 }
 
@@ -53,9 +53,9 @@ impl Callback for Reports {
             Some(_) | None => sorted(request.body),
         };
         // Twilio itself is of two minds about the port: either form will do.
-        let matches = |url: &str| hmac::verify(&self.key, format!("{url}{signed}").as_bytes(), &signature).is_ok();
+        let matches = |text: &str| self.keys.iter().any(|key| hmac::verify(key, text.as_bytes(), &signature).is_ok());
         let mut spellings = self.address.spellings(request.path_and_query).into_iter();
-        spellings.any(|url| matches(&url)).then(|| Verified::new(request)).ok_or(Forged::Signature)
+        spellings.any(|url| matches(&format!("{url}{signed}"))).then(|| Verified::new(request)).ok_or(Forged::Signature)
     }
 
     fn parse(&self, verified: Verified) -> Report {
@@ -66,9 +66,14 @@ impl Callback for Reports {
     }
 }
 
-/// What is appended to a form so that callbacks come: of calls, at these moments, else only at the end.
-pub(super) fn asked(content: &Content, address: &Url) -> String {
-    let mut form = form_urlencoded::Serializer::new("&".to_owned());
+/// Twilio defines HMAC-SHA-1; nothing newer is on offer. Collisions of SHA-1 do not touch it.
+fn key(token: &str) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, token.as_bytes())
+}
+
+/// A form that also asks for callbacks: of calls, at these moments, else only at the end.
+pub(super) fn asked(form: String, content: &Content, address: &Url) -> String {
+    let mut form = form_urlencoded::Serializer::new(form);
     form.append_pair("StatusCallback", address.as_str());
     if let Content::Speech(_) = content {
         form.extend_pairs(["initiated", "answered", "completed"].map(|event| ("StatusCallbackEvent", event)));
@@ -124,15 +129,18 @@ fn delivery(word: &str) -> Option<Delivery> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::twilio::testing::{TOKEN, fixtures, pseudonyms};
+    use crate::metrics::LookupMetrics;
+    use crate::otp::Channel;
+    use crate::provider::Provider as _;
+    use crate::provider::twilio::testing::*;
+    use crate::provider::twilio::{Settings, Twilio};
     use bytes::Bytes;
     use http::{HeaderMap, HeaderValue};
 
     fn reports(public_url: &str) -> Reports {
         let url: Url = public_url.parse().expect("an address");
         let address = Address::new(&url, "twilio", &pseudonyms());
-        let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, TOKEN.as_bytes());
-        Reports { key, address }
+        Reports { keys: vec![key(TOKEN)], address }
     }
 
     fn verify(reports: &Reports, path: &str, headers: &[(&str, &str)], body: &str) -> Result<Verified, Forged> {
@@ -165,6 +173,62 @@ mod tests {
                 (_, _) => Delivery::Undelivered,
             };
             assert_eq!(reports.parse(verified), Report::of(id, Some(delivery)), "{name}");
+        }
+    }
+
+    /// An account whose server has this public address.
+    fn twilio_at(public_url: &str) -> Twilio {
+        let settings = serde_json::json!({
+            "account_sid": ACCOUNT, "auth_token": TOKEN,
+            "sms": { "from": "+15005550006" }, "voice": { "from": "+15005550006" },
+        });
+        let settings: Settings = serde_json::from_value(settings).expect("readable");
+        let environment = crate::secret::Environment::default();
+        let config = settings.check("twilio", &environment, &mut crate::settings::Findings::default());
+        let mut config = config.expect("complete");
+        let url: Url = public_url.parse().expect("an address");
+        config.report_to(Some(Address::new(&url, "twilio", &pseudonyms())));
+        Twilio::new(
+            crate::otp::ProviderName::new("twilio"),
+            config,
+            outbound(),
+            &pseudonyms(),
+            LookupMetrics::default(),
+        )
+    }
+
+    fn form_of(twilio: &Twilio, message: &crate::otp::Message) -> String {
+        let request = twilio.request(message, options(&content(message.channel))).expect("fine").expect("a request");
+        String::from_utf8(request.body.to_vec()).expect("ASCII")
+    }
+
+    #[test]
+    fn no_callback_is_asked_for_at_a_host_that_twilio_refuses() {
+        let twilio = twilio_at("https://otp_hook.example.com");
+        for channel in Channel::ALL {
+            let form = form_of(&twilio, &message(channel, CODE, None));
+            assert!(!form.contains("StatusCallback"), "{form}");
+        }
+        let told = |url: &str| twilio.config.unreported(&url.parse().expect("an address")).is_some();
+        assert!(told("https://otp_hook.example.com") && !told("https://otp.example.com/a_path"));
+    }
+
+    #[test]
+    fn a_form_that_asks_for_callbacks_has_no_empty_pair() {
+        let twilio = twilio_at("https://hook.example.com");
+        let address = "https%3A%2F%2Fhook.example.com%2Fcallbacks%2Ftwilio";
+        let events = ["initiated", "answered", "completed"].map(|event| ("StatusCallbackEvent", event));
+        for (channel, last_of_all, events) in
+            [(Channel::Sms, "ValidityPeriod", &events[..0]), (Channel::Voice, "TimeLimit", &events)]
+        {
+            let mut message = message(channel, CODE, None);
+            message.expires = "1970-01-01T00:05:00Z".parse().ok();
+            let form = form_of(&twilio, &message);
+            let pairs = form.split('&').map(|pair| pair.split_once('=').expect(&form));
+            let pairs: Vec<_> = pairs.inspect(|(name, value)| assert!(!name.is_empty() && !value.is_empty())).collect();
+            let asked = pairs.iter().position(|pair| *pair == ("StatusCallback", address)).expect(&form);
+            assert_eq!(pairs[asked - 1].0, last_of_all, "{form}");
+            assert_eq!(&pairs[asked + 1..], events, "{form}");
         }
     }
 

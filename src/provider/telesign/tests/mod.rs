@@ -151,6 +151,18 @@ fn a_call_says_the_sentence_as_often_as_configured_in_a_voice_of_its_language() 
 }
 
 #[test]
+fn a_sentence_is_said_only_as_often_as_there_is_room_for() {
+    for (chars, repeat, said) in [(799, 2, 2), (800, 2, 1), (799, 5, 2), (320, 5, 4), (319, 5, 5), (1600, 2, 1)] {
+        // Letters of two bytes: it is characters that count.
+        let sentence = "é".repeat(chars);
+        let message = message(Channel::Voice, "+15005550006", "48291");
+        let settings = account(json!({ "api": "sms-voice", "repeat": repeat }));
+        let call = write(&provider(settings), &message, &content(Channel::Voice, "fr-FR", &sentence));
+        assert_eq!(field(&call, "message"), json!(vec![sentence; said].join(" ")), "{chars} {repeat}");
+    }
+}
+
+#[test]
 fn an_omnichannel_call_names_a_language_only_when_it_is_configured() {
     for (map, person, sentence, expected) in [
         (json!({}), Some("fr-FR"), "fr-FR", json!(null)),

@@ -26,7 +26,7 @@ const NOT_OURS: [(&str, &str); 9] = [
 ];
 
 /// Failures whose answer names no code we know: HTTP alone promises nothing.
-const UNCERTAIN: [&str; 3] = ["messaging-503-unavailable", "omnichannel-200-unknown-code", "omnichannel-502-non-json"];
+const UNCERTAIN: [&str; 2] = ["omnichannel-200-unknown-code", "omnichannel-502-non-json"];
 
 /// Name and content of every recorded send; status queries are not ours to make.
 fn recorded_sends() -> Vec<(String, Value)> {

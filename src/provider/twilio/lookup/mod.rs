@@ -56,7 +56,7 @@ impl Default for Settings {
             max_risk_score: 90,
             deny_risk_category: List(vec!["high".to_owned()]),
             base_url: None,
-            timeout: Duration::from_millis(500),
+            timeout: Duration::from_millis(250),
             cache: Duration::from_secs(24 * 3600),
         }
     }
@@ -97,6 +97,25 @@ impl Settings {
     }
 }
 
+/// Why nothing was learnt of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unseen {
+    /// No answer within `timeout`.
+    Late,
+    /// No answer that says anything: a cut connection, an error, a package that failed.
+    Failed,
+}
+
+impl Unseen {
+    /// The word of the metric.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Late => "late",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// Asks before texts, and remembers the answers.
 #[derive(Debug)]
 pub(super) struct Gate {
@@ -115,32 +134,30 @@ impl Gate {
         Self { config, authorization, outbound, pseudonyms, verdicts }
     }
 
-    /// Lets a text to this number through, or not.
+    /// Lets a text to this number through, or not; tells why the number was not seen, if it was not.
     ///
     /// # Errors
     /// `Recipient` when the number is none or takes no texts, `Blocked` when Twilio finds it fraudulent.
-    pub(super) async fn pass(&self, recipient: &Phone) -> Result<(), SendError> {
+    pub(super) async fn pass(&self, recipient: &Phone) -> Result<Option<Unseen>, SendError> {
         let key = self.pseudonyms.of(recipient);
         let verdict = match self.verdicts.find(&key) {
-            Some(known) => known,
+            Some(known) => Ok(known),
             None => self.ask(recipient, &key).await,
         };
         match verdict {
-            Verdict::Pass => Ok(()),
-            Verdict::Refuse(kind, cause) => Err(SendError::new(kind, cause)),
+            Ok(Verdict::Pass) => Ok(None),
+            Ok(Verdict::Refuse(kind, cause)) => Err(SendError::new(kind, cause)),
+            Err(unseen) => Ok(Some(unseen)),
         }
     }
 
-    async fn ask(&self, recipient: &Phone, key: &str) -> Verdict {
+    async fn ask(&self, recipient: &Phone, key: &str) -> Result<Verdict, Unseen> {
         let answer = self.outbound.read(self.url(recipient), Some(&self.authorization));
-        let verdict = match timeout(self.config.timeout, answer).await {
-            Ok(Ok(answer)) => judge(&self.config, &answer),
-            Ok(Err(_)) | Err(_) => None,
-        };
-        if let Some(verdict) = verdict {
-            self.verdicts.put(key, verdict);
-        }
-        verdict.unwrap_or(Verdict::Pass)
+        let answer = timeout(self.config.timeout, answer).await.map_err(|_| Unseen::Late)?;
+        let answer = answer.map_err(|_| Unseen::Failed)?;
+        let verdict = judge(&self.config, &answer).ok_or(Unseen::Failed)?;
+        self.verdicts.put(key, verdict);
+        Ok(verdict)
     }
 
     fn url(&self, recipient: &Phone) -> Url {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::metrics::Metrics;
 use crate::otp::{Channel, FailureKind, ProviderName};
 use crate::provider::Provider as _;
 use crate::provider::twilio::testing::*;
@@ -27,7 +28,16 @@ fn config(base_url: &str, lookup: Value) -> Config {
 }
 
 fn twilio(base_url: &str, lookup: Value) -> Twilio {
-    Twilio::new(ProviderName::new("twilio"), config(base_url, lookup), outbound(), &pseudonyms())
+    counting(base_url, lookup, &Metrics::new())
+}
+
+fn counting(base_url: &str, lookup: Value, metrics: &Metrics) -> Twilio {
+    let config = config(base_url, lookup);
+    Twilio::new(ProviderName::new("twilio"), config, outbound(), &pseudonyms(), metrics.lookups.clone())
+}
+
+fn skipped(metrics: &Metrics, reason: &str) -> bool {
+    metrics.render().contains(&format!("okta_hook_lookups_skipped_total{{provider=\"twilio\",reason=\"{reason}\"}} 2"))
 }
 
 /// Sends a code: its transaction id, or the kind and cause of the failure.
@@ -81,12 +91,16 @@ async fn a_lookup_that_fails_or_takes_too_long_stops_nothing_and_is_asked_again(
         || lookup_answer("lookup-429-20429-rate-limited"),
         || Step::Answer(404, json!({ "code": 20404 })),
     ] {
+        let reason = if matches!(fail(), Step::Hang) { "late" } else { "failed" };
         let vendor = Vendor::playing([fail(), accepted(), fail(), accepted()]).await;
-        let twilio = twilio(&vendor.base_url, json!({ "base_url": vendor.base_url, "timeout": "150ms" }));
+        let metrics = Metrics::new();
+        let lookup = json!({ "base_url": vendor.base_url, "timeout": "150ms" });
+        let twilio = counting(&vendor.base_url, lookup, &metrics);
         for _ in 0..2 {
             assert_eq!(send(&twilio, Channel::Sms).await, Ok("SM1".to_owned()));
             vendor.saw(&[LOOKUP, TEXT]);
         }
+        assert!(skipped(&metrics, reason), "{reason}: {}", metrics.render());
     }
 }
 

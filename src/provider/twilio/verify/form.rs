@@ -5,6 +5,7 @@
 use form_urlencoded::Serializer;
 
 use super::settings::Config;
+use super::wording::Wording;
 use crate::otp::{Channel, FailureKind, Message, SendError};
 
 /// Verify takes codes of these lengths.
@@ -15,7 +16,7 @@ pub(super) fn form(
     config: &Config,
     message: &Message,
     channel: Channel,
-    locale: Option<&str>,
+    wording: Wording<'_>,
 ) -> Result<String, SendError> {
     let code = message.code.expose();
     if !CODE_LENGTH.contains(&code.len()) {
@@ -29,9 +30,9 @@ pub(super) fn form(
     form.append_pair("To", message.recipient.expose()).append_pair("Channel", channel).append_pair("CustomCode", code);
     let device_ip = config.device_ip.then(|| device_ip(message)).flatten();
     let optional = [
-        ("Locale", locale),
+        ("Locale", wording.locale),
         ("CustomFriendlyName", config.custom_friendly_name.as_deref()),
-        ("TemplateSid", config.template_sid.as_deref()),
+        ("TemplateSid", wording.template),
         ("DeviceIp", device_ip.as_deref()),
         ("RiskCheck", config.risk_check.map(|switch| switch.as_str())),
         ("Tags", config.tags.as_deref()),

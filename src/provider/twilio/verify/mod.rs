@@ -1,7 +1,7 @@
 //! Twilio Verify: our code, under the sender, the text and the fraud guard that Twilio keeps.
 //!
 //! Must not know what a failure leads to; never keeps a code or a number, and never logs. A create is one exchange,
-//! with two exceptions that Twilio's own documentation makes necessary: a locale it refuses, and an earlier
+//! with two exceptions that Twilio's own documentation makes necessary: words it refuses, and an earlier
 //! verification that stands in the way. Source: twilio-oai `verify_v2`.
 
 mod feedback;
@@ -10,6 +10,7 @@ mod locale;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod wording;
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,10 +22,11 @@ use url::Url;
 
 pub use self::feedback::Feedback;
 pub use self::settings::{Config, Settings, Supersede};
+use self::wording::Wording;
 use super::recent::Recent;
 use super::{FORM, answer, check};
 use crate::otp::{Accepted, Channel, Content, FailureKind, Message, ProviderName, SendError, TransactionId};
-use crate::outbound::{Answer, Outbound, Request};
+use crate::outbound::{Outbound, Request};
 use crate::provider::account::join;
 use crate::provider::{Check, Provider, SendOptions};
 use crate::secret::Pseudonyms;
@@ -41,9 +43,6 @@ const MAX_SENDS_REACHED: &str = "60203";
 
 /// A third of the default attempt time-out: what a cancel takes is missing from the create, which alone delivers.
 const CANCEL_TIMEOUT: Duration = Duration::from_millis(400);
-
-/// No text-to-speech for the locale.
-const NO_SPEECH_FOR_LOCALE: i64 = 60331;
 
 /// One Verify service.
 #[derive(Debug)]
@@ -76,44 +75,46 @@ impl Verify {
         Self { name, config, verifications_url, outbound, pseudonyms, pending, refused_locales }
     }
 
-    fn create(&self, message: &Message, channel: Channel, locale: Option<&str>) -> Result<Request, SendError> {
+    fn create(&self, message: &Message, channel: Channel, wording: Wording<'_>) -> Result<Request, SendError> {
         if !self.supports(channel) {
             return Err(answer::not_configured());
         }
-        let form = form::form(&self.config, message, channel, locale)?;
+        let form = form::form(&self.config, message, channel, wording)?;
         Ok(Request::post(self.verifications_url.clone(), &self.config.authorization, FORM, form))
     }
 
     /// Creates a verification, and once more for each of the two answers that prove nothing was sent and that a
     /// changed request mends. At most one of the three creates can have been accepted.
     async fn deliver(&self, message: &Message, channel: Channel) -> Result<Accepted, SendError> {
-        let wanted = self.locale(message, channel);
-        let mut locale = wanted;
-        let mut answer = self.outbound.send(self.create(message, channel, locale)?).await?;
-        if locale.is_some() && refuses_locale(&answer) {
+        let wanted = self.wording(message, channel);
+        let mut wording = wanted;
+        let mut answer = self.outbound.send(self.create(message, channel, wording)?).await?;
+        if let Some(mended) = wording.mended(&answer) {
             // Twilio's documented remedy. Failing over instead would cost a sound provider its turn over a language.
-            locale = None;
-            answer = self.outbound.send(self.create(message, channel, locale)?).await?;
+            wording = mended;
+            answer = self.outbound.send(self.create(message, channel, wording)?).await?;
         }
         let mut result = answer::classify(&answer);
         if result.as_ref().is_err_and(|e| e.code == MAX_SENDS_REACHED) {
             // Without feedback a sixth sign-in inside ten minutes meets this, whichever instance sent the five: so the
             // verification is named by the number, as this process may not know its id.
             self.cancel(None, message).await;
-            result = answer::classify(&self.outbound.send(self.create(message, channel, locale)?).await?);
+            result = answer::classify(&self.outbound.send(self.create(message, channel, wording)?).await?);
         }
-        if let (Some(refused), None, Ok(_)) = (wanted, locale, &result) {
+        if let (Some(refused), None, Ok(_)) = (wanted.locale, wording.locale, &result)
+            && wanted.template == wording.template
+        {
             // Only now is it proven that the locale was at fault and not, say, a wrong service.
             self.refused_locales().insert((channel, refused.to_owned()));
         }
         result
     }
 
-    /// `Locale`, unless this service has refused it before.
-    fn locale(&self, message: &Message, channel: Channel) -> Option<&str> {
-        let tag = locale(&self.config, message)?;
-        let refused = self.refused_locales().contains(&(channel, tag.to_owned()));
-        (!refused).then_some(tag)
+    /// What to ask for, without a locale that this service has refused before.
+    fn wording(&self, message: &Message, channel: Channel) -> Wording<'_> {
+        let wording = Wording::of(&self.config, message);
+        let spoken = |tag: &&str| !self.refused_locales().contains(&(channel, (*tag).to_owned()));
+        Wording { locale: wording.locale.filter(spoken), ..wording }
     }
 
     fn refused_locales(&self) -> MutexGuard<'_, BTreeSet<(Channel, String)>> {
@@ -167,26 +168,6 @@ fn verifications_url(config: &Config) -> Url {
     join(&config.base_url, &format!("/v2/Services/{}/Verifications", config.service_sid))
 }
 
-/// `Locale` by the settings, else by Verify's list; `None` leaves the choice to Verify.
-fn locale<'c>(config: &'c Config, message: &Message) -> Option<&'c str> {
-    let configured = match &message.locale {
-        Some(locale) => config.locale.of(locale),
-        None => config.locale.iter().find(|(key, _)| *key == "default").map(|(_, tag)| tag),
-    };
-    let tag = configured.or_else(|| locale::tag(message.locale.as_ref()?))?;
-    (!tag.is_empty()).then_some(tag)
-}
-
-/// Whether a refusal of a create with `Locale` blames, or may blame, the locale: 404 is documented for one outside the
-/// list, the two codes for one that the template or the voice lacks.
-fn refuses_locale(answer: &Answer) -> bool {
-    let names_it = || {
-        let failure = answer::Failure::read(answer);
-        failure.is_some_and(|f| f.names_parameter("Locale") || f.code == Some(NO_SPEECH_FOR_LOCALE))
-    };
-    answer.status == 404 || ((400..500).contains(&answer.status) && names_it())
-}
-
 fn channel(content: &Content) -> Channel {
     match content {
         Content::Text(_) => Channel::Sms,
@@ -210,7 +191,7 @@ impl Provider for Verify {
 
     fn request(&self, message: &Message, options: SendOptions<'_>) -> Result<Option<Request>, SendError> {
         let channel = channel(options.content);
-        self.create(message, channel, self.locale(message, channel)).map(Some)
+        self.create(message, channel, self.wording(message, channel)).map(Some)
     }
 
     fn addresses(&self) -> Vec<Url> {
@@ -226,7 +207,7 @@ impl Provider for Verify {
     async fn send(&self, message: &Message, options: SendOptions<'_>) -> Result<Accepted, SendError> {
         let channel = channel(options.content);
         // What can be refused without a call must not cost the earlier verification its life.
-        drop(self.create(message, channel, None)?);
+        drop(self.create(message, channel, Wording::default())?);
         let key = self.pseudonyms.of(&message.recipient);
         if let Some(pending) = self.superseded(&key)
             && self.cancel(pending.id.as_ref(), message).await

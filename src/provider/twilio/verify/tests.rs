@@ -78,7 +78,7 @@ fn the_locale_is_the_configured_one_else_the_mapped_one_else_none() {
 }
 
 fn locale_of(verify: &Verify, locale: Option<&str>) -> Option<String> {
-    verify.locale(&message(Channel::Sms, CODE, locale), Channel::Sms).map(str::to_owned)
+    verify.wording(&message(Channel::Sms, CODE, locale), Channel::Sms).locale.map(str::to_owned)
 }
 
 #[tokio::test]
@@ -112,6 +112,52 @@ async fn a_refused_locale_is_left_out_once_and_then_always_for_its_channel() {
         assert_eq!(send(&verify, &message(Channel::Voice, CODE, Some("fr"))).await, Ok("VE1".to_owned()), "{name}");
         vendor.saw(&[&CREATE_IN_FRENCH.replace("sms", "call")]);
     }
+}
+
+#[tokio::test]
+async fn a_refused_template_is_left_out_with_the_locale_once_and_only_for_this_message() {
+    let template = json!({ "template_sid": "HJ00000000000000000000000000000005" });
+    let in_template = |create: &str| format!("{create}&TemplateSid=HJ00000000000000000000000000000005");
+    for code in [60228, 60229, 60408] {
+        for (settings, locale, first) in [
+            (json!({}), Some("fr"), CREATE_IN_FRENCH.to_owned()),
+            (template.clone(), Some("fr"), in_template(CREATE_IN_FRENCH)),
+            (template.clone(), None, in_template(CREATE)),
+        ] {
+            let had_template = settings != json!({});
+            let script = [refused(404, code), created("VE1"), refused(400, code), refused(400, code)];
+            let vendor = Vendor::playing(script).await;
+            let mut settings = settings;
+            settings["base_url"] = json!(vendor.base_url);
+            settings["supersede"] = json!("reuse");
+            let verify = verify(settings);
+            assert_eq!(text(&verify, locale).await, Ok("VE1".to_owned()), "{code}");
+            vendor.saw(&[&first, CREATE]);
+            if had_template {
+                // A template may be approved any moment, so it is asked for again; one retry, then the next provider.
+                assert_eq!(text(&verify, locale).await, Err((FailureKind::Rejected, code.to_string())));
+                vendor.saw(&[&first, CREATE]);
+            } else {
+                assert_eq!(text(&verify, locale).await, Err((FailureKind::Rejected, code.to_string())));
+                vendor.saw(&[CREATE]);
+            }
+        }
+        let vendor = Vendor::playing([refused(400, code)]).await;
+        let verify = verify(json!({ "base_url": vendor.base_url }));
+        assert_eq!(text(&verify, None).await, Err((FailureKind::Rejected, code.to_string())), "nothing to leave out");
+        vendor.saw(&[CREATE]);
+    }
+}
+
+#[tokio::test]
+async fn a_refused_locale_leaves_the_template() {
+    let template = "HJ00000000000000000000000000000005";
+    let vendor = Vendor::playing([refused(404, 20404), created("VE1")]).await;
+    let verify = verify(json!({ "base_url": vendor.base_url, "template_sid": template }));
+    assert_eq!(text(&verify, Some("fr")).await, Ok("VE1".to_owned()));
+    let named = |create: &str| format!("{create}&TemplateSid={template}");
+    vendor.saw(&[&named(CREATE_IN_FRENCH), &named(CREATE)]);
+    assert_eq!(locale_of(&verify, Some("fr")), None);
 }
 
 #[tokio::test]

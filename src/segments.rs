@@ -1,6 +1,6 @@
 //! How many segments an SMS takes: what is charged, and what may arrive out of order.
 //!
-//! Must not know what a text says. Source: 3GPP TS 23.038, section 6.2.1 (alphabet), and TS 23.040 (joined segments).
+//! Must not know what a text says or who sends it. Source: 3GPP TS 23.038, section 6.2.1 (alphabet), and TS 23.040 (joined segments).
 
 use std::fmt;
 
@@ -70,12 +70,18 @@ impl fmt::Display for Segments {
     }
 }
 
-/// Counts the segments of a text.
-pub fn segments(text: &str) -> Segments {
-    let encoding = if outside_gsm7(text).is_some() { Encoding::Ucs2 } else { Encoding::Gsm7 };
-    let units: usize = text.chars().map(|c| encoding.units(c)).sum();
-    let parts = if units <= encoding.alone() { 1 } else { joined(text, encoding) };
-    Segments { encoding, parts }
+impl Segments {
+    /// Counts those of a text, in the encoding that it needs.
+    pub fn of(text: &str) -> Self {
+        Self::written(text, if outside_gsm7(text).is_some() { Encoding::Ucs2 } else { Encoding::Gsm7 })
+    }
+
+    /// Counts those of a text in this encoding, which must be able to write it.
+    pub fn written(text: &str, encoding: Encoding) -> Self {
+        let units: usize = text.chars().map(|c| encoding.units(c)).sum();
+        let parts = if units <= encoding.alone() { 1 } else { joined(text, encoding) };
+        Self { encoding, parts }
+    }
 }
 
 /// Fills segment after segment: an escape or half of a surrogate pair is never left at the end of one.
@@ -93,7 +99,7 @@ fn joined(text: &str, encoding: Encoding) -> usize {
 }
 
 /// The first character that GSM-7 cannot write, extension table included.
-pub(super) fn outside_gsm7(text: &str) -> Option<char> {
+pub fn outside_gsm7(text: &str) -> Option<char> {
     text.chars().find(|c| !BASIC.contains(*c) && !EXTENSION.contains(*c))
 }
 
@@ -128,10 +134,15 @@ mod tests {
             (format!("{}🔑{}", "á".repeat(66), "á".repeat(66)), Ucs2, 3, "a surrogate pair is not cut"),
             (format!("{}ç", "a".repeat(70)), Ucs2, 2, "one character is enough; only the capital Ç is in GSM-7"),
         ] {
-            assert_eq!(segments(&text), Segments { encoding, parts }, "{reason}");
+            assert_eq!(Segments::of(&text), Segments { encoding, parts }, "{reason}");
         }
-        assert_eq!(segments("{}").to_string(), "1 segment, GSM-7");
-        assert_eq!(segments(&"á".repeat(71)).to_string(), "2 segments, UCS-2");
+        assert_eq!(
+            Segments::written(&"a".repeat(71), Ucs2),
+            Segments { encoding: Ucs2, parts: 2 },
+            "wanted, not needed"
+        );
+        assert_eq!(Segments::of("{}").to_string(), "1 segment, GSM-7");
+        assert_eq!(Segments::of(&"á".repeat(71)).to_string(), "2 segments, UCS-2");
     }
 
     #[test]
