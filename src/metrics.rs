@@ -153,6 +153,8 @@ pub struct Metrics {
     pub learned: LearnedMetrics,
     /// Panics caught at the edge of a request.
     pub panics: Counter,
+    /// Log lines lost because nobody took them.
+    pub log_dropped: Counter,
     /// Access tokens refused, by reason.
     tokens_rejected: Family<TokenLabels, Counter>,
     /// Seconds since an issuer's keys were last fetched; set when the metrics are written out.
@@ -184,6 +186,7 @@ impl Metrics {
             feedback: FeedbackMetrics::default(),
             learned: LearnedMetrics::default(),
             panics: Counter::default(),
+            log_dropped: Counter::default(),
             tokens_rejected: Family::default(),
             jwks_age: Family::default(),
             keys_fetched: Mutex::default(),
@@ -215,6 +218,7 @@ impl Metrics {
         metrics.feedback.register(&mut registry);
         metrics.learned.register(&mut registry);
         registry.register("panics", "Panics caught at the edge of a request", metrics.panics.clone());
+        registry.register("log_dropped", "Log lines lost because nobody took them", metrics.log_dropped.clone());
         registry.register("tokens_rejected", "Access tokens refused, by reason", metrics.tokens_rejected.clone());
         registry.register("jwks_age_seconds", "Since the signing keys were last fetched", metrics.jwks_age.clone());
         Self { registry, ..metrics }
