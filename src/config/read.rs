@@ -15,6 +15,9 @@ use crate::settings::Findings;
 /// More faults than this are the work of a generator, not of a person.
 const MAX_FAULTS: usize = 200;
 
+/// How messages begin that end with what was expected.
+const SERDES: [&str; 5] = ["invalid type", "invalid value", "invalid length", "unknown field", "unknown variant"];
+
 /// Reads all settings, and what was set of them; `None` when not even the tree could be built.
 pub(super) fn settings(
     sources: &Sources,
@@ -94,17 +97,24 @@ fn read<T: DeserializeOwned + Default>(mut tree: Value, at: &str, findings: &mut
     T::default()
 }
 
-/// Keeps of a message what was expected. What stood there instead may be a secret in the wrong place.
+/// Keeps of a message what was expected. What stood there instead may be a secret in the wrong place, and an address
+/// may hold a password.
 fn rule(message: &str) -> String {
     // config adds where it found the value; the key path tells that better.
     let message = message.split(" for key `").next().unwrap_or(message).replace('`', "");
-    let expected = message.split_once(", expected ").map(|(_, expected)| expected.trim_start_matches("one of "));
+    // Only serde writes so; what others say of a value may hold anything.
+    let is_serdes = SERDES.iter().any(|opening| message.starts_with(opening));
+    let expected = message.rsplit_once(", expected ").filter(|_| is_serdes);
+    let expected = expected.map(|(_, expected)| expected.trim_start_matches("one of "));
     match expected {
         Some(known) if message.starts_with("unknown field") => format!("is no known key; known are {known}"),
         Some(known) if message.starts_with("unknown variant") => format!("must be one of {known}"),
         Some(table) if table.starts_with("struct") || table.starts_with("a map") => "must be a table".to_owned(),
         Some(expected) => format!("must be {expected}"),
-        None => message,
+        // In our own words.
+        None if message.starts_with("must ") => message,
+        // url and std say what is wrong, and url then quotes the text.
+        None => message.split([':', '"']).next().unwrap_or_default().to_owned(),
     }
 }
 

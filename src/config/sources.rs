@@ -141,7 +141,12 @@ pub(super) fn warn_of_secrets(tree: &config::Value, at: &str, findings: &mut Fin
         // The address of a shared store holds a password between : and @.
         let holds_password = |text: &str| at == "state.url" && text.contains('@');
         let in_clear = matches!(&value.kind, config::ValueKind::String(text) if is_secret || holds_password(text));
-        if in_clear && value.origin().is_some_and(|origin| origin != "the environment") {
+        let in_file = value.origin().is_some_and(|origin| origin != "the environment");
+        let proxy_password = matches!(&value.kind, config::ValueKind::String(text) if text.contains('@'));
+        if in_file && at == "outbound.proxy" && proxy_password {
+            findings
+                .warn(at, "holds a password that stands in a file in clear; set OKTA_HOOK__OUTBOUND__PROXY instead");
+        } else if in_clear && in_file {
             findings.warn(at, "stands in a file in clear; use { env = \"NAME\" } or { file = \"/path\" }");
         } else {
             warn_of_secrets(value, &at, findings);

@@ -101,6 +101,9 @@ impl ServerSettings {
         {
             findings.fault(format!("{at}.public_url"), "must be an https address without query: Okta calls no other");
         }
+        if self.public_url.as_ref().is_some_and(|url| !url.username().is_empty() || url.password().is_some()) {
+            findings.fault(format!("{at}.public_url"), "must hold no user and no password: it is told to providers");
+        }
         if let Some(tls) = &self.tls {
             tls.check(&format!("{at}.tls"), self.public_url.as_ref(), findings);
         }

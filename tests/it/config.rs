@@ -219,11 +219,29 @@ fn a_secret_is_never_quoted() {
         format!("[orgs.main.auth]\nheader = '{canary}'"),
         "[orgs.main.auth.header]\nsecret = 5005550010".to_owned(),
         "[providers.t]\nkind = 'twilio'\nauth_token = 5005550010.5".to_owned(),
+        format!("[outbound]\nproxy = 'http://user:{canary}@127.0.0.1:99999'"),
+        format!("[outbound]\nproxy = 'http://user:{canary}, expected {canary}@'"),
+        format!("[providers.t]\nkind = 'twilio'\nbase_url = '//user:{canary}@example.com'"),
+        format!("[server]\npublic_url = '{canary}'"),
+        format!("[server]\npublic_url = 'https://user:{canary}@example.com'"),
+        format!("[server]\nlisten = '{canary}'"),
     ] {
         let (faults, warnings) = findings(&toml, &[]);
         assert!(!faults.is_empty(), "{toml}");
         assert!(!faults.contains("5005550010") && !warnings.contains("5005550010"), "{toml}: {faults}{warnings}");
     }
+    check(
+        &format!("{GOOD}[server]\npublic_url = 'https://u:p@x.example'\n[outbound]\nproxy = 'http://u:p@x:99999'"),
+        &SECRETS,
+        expect![[r#"
+            outbound.proxy: invalid port number
+            server.public_url: must hold no user and no password: it is told to providers
+        "#]],
+    );
+    let (faults, warnings) = findings(&format!("{GOOD}[outbound]\nproxy = 'http://u:p@proxy:3128'"), &SECRETS);
+    let told =
+        "outbound.proxy: holds a password that stands in a file in clear; set OKTA_HOOK__OUTBOUND__PROXY instead\n";
+    assert_eq!((faults.as_str(), warnings.as_str()), ("", told));
 }
 
 #[test]
