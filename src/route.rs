@@ -213,7 +213,7 @@ impl Route {
             }
         };
         read(&when.country, "country", "must hold two-letter country codes such as GB", &|c| {
-            Country::parse(c).is_some()
+            Country::with_numbers(c).is_some()
         });
         read(&when.channel, "channel", "must hold sms or voice", &|c| channel(c).is_some());
         let pattern =
@@ -221,7 +221,7 @@ impl Route {
         read(&when.locale, "locale", "must hold locales such as fr, fr-CA or fr-*", &pattern);
         Self {
             name: settings.name.as_deref().map_or_else(|| format!("routes[{place}]"), str::to_owned).into(),
-            countries: when.country.0.iter().filter_map(|c| Country::parse(c)).collect(),
+            countries: when.country.0.iter().filter_map(|c| Country::with_numbers(c)).collect(),
             channels: when.channel.0.iter().filter_map(|c| channel(c)).collect(),
             request_types: when.request_type.0.iter().map(|r| RequestType::parse(r).as_str().to_owned()).collect(),
             locales: when.locale.0.iter().map(|l| l.to_ascii_lowercase().replace('_', "-")).collect(),

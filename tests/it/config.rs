@@ -91,7 +91,7 @@ fn every_fault_is_told_at_once_under_its_key() {
         [orgs.main.reply]
         blocked = 'maybe'
         [[orgs.main.routes]]
-        when = { country = ['GBR'], channel = 'fax', hour = 3 }
+        when = { country = ['UK'], channel = 'fax', hour = 3 }
         send = ['nobody', 'twilio', 'twilio']
         weights = { other = 2 }
         [orgs.second]
@@ -100,6 +100,7 @@ fn every_fault_is_told_at_once_under_its_key() {
         kind = 'twilio'
         account_sid = 'AC/../x'
         base_url = 'ftp://x'
+        sms = { by_country = { EN = '+15005550006' } }
         voice = { from = 'Example', repeat = 9 }
         [providers.carrier]
         kind = 'pigeon'
@@ -142,6 +143,7 @@ fn every_fault_is_told_at_once_under_its_key() {
             providers.twilio: needs either auth_token, or api_key and api_secret
             providers.twilio.account_sid: must be a SID: AC and 32 hexadecimal digits
             providers.twilio.base_url: must be an http or https address without query
+            providers.twilio.sms.by_country.EN: must be keyed by a two-letter country code such as GB
             providers.twilio.voice.from: must be an E.164 number: calls have no other sender
             providers.twilio.voice.repeat: must be between 1 and 5
             server.colour: is no known key; known are listen, public_url, tls, trusted_proxies, max_in_flight, max_connections, max_connections_per_address, max_body, handshake_timeout, header_timeout, body_timeout, idle_timeout, shutdown_delay, shutdown_grace
