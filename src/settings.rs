@@ -1,11 +1,16 @@
-//! What every module's `Settings` share: faults that name their key, durations, lists, names in a fixed set.
+//! What every module's `Settings` share: faults that name their key, durations, lists, names in a fixed set,
+//! authorities.
 //!
 //! Must not know any particular setting.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde::de::{self, Deserialize, Deserializer, IntoDeserializer as _, MapAccess, SeqAccess, Visitor};
 use url::{Host, Url};
 
@@ -194,6 +199,19 @@ impl<'de> Deserialize<'de> for Localized {
         }
         deserializer.deserialize_any(Form)
     }
+}
+
+/// Reads the certificates of a PEM file with authorities.
+///
+/// # Errors
+/// With the rule that the file breaks: it cannot be read, holds none, or one that is no authority's.
+pub fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let pem = std::fs::read(path).map_err(|e| format!("cannot be read: {}", e.kind()))?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let found = found.ok().filter(|found| !found.is_empty()).ok_or("holds no PEM certificate")?;
+    let mut trusted = RootCertStore::empty();
+    let usable = found.iter().all(|certificate| trusted.add(certificate.clone()).is_ok());
+    if usable { Ok(found) } else { Err("holds a certificate that cannot be read".to_owned()) }
 }
 
 /// Whether an address stays on this machine.

@@ -132,6 +132,14 @@ impl Default for AdminSettings {
 }
 
 impl AdminSettings {
+    /// Whether the system would refuse to listen on both addresses.
+    pub fn collides_with(&self, other: SocketAddr) -> bool {
+        let (ours, theirs) = (self.listen.ip(), other.ip());
+        let overlap = ours.is_ipv4() == theirs.is_ipv4() && (ours.is_unspecified() || theirs.is_unspecified());
+        // Port 0 is one of the system's choice, and never the same.
+        self.listen.port() != 0 && self.listen.port() == other.port() && (ours == theirs || overlap)
+    }
+
     /// Reads the token and checks the rules; `at` is the key path of this table.
     pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<crate::secret::Secret> {
         let Some(token) = &self.token else {

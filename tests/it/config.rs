@@ -211,6 +211,38 @@ fn a_shared_store_has_an_address_and_nothing_of_it_is_told() {
 }
 
 #[test]
+fn what_would_stop_the_start_is_a_fault_of_the_configuration() {
+    let file = tempfile::NamedTempFile::new().expect("file");
+    std::fs::write(file.path(), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").expect("written");
+    let store = "[state]\nurl = { env = 'STORE' }\n[privacy]\nhash_key = { env = 'STORE' }";
+    let variables = [SECRETS[0], SECRETS[1], ("STORE", "rediss://store-of-all-replicas/0")];
+    let broken = format!("ca_file = '{}'", file.path().display());
+    for (toml, told) in [
+        ("[outbound]\nca_file = '/nonexistent'".to_owned(), "outbound.ca_file: cannot be read: entity not found"),
+        ("[outbound]\nca_file = '/dev/null'".to_owned(), "outbound.ca_file: holds no PEM certificate"),
+        (format!("[outbound]\n{broken}"), "outbound.ca_file: holds a certificate that cannot be read"),
+        (
+            "[outbound]\nproxy = 'ftp://proxy'".to_owned(),
+            "outbound.proxy: must be an http or https address such as http://proxy:3128",
+        ),
+        (
+            store.replace("\n[priv", "\nca_file = '/nonexistent'\n[priv"),
+            "state.ca_file: cannot be read: entity not found",
+        ),
+        (store.replace("\n[priv", "\nca_file = '/dev/null'\n[priv"), "state.ca_file: holds no PEM certificate"),
+        (
+            "[server]\nlisten = '0.0.0.0:9464'".to_owned(),
+            "admin.listen: must not be the address of server.listen: operators' pages are not for everybody",
+        ),
+    ] {
+        assert_eq!(findings(&format!("{GOOD}{toml}"), &variables).0, format!("{told}\n"), "{toml}");
+    }
+    for toml in [store, "[server]\nlisten = '127.0.0.2:9464'", "[outbound]\nproxy = 'http://user@proxy:3128'"] {
+        assert_eq!(findings(&format!("{GOOD}{toml}"), &variables).0, "", "{toml}");
+    }
+}
+
+#[test]
 fn a_secret_is_never_quoted() {
     let canary = "canary-5005550010";
     for toml in [
