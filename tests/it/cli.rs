@@ -218,6 +218,32 @@ async fn sigterm_drains_and_exits_with_0() {
 }
 
 #[tokio::test]
+async fn a_drop_that_okta_does_not_hear_of_is_a_warn_line_by_provider_and_by_switch() {
+    let place = Place::new().set("OKTA_HOOK__ORGS__MAIN__AUTH__HEADER__SECRET", SECRET);
+    let place = place.set("OKTA_HOOK__ALLOW_SANDBOX", "true").set("OKTA_HOOK__PROVIDERS__A__KIND", "sandbox");
+    let server = place.serve(&["serve"]).await;
+    let hook = |number: &str| {
+        let body = okta::for_a_stranger(okta::sms(number, "482913")).to_string();
+        let head =
+            format!("POST /okta/telephony HTTP/1.1\r\nhost: x\r\nauthorization: {SECRET}\r\nconnection: close\r\n");
+        format!("{head}content-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+    };
+    // The sandbox takes a number that ends in 0007 for fraud.
+    exchange(server.public, &hook("+15005550007")).await;
+    let off = "PUT /switches/country/GB HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 20\r\n\r\n{\"state\":\"disabled\"}";
+    assert_eq!(exchange(server.admin, off.as_bytes()).await.status, 200);
+    exchange(server.public, &hook("+447400123456")).await;
+    exchange(server.public, &hook("+4915112345678")).await;
+    let logged = server.stop().await.stderr;
+    let lines = logged.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let lines: Vec<Value> = lines.filter(|line| line["message"] == "blocked").collect();
+    let told: Vec<_> =
+        lines.iter().map(|l| json!([l["level"], l["org"], l["by"], l["country"], l["channel"]])).collect();
+    assert_eq!(told, [json!(["WARN", "main", "a", "US", "sms"]), json!(["WARN", "main", "switch", "GB", "sms"])]);
+    assert!(lines.iter().all(|line| line["phone_ref"].is_string()));
+}
+
+#[tokio::test]
 async fn check_config_live_tells_what_the_running_server_has_switched_off() {
     let server = twilio("http://127.0.0.1:9").serve(&["serve"]).await;
     let put = "PUT /switches/country/GB HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 20\r\n\r\n{\"state\":\"disabled\"}";
