@@ -86,6 +86,15 @@ pub struct BreakerLabels {
     pub channel: &'static str,
 }
 
+/// Labels of `okta_hook_provider_security_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct SecurityLabels {
+    /// Name of the provider in the configuration.
+    pub provider: Arc<str>,
+    /// `tls` or `redirect`.
+    pub reason: &'static str,
+}
+
 /// Labels of `okta_hook_duplicates_averted_total`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RepeatLabels {
@@ -125,6 +134,8 @@ pub struct Metrics {
     pub late_outcomes: Family<AttemptLabels, Counter>,
     /// Circuit breakers: 0 closed, 1 half-open, 2 open.
     pub breaker_state: Family<BreakerLabels, Gauge>,
+    /// Attempts that failed as they would if somebody stood between us and the provider.
+    pub provider_security: Family<SecurityLabels, Counter>,
     /// Failovers not made because the failover budget was used up.
     pub failovers_refused: Counter,
     /// Repeats that were answered without a second send.
@@ -172,6 +183,7 @@ impl Metrics {
             attempts: Family::default(),
             late_outcomes: Family::default(),
             breaker_state: Family::default(),
+            provider_security: Family::default(),
             failovers_refused: Counter::default(),
             duplicates_averted: Family::default(),
             event_conflicts: Counter::default(),
@@ -197,6 +209,8 @@ impl Metrics {
         registry.register("attempts", "Attempts at providers, by kind of outcome", metrics.attempts.clone());
         registry.register("late_outcomes", "Attempts that ended after the answer", metrics.late_outcomes.clone());
         registry.register("breaker_state", "0 closed, 1 half-open, 2 open", metrics.breaker_state.clone());
+        let security = metrics.provider_security.clone();
+        registry.register("provider_security", "Certificates not to be trusted, and redirects, at providers", security);
         let refused = metrics.failovers_refused.clone();
         registry.register("failovers_refused", "Failovers not made for want of budget", refused);
         let averted = metrics.duplicates_averted.clone();
