@@ -152,6 +152,23 @@ async fn preview_sends_when_told_to_and_only_then() {
 }
 
 #[tokio::test]
+async fn a_preview_is_content_with_every_reply_that_okta_takes() {
+    for (answer, vendors, exhausted, status, code) in [
+        (500, 20500, "failed", "\"PENDING\"", 0),
+        (401, 20003, "failed", "\"FAILED\"", 0),
+        (401, 20003, "error", "\"errorSummary\"", 1),
+        (401, 20003, "http-503", "HTTP 503", 1),
+    ] {
+        let vendor = VendorServer::start([Answer::json(answer, json!({ "code": vendors, "status": answer }))]).await;
+        let place = twilio(&vendor.url).set("OKTA_HOOK__ORGS__MAIN__REPLY__EXHAUSTED", exhausted);
+        let printed = place.run(&["preview", "--send"]).await;
+        assert!(printed.stdout.contains(status), "{}", printed.stdout);
+        assert_eq!(printed.code, Some(code), "{}", printed.stdout);
+        assert_eq!(vendor.finish().len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn preview_plays_okta_towards_a_running_server() {
     let sid = "SMaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     let vendor = VendorServer::start([Answer::json(201, json!({ "sid": sid, "status": "queued" }))]).await;
