@@ -92,7 +92,7 @@ async fn check_config_tells_faults_with_exit_2_and_routes_with_exit_0() {
         "provider twilio (twilio)",
         "org main at /okta/telephony, budget 2600ms",
         "default: every request: sms: twilio; voice: nobody",
-        "no route has a provider for voice",
+        "nobody delivers voice",
     ] {
         assert!(printed.stdout.contains(told), "{told}: {}", printed.stdout);
     }

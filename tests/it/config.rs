@@ -324,12 +324,50 @@ fn doubtful_things_are_warned_of() {
     expect![[r#"
         orgs.main.auth.header.secret: is shorter than 32 characters and can be guessed; use 32 random bytes
         orgs.main.auth.header.secret: stands in a file in clear; use { env = "NAME" } or { file = "/path" }
-        orgs.main.routes: no route has a provider for sms: Okta gets an error for every such request
+        orgs.main.routes: nobody delivers sms: Okta gets an error for every such request
         orgs.main.routes[1]: can never be reached: routes[0] comes first and takes all of it
         providers.twilio.account_sid: does not look like a SID: AC and 32 hexadecimal digits
         providers.twilio.api_secret: stands in a file in clear; use { env = "NAME" } or { file = "/path" }
         providers.twilio.base_url: is not https: codes and credentials travel in clear
         providers.twilio.voice.twiml_url: puts the code in a URL, which Twilio and proxies may log; leave it out to send inline TwiML"#]].assert_eq(&warnings.join("\n"));
+}
+
+#[test]
+fn routes_that_leave_somebody_out_or_are_never_reached_are_warned_of() {
+    let only_sms = "[providers.texts]\nkind = 'twilio'\naccount_sid = 'AC00000000000000000000000000000001'\n\
+                    auth_token = { env = 'TWILIO_TOKEN' }\nsms = { from = '+15005550006' }\n";
+    let check = |routes: &[&str], expected: &str| {
+        let routes: String = routes.iter().map(|r| format!("[[orgs.main.routes]]\n{r}\n")).collect();
+        assert_eq!(findings(&format!("{GOOD}{only_sms}{routes}"), &SECRETS), (String::new(), expected.to_owned()));
+    };
+    let all = "send = ['twilio']";
+    let warning = "orgs.main.routes: nobody delivers voice: Okta gets an error for every such request\n";
+    check(&["when = { channel = 'voice' }\nsend = ['texts']", all], warning);
+    check(
+        &["send = ['texts']", "when = { channel = 'voice' }\nsend = ['twilio']"],
+        &format!("orgs.main.routes[1]: can never be reached: routes[0] comes first and takes all of it\n{warning}"),
+    );
+    check(
+        &["when = { country = 'GB' }\nsend = ['texts']", all],
+        "orgs.main.routes[0]: takes voice and has no provider for it: Okta gets an error for such requests\n",
+    );
+    check(&["when = { country = 'GB', channel = 'sms' }\nsend = ['texts']", all], "");
+    let unreached = "orgs.main.routes[1]: can never be reached: routes[0] comes first and takes all of it\n";
+    for (first, second, expected) in [
+        ("en-*", "en-GB", unreached),
+        ("en-*", "en", unreached),
+        ("en-*", "en-gb-*", unreached),
+        ("en-GB", "en-*", ""),
+        ("en", "en-*", ""),
+        ("en-*", "fr", ""),
+    ] {
+        let [first, second] = [first, second].map(|l| format!("when = {{ locale = ['{l}'] }}\nsend = ['twilio']"));
+        check(&[&first, &second, all], expected);
+    }
+    check(
+        &["send = ['twilio', 'texts']\nweights = { texts = 3 }"],
+        "orgs.main.routes[0].weights: has no effect without strategy = \"weighted\"\n",
+    );
 }
 
 #[test]
