@@ -65,6 +65,7 @@ impl Sources {
         for path in self.existing_files() {
             builder = builder.add_source(File::from(path).format(FileFormat::Toml));
         }
+        set_twice(environment, findings);
         let variables = environment.iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
         // `try_parsing` would turn +15550001111 into a number; `ignore_empty` makes KEY= the same as no KEY.
         let environment = config::Environment::with_prefix("OKTA_HOOK")
@@ -82,6 +83,21 @@ impl Sources {
         }
         let local = self.directory.as_ref().map(|d| d.join(LOCAL));
         local.into_iter().filter(|path| path.is_file()).collect()
+    }
+}
+
+/// A key with a value of its own cannot hold others: which of the two counts would be chance.
+fn set_twice(environment: &Environment, findings: &mut Findings) {
+    let ours = environment.iter().filter(|(_, text)| !text.is_empty());
+    let mut paths: Vec<(String, &str)> = ours
+        .filter_map(|(name, _)| Some((name.strip_prefix("OKTA_HOOK__")?.to_ascii_lowercase().replace("__", "."), name)))
+        .collect();
+    paths.sort_unstable();
+    for (key, _) in &paths {
+        let within = |(path, _): &&(String, &str)| path.strip_prefix(key.as_str()).is_some_and(|p| p.starts_with('.'));
+        if let Some((_, other)) = paths.iter().find(within) {
+            findings.fault(key, format!("has a value, so {other} cannot be set too"));
+        }
     }
 }
 

@@ -371,6 +371,36 @@ fn routes_that_leave_somebody_out_or_are_never_reached_are_warned_of() {
 }
 
 #[test]
+fn a_variable_and_one_within_it_are_not_both_taken() {
+    let variables = [
+        ("OKTA_HOOK__PROVIDERS__TWILIO__AUTH_TOKEN", "canary"),
+        ("OKTA_HOOK__PROVIDERS__TWILIO__AUTH_TOKEN__FILE", "/run/secrets/token"),
+        ("OKTA_HOOK__SERVER__MAX_BODY", "2048"),
+        ("OKTA_HOOK__ADMIN__TOKEN", ""),
+        ("OKTA_HOOK__ADMIN__TOKEN__ENV", "HOOK_SECRET"),
+        SECRETS[0],
+    ];
+    check(
+        GOOD,
+        &variables,
+        expect![[r#"
+            providers.twilio.auth_token: file /run/secrets/token cannot be read: entity not found
+            providers.twilio.auth_token: has a value, so OKTA_HOOK__PROVIDERS__TWILIO__AUTH_TOKEN__FILE cannot be set too
+        "#]],
+    );
+}
+
+#[test]
+fn unknown_keys_are_told_with_all_known_ones() {
+    let (faults, _) =
+        findings(&format!("colour = 1\n{GOOD}colour = 1\n[providers.twilio.limits]\ncolour = 1"), &SECRETS);
+    let known = |key: &str| faults.lines().find_map(|l| l.strip_prefix(key)).unwrap_or_default().to_owned();
+    assert!(known("colour: is no known key; known are ").ends_with(", orgs, providers"), "{faults}");
+    assert!(known("providers.twilio.colour: is no known key; known are ").ends_with(", limits"), "{faults}");
+    assert_eq!(known("providers.twilio.limits.colour: is no known key; "), "known are max_in_flight or max_per_second");
+}
+
+#[test]
 fn later_places_win_over_earlier_ones() {
     let directory = tempfile::tempdir().expect("directory");
     let write = |name: &str, text: &str| {
@@ -584,7 +614,7 @@ fn every_fault_of_a_guard_is_told_under_its_key() {
             orgs.main.guard.per_prefix.run: must be at least 3
             orgs.main.guard.per_user.per_hour: is no known key; known are mode, per_10_minutes, per_day, phones_per_day
             orgs.main.guard.per_user.phones_per_day: must be at least 1
-            orgs.main.guard.provider_fraud.block: must be a duration with a unit, such as "1200ms" or "15s"
+            orgs.main.guard.provider_fraud.block: must be between 60s and 604800s
             orgs.main.guard.spend.never_stop: must hold two-letter country codes such as GB
             orgs.main.guard.spend.per_hour_micros: must be above zero; a switch stops everything
             orgs.main.guard.spend.sms_micros_by_country: must hold two-letter country codes such as GB
