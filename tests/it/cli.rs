@@ -102,6 +102,24 @@ async fn check_config_tells_faults_with_exit_2_and_routes_with_exit_0() {
 }
 
 #[tokio::test]
+async fn files_named_before_and_behind_a_command_all_count_and_the_last_one_wins() {
+    let place = twilio("http://127.0.0.1:9").file("a.toml", "[orgs.main]\npath = '/a'\nbudget = '2s'\n");
+    let place = place.file("b.toml", "[orgs.main]\npath = '/b'\n").file("c.toml", "[orgs.main]\npath = '/c'\n");
+    for (arguments, told) in [
+        (&["--config", "a.toml", "check-config", "--config", "b.toml"][..], "org main at /b, budget 2s"),
+        (&["--config", "b.toml", "--config", "a.toml", "check-config"], "org main at /a, budget 2s"),
+        (&["check-config", "--config", "a.toml", "--config", "c.toml"], "org main at /c, budget 2s"),
+        (
+            &["--config", "a.toml", "--config", "b.toml", "check-config", "--config", "c.toml"],
+            "org main at /c, budget 2s",
+        ),
+    ] {
+        let printed = place.run(arguments).await;
+        assert!(printed.stdout.contains(told), "{arguments:?}: {}{}", printed.stdout, printed.stderr);
+    }
+}
+
+#[tokio::test]
 async fn a_dry_preview_shows_every_step_sends_nothing_and_shows_no_secret() {
     let vendor = VendorServer::start([]).await;
     let place = twilio(&vendor.url);
@@ -137,7 +155,7 @@ async fn a_dry_preview_shows_every_step_sends_nothing_and_shows_no_secret() {
     let bad = place.run(&["preview", "--to", "12345"]).await;
     assert!(bad.stdout.contains("data.messageProfile.phoneNumber must start with +"), "{}", bad.stdout);
     assert_eq!(bad.code, Some(1), "a script must notice");
-    assert_eq!(place.run(&["preview", "--org", "nobody"]).await.code, Some(1));
+    assert_eq!(place.run(&["preview", "--org", "nobody"]).await.code, Some(2), "an argument is wrong");
     assert!(vendor.finish().is_empty());
 }
 
