@@ -379,9 +379,8 @@ fn error(status: u16, summary: &str, faults: &[Fault], debug_context: Option<&Su
 
 impl Cause {
     fn of(fault: &Fault) -> Self {
-        let member = if fault.member.is_empty() { "body" } else { &fault.member };
         Self {
-            error_summary: format!("{member} {}", fault.rule),
+            error_summary: fault.to_string(),
             reason: "INVALID_REQUEST",
             location_type: "body",
             location: fault.member.clone(),
