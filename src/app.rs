@@ -21,7 +21,7 @@ use crate::http::accept::{Listener, Patience, Terms};
 use crate::http::tls::{CertificateFault, Certificates, Tls};
 use crate::http::{Proxies, ServerSettings};
 use crate::learn::Learn;
-use crate::metrics::ConnectionMetrics;
+use crate::metrics::{ConnectionMetrics, Metrics};
 use crate::outbound::{Outbound, SetupFault};
 use crate::secret::{self, RandomFault};
 use crate::store;
@@ -78,6 +78,7 @@ pub struct App {
     tasks: TaskTracker,
     outbound: Outbound,
     learn: Learn,
+    metrics: Arc<Metrics>,
     server: ServerSettings,
     certificates: Option<Arc<Certificates>>,
     public: Listener,
@@ -126,14 +127,19 @@ impl App {
             drop(tokio::task::spawn_blocking(secret::warm_random));
         });
         let (tasks, outbound) = (hooks.shared.tasks.clone(), hooks.outbound.clone());
-        let learn = hooks.shared.learn.clone();
+        let (learn, metrics) = (hooks.shared.learn.clone(), Arc::clone(&hooks.shared.metrics));
         let reloader = Reloader::start(hooks, rest, certificates.clone());
-        Ok(Self { reloader, tasks, outbound, learn, server, certificates, public, admin })
+        Ok(Self { reloader, tasks, outbound, learn, metrics, server, certificates, public, admin })
     }
 
     /// What puts another configuration into effect.
     pub fn reloader(&self) -> Reloader {
         self.reloader.clone()
+    }
+
+    /// Where everything is counted.
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
     }
 
     /// The certificate in use, to have it read again.
@@ -151,7 +157,7 @@ impl App {
 
     /// Serves until `stop`, then drains: not ready, no new connections, requests in flight, detached attempts.
     pub async fn run(self, stop: impl Future<Output = Stop>) {
-        let Self { reloader, tasks, outbound, learn, server, certificates, public, admin } = self;
+        let Self { reloader, tasks, outbound, learn, server, certificates, public, admin, .. } = self;
         let (readiness, upkeep) = (reloader.readiness().clone(), reloader.upkeep().clone());
         let (public_routes, admin_routes) = reloader.routes();
         // What ends with the public listener, with the admin listener; `upkeep` ends with the last attempt.

@@ -148,6 +148,10 @@ fn check(settings: &Settings, sandbox: bool, environment: &Environment, findings
         findings.fault("privacy.hash_key", HASH_KEY_IS_SHARED);
     }
     settings.journal.check("journal", findings);
+    if settings.admin.collides_with(settings.server.listen) {
+        findings
+            .fault("admin.listen", "must not be the address of server.listen: operators' pages are not for everybody");
+    }
     let admin_token = settings.admin.check("admin", environment, findings);
     let hash_key = settings.privacy.hash_key.as_ref();
     let hash_key =

@@ -88,6 +88,15 @@ pub struct BreakerLabels {
     pub channel: &'static str,
 }
 
+/// Labels of `okta_hook_provider_security_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct SecurityLabels {
+    /// Name of the provider in the configuration.
+    pub provider: Arc<str>,
+    /// `tls` or `redirect`.
+    pub reason: &'static str,
+}
+
 /// Labels of `okta_hook_duplicates_averted_total`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RepeatLabels {
@@ -129,6 +138,8 @@ pub struct Metrics {
     pub breaker_state: Family<BreakerLabels, Gauge>,
     /// Looks at numbers that came to nothing.
     pub lookups: LookupMetrics,
+    /// Attempts that failed as they would if somebody stood between us and the provider.
+    pub provider_security: Family<SecurityLabels, Counter>,
     /// Failovers not made because the failover budget was used up.
     pub failovers_refused: Counter,
     /// Repeats that were answered without a second send.
@@ -157,6 +168,8 @@ pub struct Metrics {
     pub learned: LearnedMetrics,
     /// Panics caught at the edge of a request.
     pub panics: Counter,
+    /// Log lines lost because nobody took them.
+    pub log_dropped: Counter,
     /// Access tokens refused, by reason.
     tokens_rejected: Family<TokenLabels, Counter>,
     /// Seconds since an issuer's keys were last fetched; set when the metrics are written out.
@@ -175,6 +188,7 @@ impl Metrics {
             late_outcomes: Family::default(),
             breaker_state: Family::default(),
             lookups: LookupMetrics::default(),
+            provider_security: Family::default(),
             failovers_refused: Counter::default(),
             duplicates_averted: Family::default(),
             event_conflicts: Counter::default(),
@@ -189,6 +203,7 @@ impl Metrics {
             feedback: FeedbackMetrics::default(),
             learned: LearnedMetrics::default(),
             panics: Counter::default(),
+            log_dropped: Counter::default(),
             tokens_rejected: Family::default(),
             jwks_age: Family::default(),
             keys_fetched: Mutex::default(),
@@ -200,6 +215,8 @@ impl Metrics {
         registry.register("late_outcomes", "Attempts that ended after the answer", metrics.late_outcomes.clone());
         registry.register("breaker_state", "0 closed, 1 half-open, 2 open", metrics.breaker_state.clone());
         metrics.lookups.register(&mut registry);
+        let security = metrics.provider_security.clone();
+        registry.register("provider_security", "Certificates not to be trusted, and redirects, at providers", security);
         let refused = metrics.failovers_refused.clone();
         registry.register("failovers_refused", "Failovers not made for want of budget", refused);
         let averted = metrics.duplicates_averted.clone();
@@ -221,6 +238,7 @@ impl Metrics {
         metrics.feedback.register(&mut registry);
         metrics.learned.register(&mut registry);
         registry.register("panics", "Panics caught at the edge of a request", metrics.panics.clone());
+        registry.register("log_dropped", "Log lines lost because nobody took them", metrics.log_dropped.clone());
         registry.register("tokens_rejected", "Access tokens refused, by reason", metrics.tokens_rejected.clone());
         registry.register("jwks_age_seconds", "Since the signing keys were last fetched", metrics.jwks_age.clone());
         Self { registry, ..metrics }

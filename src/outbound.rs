@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::otp::{FailureKind, SendError};
-use crate::settings::{Findings, duration};
+use crate::settings::{Findings, authorities, duration};
 use connect::{Connector, Fault};
 use evidence::{Watched, connect_fault, is_unprocessed};
 
@@ -43,6 +43,8 @@ const IDLE: Duration = Duration::from_secs(55);
 const TOUCH: Duration = Duration::from_secs(5);
 
 const OUR_NAME: HeaderValue = HeaderValue::from_static(concat!("okta-telephony-hook/", env!("CARGO_PKG_VERSION")));
+
+const PROXY_RULE: &str = "must be an http or https address such as http://proxy:3128";
 
 /// `[outbound]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -84,6 +86,12 @@ impl Settings {
         if !self.keep_warm.is_zero() {
             findings.within(format!("{at}.keep_warm"), self.keep_warm, 5 * second, 600 * second);
         }
+        if let Some(Err(rule)) = self.ca_file.as_deref().map(authorities) {
+            findings.fault(format!("{at}.ca_file"), rule);
+        }
+        if self.proxy.as_ref().is_some_and(|url| connect::way(url).is_none()) {
+            findings.fault(format!("{at}.proxy"), PROXY_RULE);
+        }
     }
 }
 
@@ -93,7 +101,10 @@ pub enum SetupFault {
     /// `outbound.ca_file` is unreadable or holds no certificate.
     #[error("outbound.ca_file: {0}")]
     CaFile(String),
-    /// No certificate authorities, or a proxy that cannot be used.
+    /// `outbound.proxy` is no address of a proxy.
+    #[error("outbound.proxy: {PROXY_RULE}")]
+    Proxy,
+    /// No certificate authorities.
     #[error("the HTTPS client cannot be set up: {0} (is the ca-certificates package installed?)")]
     Client(String),
 }

@@ -179,17 +179,22 @@ impl Router {
         }
     }
 
-    /// Warns of a channel that nobody delivers, at least for some messages.
+    /// Warns of a channel that nobody delivers, at least for some messages. A route behind one that takes everything
+    /// over the channel delivers none of it.
     fn find_uncovered(&self, at: &str, findings: &mut Findings) {
         for channel in Channel::ALL {
-            let serves = |r: &&Route| !r.providers[channel as usize].is_empty();
-            let takes = |r: &&Route| r.channels.is_empty() || r.channels.contains(&channel);
-            if !self.routes.iter().filter(takes).any(|r| serves(&r)) {
-                findings.warn(
-                    at,
-                    format!("no route has a provider for {channel}: Okta gets an error for every such request"),
-                );
-            } else if !self.routes.iter().filter(takes).any(|r| r.conditions() == 0 || r.only_channel()) {
+            let last = self.routes.iter().position(|r| r.takes_all(channel));
+            let reached = last.map_or(&*self.routes, |last| &self.routes[..=last]);
+            let taking = || reached.iter().enumerate().filter(|(_, r)| r.takes(channel));
+            if !taking().any(|(_, r)| r.serves(channel)) {
+                findings.warn(at, format!("nobody delivers {channel}: Okta gets an error for every such request"));
+                continue;
+            }
+            for (place, _) in taking().filter(|(_, r)| !r.serves(channel)) {
+                let rule = format!("takes {channel} and has no provider for it: Okta gets an error for such requests");
+                findings.warn(format!("{at}[{place}]"), rule);
+            }
+            if last.is_none() {
                 findings
                     .warn(at, format!("no route without conditions takes {channel}: some requests find no provider"));
             }
@@ -213,7 +218,7 @@ impl Route {
             }
         };
         read(&when.country, "country", "must hold two-letter country codes such as GB", &|c| {
-            Country::parse(c).is_some()
+            Country::with_numbers(c).is_some()
         });
         read(&when.channel, "channel", "must hold sms or voice", &|c| channel(c).is_some());
         let pattern =
@@ -221,7 +226,7 @@ impl Route {
         read(&when.locale, "locale", "must hold locales such as fr, fr-CA or fr-*", &pattern);
         Self {
             name: settings.name.as_deref().map_or_else(|| format!("routes[{place}]"), str::to_owned).into(),
-            countries: when.country.0.iter().filter_map(|c| Country::parse(c)).collect(),
+            countries: when.country.0.iter().filter_map(|c| Country::with_numbers(c)).collect(),
             channels: when.channel.0.iter().filter_map(|c| channel(c)).collect(),
             request_types: when.request_type.0.iter().map(|r| RequestType::parse(r).as_str().to_owned()).collect(),
             locales: when.locale.0.iter().map(|l| l.to_ascii_lowercase().replace('_', "-")).collect(),
@@ -241,6 +246,9 @@ impl Route {
         }
         for name in settings.weights.keys().filter(|name| !settings.send.0.contains(name)) {
             findings.fault(format!("{at}.weights.{name}"), "must be one of the providers in send");
+        }
+        if settings.strategy == Strategy::Ordered && !settings.weights.is_empty() {
+            findings.warn(format!("{at}.weights"), "has no effect without strategy = \"weighted\"");
         }
         let mut offers = [Vec::new(), Vec::new()];
         for (place, name) in settings.send.0.iter().enumerate() {
@@ -309,18 +317,24 @@ impl Route {
         fn takes<T: PartialEq>(mine: &[T], theirs: &[T]) -> bool {
             mine.is_empty() || (!theirs.is_empty() && theirs.iter().all(|t| mine.contains(t)))
         }
+        let locale = |theirs: &String| self.locales.iter().any(|mine| locale_covers(mine, theirs));
         takes(&self.channels, &other.channels)
             && takes(&self.countries, &other.countries)
             && takes(&self.request_types, &other.request_types)
-            && takes(&self.locales, &other.locales)
+            && (self.locales.is_empty() || (!other.locales.is_empty() && other.locales.iter().all(locale)))
     }
 
-    fn conditions(&self) -> usize {
-        self.channels.len() + self.countries.len() + self.request_types.len() + self.locales.len()
+    fn takes(&self, channel: Channel) -> bool {
+        self.channels.is_empty() || self.channels.contains(&channel)
     }
 
-    fn only_channel(&self) -> bool {
-        self.conditions() == self.channels.len()
+    /// Whether nothing that travels so goes on to the routes behind this one.
+    fn takes_all(&self, channel: Channel) -> bool {
+        self.takes(channel) && self.countries.is_empty() && self.request_types.is_empty() && self.locales.is_empty()
+    }
+
+    fn serves(&self, channel: Channel) -> bool {
+        !self.providers[channel as usize].is_empty()
     }
 }
 
@@ -333,6 +347,14 @@ fn locale_fits(pattern: &str, locale: &str) -> bool {
     match pattern.strip_suffix("-*") {
         Some(language) => locale.strip_prefix(language).is_some_and(|rest| rest.is_empty() || rest.starts_with('-')),
         None => pattern == "*" || pattern == locale,
+    }
+}
+
+/// Whether whatever fits one pattern fits another.
+fn locale_covers(mine: &str, theirs: &str) -> bool {
+    match theirs.strip_suffix("-*") {
+        Some(language) => mine.ends_with("-*") && locale_fits(mine, language),
+        None => locale_fits(mine, theirs),
     }
 }
 

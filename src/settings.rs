@@ -1,11 +1,18 @@
-//! What every module's `Settings` share: faults that name their key, durations, lists, names in a fixed set.
+//! What every module's `Settings` share: faults that name their key, durations, lists, names in a fixed set,
+//! authorities.
 //!
 //! Must not know any particular setting.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
+use jiff::SpanRelativeTo;
+use jiff::fmt::friendly::SpanParser;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde::de::{self, Deserialize, Deserializer, IntoDeserializer as _, MapAccess, SeqAccess, Visitor};
 use url::{Host, Url};
 
@@ -63,7 +70,7 @@ pub fn show(duration: Duration) -> String {
     }
 }
 
-/// Reads a duration with a unit: `"1200ms"`, `"15s"`, `"2m"`.
+/// Reads a duration with a unit: `"1200ms"`, `"15s"`, `"2m"`, `"30d"`.
 ///
 /// # Errors
 /// When the text is no duration with a unit.
@@ -78,7 +85,9 @@ pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, 
         }
 
         fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
-            jiff::fmt::friendly::SpanParser::new().parse_unsigned_duration(text.trim()).map_err(|_| E::custom(RULE))
+            let span = SpanParser::new().parse_span(text.trim()).ok();
+            let duration = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
+            duration.and_then(|duration| Duration::try_from(duration).ok()).ok_or_else(|| E::custom(RULE))
         }
     }
     deserializer.deserialize_any(Form)
@@ -196,6 +205,19 @@ impl<'de> Deserialize<'de> for Localized {
     }
 }
 
+/// Reads the certificates of a PEM file with authorities.
+///
+/// # Errors
+/// With the rule that the file breaks: it cannot be read, holds none, or one that is no authority's.
+pub fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let pem = std::fs::read(path).map_err(|e| format!("cannot be read: {}", e.kind()))?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let found = found.ok().filter(|found| !found.is_empty()).ok_or("holds no PEM certificate")?;
+    let mut trusted = RootCertStore::empty();
+    let usable = found.iter().all(|certificate| trusted.add(certificate.clone()).is_ok());
+    if usable { Ok(found) } else { Err("holds a certificate that cannot be read".to_owned()) }
+}
+
 /// Whether an address stays on this machine.
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
@@ -226,6 +248,8 @@ mod tests {
         assert_eq!(read("1200ms"), Some(Duration::from_millis(1200)));
         assert_eq!(read(" 2s "), Some(Duration::from_secs(2)));
         assert_eq!(read("2m"), Some(Duration::from_secs(120)));
+        assert_eq!(read("30d"), Some(Duration::from_secs(30 * 86400)));
+        assert_eq!(read("1mo"), None, "of no fixed length");
         assert_eq!(read("1200"), None);
         assert_eq!(read("-1s"), None);
         assert_eq!(read("soon"), None);

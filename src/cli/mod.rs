@@ -31,44 +31,56 @@ struct Arguments {
     command: Option<Command>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 struct ConfigArguments {
     /// TOML file; may be repeated, later ones win. Default: config/local.toml when present
-    #[arg(long = "config", value_name = "FILE", global = true)]
+    #[arg(long = "config", value_name = "FILE")]
     files: Vec<PathBuf>,
+}
+
+/// A command's arguments, and the files named behind it. clap's `global` would forget those named before it.
+#[derive(Debug, Args)]
+struct With<T: Args> {
+    #[command(flatten)]
+    arguments: T,
+    #[command(flatten)]
+    config: ConfigArguments,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the server (the default)
-    Serve(serve::ServeArguments),
+    Serve(With<serve::ServeArguments>),
     /// Read the configuration as `serve` would, tell every fault at once, then the routes
-    CheckConfig(check_config::CheckConfigArguments),
+    CheckConfig(With<check_config::CheckConfigArguments>),
     /// Look, without sending anything, whether all that the server needs is there and well
-    Doctor(doctor::DoctorArguments),
+    Doctor(With<doctor::DoctorArguments>),
     /// Play one Okta request; by default nothing is sent
-    Preview(Box<preview::PreviewArguments>),
+    Preview(With<Box<preview::PreviewArguments>>),
     /// Forget what is remembered of a number in the state store that replicas share
-    Forget(forget::ForgetArguments),
+    Forget(With<forget::ForgetArguments>),
     /// Exit with 0 when the local server is ready, for HEALTHCHECK in a container
-    Healthcheck,
+    Healthcheck(ConfigArguments),
 }
 
 /// Runs the command that was typed.
 pub fn run() -> ExitCode {
-    let arguments = Arguments::parse();
-    let sources = Sources::of_process(arguments.config.files);
-    match arguments.command.unwrap_or(Command::Serve(serve::ServeArguments::default())) {
-        Command::Serve(arguments) => serve::run(sources, &arguments),
-        Command::CheckConfig(arguments) => check_config::run(&sources, &arguments),
-        Command::Doctor(arguments) => doctor::run(&sources, &arguments),
-        Command::Preview(arguments) => preview::run(&sources, &arguments),
-        Command::Forget(arguments) => forget::run(&sources, &arguments),
-        Command::Healthcheck => healthcheck::run(&sources),
+    let Arguments { config: before, command } = Arguments::parse();
+    let sources = |behind: ConfigArguments| Sources::of_process([before.files, behind.files].concat());
+    let Some(command) = command else {
+        return serve::run(sources(ConfigArguments::default()), &serve::ServeArguments::default());
+    };
+    match command {
+        Command::Serve(its) => serve::run(sources(its.config), &its.arguments),
+        Command::CheckConfig(its) => check_config::run(&sources(its.config), &its.arguments),
+        Command::Doctor(its) => doctor::run(&sources(its.config), &its.arguments),
+        Command::Preview(its) => preview::run(&sources(its.config), &its.arguments),
+        Command::Forget(its) => forget::run(&sources(its.config), &its.arguments),
+        Command::Healthcheck(config) => healthcheck::run(&sources(config)),
     }
 }
 
-/// The configuration is wrong.
+/// The configuration or an argument is wrong.
 const EXIT_CONFIG: u8 = 2;
 
 /// Tells every fault of a configuration on standard error.
@@ -89,6 +101,12 @@ fn small_runtime() -> std::io::Result<tokio::runtime::Runtime> {
 /// Writes to standard output. A reader who has seen enough (`| head`) is no fault.
 fn say(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Tells what is wrong with an argument that only the configuration shows to be wrong.
+fn refuse(reason: impl std::fmt::Display) -> ExitCode {
+    eprintln!("{reason}");
+    ExitCode::from(EXIT_CONFIG)
 }
 
 /// Tells why a command could not be done.

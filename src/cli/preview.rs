@@ -91,7 +91,7 @@ pub(super) fn run(sources: &Sources, arguments: &PreviewArguments) -> ExitCode {
             Err(e) => return super::fail(e),
         };
         let Some(hook) = find(&hooks, arguments.org.as_deref()) else {
-            return super::fail("--org: no such org is configured");
+            return super::refuse("--org: no such org is configured");
         };
         let preview = arguments.preview();
         if arguments.curl {

@@ -61,7 +61,7 @@ fn runtime() -> io::Result<Runtime> {
 
 async fn serve(sources: Sources, loaded: Loaded, sandbox: Option<Secret>) -> Result<(), ServeFault> {
     let Loaded { mut config, findings } = loaded;
-    let _flush = telemetry::start(&config.log, io::IsTerminal::is_terminal(&io::stderr()))?;
+    let log = telemetry::start(&config.log, io::IsTerminal::is_terminal(&io::stderr()))?;
     for warning in &findings.warnings {
         tracing::warn!(key = warning.key, "{}", warning.rule);
     }
@@ -78,6 +78,7 @@ async fn serve(sources: Sources, loaded: Loaded, sandbox: Option<Secret>) -> Res
     let path = config.orgs.first().map(|org| org.path.clone()).unwrap_or_default();
     let scheme = config.server.scheme();
     let app = App::start(config).await?;
+    log.count_in(app.metrics());
     let (public, admin) = app.addresses()?;
     tracing::info!(%public, %admin, scheme, version = env!("CARGO_PKG_VERSION"), "listening");
     if let Some(hangup) = hangup {

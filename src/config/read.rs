@@ -15,6 +15,11 @@ use crate::settings::Findings;
 /// More faults than this are the work of a generator, not of a person.
 const MAX_FAULTS: usize = 200;
 
+const NO_KNOWN_KEY: &str = "is no known key";
+
+/// How messages begin that end with what was expected.
+const SERDES: [&str; 5] = ["invalid type", "invalid value", "invalid length", "unknown field", "unknown variant"];
+
 /// Reads all settings, and what was set of them; `None` when not even the tree could be built.
 pub(super) fn settings(
     sources: &Sources,
@@ -28,7 +33,7 @@ pub(super) fn settings(
     }
     let keys = Keys::of(&tree, environment);
     let providers = take(&mut tree, "providers");
-    let mut settings: Settings = read(tree, "", findings);
+    let mut settings: Settings = read(tree, "", "providers", findings);
     if let Some(tree) = providers {
         self::providers(tree, &mut settings, findings);
     }
@@ -49,7 +54,7 @@ fn providers(tree: Value, settings: &mut Settings, findings: &mut Findings) {
             }
         };
         if let Some(limits) = take(&mut tree, "limits") {
-            settings.limits.insert(name.clone(), read(limits, &format!("{at}.limits"), findings));
+            settings.limits.insert(name.clone(), read(limits, &format!("{at}.limits"), "", findings));
         }
         let kinds = provider::KINDS.join(", ");
         match provider::Settings::read(&kind, Reader { tree, at: &at, findings }) {
@@ -69,12 +74,12 @@ struct Reader<'a> {
 
 impl provider::Read for Reader<'_> {
     fn read<T: DeserializeOwned + Default>(self) -> T {
-        read(self.tree, self.at, self.findings)
+        read(self.tree, self.at, "limits", self.findings)
     }
 }
 
-/// Reads a tree into settings that have a default for every key.
-fn read<T: DeserializeOwned + Default>(mut tree: Value, at: &str, findings: &mut Findings) -> T {
+/// Reads a tree into settings that have a default for every key. `taken` is a key of the tree that was read elsewhere.
+fn read<T: DeserializeOwned + Default>(mut tree: Value, at: &str, taken: &str, findings: &mut Findings) -> T {
     for _ in 0..MAX_FAULTS {
         let error = match serde_path_to_error::deserialize::<_, T>(tree.clone()) {
             Ok(settings) => return settings,
@@ -83,10 +88,11 @@ fn read<T: DeserializeOwned + Default>(mut tree: Value, at: &str, findings: &mut
         let path = error.path().clone();
         let key =
             [at, &path.to_string()].into_iter().filter(|k| !k.is_empty() && *k != ".").collect::<Vec<_>>().join(".");
-        findings.fault(
-            if key.is_empty() { "configuration".to_owned() } else { key },
-            rule(&error.into_inner().to_string()),
-        );
+        let mut rule = rule(&error.into_inner().to_string());
+        if rule.starts_with(NO_KNOWN_KEY) && path.iter().count() == 1 && !taken.is_empty() {
+            rule = format!("{rule}, {taken}");
+        }
+        findings.fault(if key.is_empty() { "configuration".to_owned() } else { key }, rule);
         if !cut(&mut tree, &path) {
             break;
         }
@@ -94,17 +100,24 @@ fn read<T: DeserializeOwned + Default>(mut tree: Value, at: &str, findings: &mut
     T::default()
 }
 
-/// Keeps of a message what was expected. What stood there instead may be a secret in the wrong place.
+/// Keeps of a message what was expected. What stood there instead may be a secret in the wrong place, and an address
+/// may hold a password.
 fn rule(message: &str) -> String {
     // config adds where it found the value; the key path tells that better.
     let message = message.split(" for key `").next().unwrap_or(message).replace('`', "");
-    let expected = message.split_once(", expected ").map(|(_, expected)| expected.trim_start_matches("one of "));
+    // Only serde writes so; what others say of a value may hold anything.
+    let is_serdes = SERDES.iter().any(|opening| message.starts_with(opening));
+    let expected = message.rsplit_once(", expected ").filter(|_| is_serdes);
+    let expected = expected.map(|(_, expected)| expected.trim_start_matches("one of "));
     match expected {
-        Some(known) if message.starts_with("unknown field") => format!("is no known key; known are {known}"),
+        Some(known) if message.starts_with("unknown field") => format!("{NO_KNOWN_KEY}; known are {known}"),
         Some(known) if message.starts_with("unknown variant") => format!("must be one of {known}"),
         Some(table) if table.starts_with("struct") || table.starts_with("a map") => "must be a table".to_owned(),
         Some(expected) => format!("must be {expected}"),
-        None => message,
+        // In our own words.
+        None if message.starts_with("must ") => message,
+        // url and std say what is wrong, and url then quotes the text.
+        None => message.split([':', '"']).next().unwrap_or_default().to_owned(),
     }
 }
 

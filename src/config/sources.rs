@@ -68,6 +68,7 @@ impl Sources {
         for path in self.existing_files() {
             builder = builder.add_source(File::from(path).format(FileFormat::Toml));
         }
+        set_twice(environment, findings);
         let variables = environment.iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
         // `try_parsing` would turn +15550001111 into a number; `ignore_empty` makes KEY= the same as no KEY.
         let environment = config::Environment::with_prefix("OKTA_HOOK")
@@ -85,6 +86,21 @@ impl Sources {
         }
         let local = self.directory.as_ref().map(|d| d.join(LOCAL));
         local.into_iter().filter(|path| path.is_file()).collect()
+    }
+}
+
+/// A key with a value of its own cannot hold others: which of the two counts would be chance.
+fn set_twice(environment: &Environment, findings: &mut Findings) {
+    let ours = environment.iter().filter(|(_, text)| !text.is_empty());
+    let mut paths: Vec<(String, &str)> = ours
+        .filter_map(|(name, _)| Some((name.strip_prefix("OKTA_HOOK__")?.to_ascii_lowercase().replace("__", "."), name)))
+        .collect();
+    paths.sort_unstable();
+    for (key, _) in &paths {
+        let within = |(path, _): &&(String, &str)| path.strip_prefix(key.as_str()).is_some_and(|p| p.starts_with('.'));
+        if let Some((_, other)) = paths.iter().find(within) {
+            findings.fault(key, format!("has a value, so {other} cannot be set too"));
+        }
     }
 }
 
@@ -144,7 +160,12 @@ pub(super) fn warn_of_secrets(tree: &config::Value, at: &str, findings: &mut Fin
         // The address of a shared store holds a password between : and @.
         let holds_password = |text: &str| at == "state.url" && text.contains('@');
         let in_clear = matches!(&value.kind, config::ValueKind::String(text) if is_secret || holds_password(text));
-        if in_clear && value.origin().is_some_and(|origin| origin != "the environment") {
+        let in_file = value.origin().is_some_and(|origin| origin != "the environment");
+        let proxy_password = matches!(&value.kind, config::ValueKind::String(text) if text.contains('@'));
+        if in_file && at == "outbound.proxy" && proxy_password {
+            findings
+                .warn(at, "holds a password that stands in a file in clear; set OKTA_HOOK__OUTBOUND__PROXY instead");
+        } else if in_clear && in_file {
             findings.warn(at, "stands in a file in clear; use { env = \"NAME\" } or { file = \"/path\" }");
         } else {
             warn_of_secrets(value, &at, findings);

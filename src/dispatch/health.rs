@@ -15,6 +15,7 @@ use super::breaker::{Breaker, Standing};
 use super::budget::Budget;
 use super::lane::Lane;
 pub use super::lane::Limits;
+use super::suspicion::Suspicions;
 use super::switches::{Setting, Switches};
 use crate::metrics::{BreakerLabels, Metrics};
 use crate::otp::{Channel, FailureKind, ProviderName, SendError};
@@ -33,6 +34,7 @@ pub struct Health {
     entries: BTreeMap<(ProviderName, Channel), Arc<Entry>>,
     budget: Arc<Mutex<Budget>>,
     switches: Switches,
+    suspicions: Suspicions,
     metrics: Arc<Metrics>,
 }
 
@@ -110,7 +112,8 @@ impl Health {
                 entries.insert((name.clone(), channel), Arc::new(Entry { state, lane: Arc::clone(&lane) }));
             }
         }
-        Self { entries, budget: Arc::new(Mutex::new(Budget::new(now))), switches, metrics }
+        let suspicions = Suspicions::new(Arc::clone(&metrics));
+        Self { entries, budget: Arc::new(Mutex::new(Budget::new(now))), switches, suspicions, metrics }
     }
 
     /// The health of the providers of another configuration. Those that `stay` as they were are as well as they were,
@@ -257,6 +260,9 @@ impl Ticket {
     /// Counts the attempt's end. When we stopped waiting before, what comes later counts only if a person must act
     /// on it or the provider asks for a pause: it was too late to be a success.
     pub(super) fn settle(&self, result: Result<(), &SendError>) {
+        if let Err(error) = result {
+            self.health.suspicions.note(&self.name, error);
+        }
         let first = !self.settled.swap(true, Ordering::AcqRel);
         let matters = result.is_err_and(|e| matches!(e.kind, FailureKind::Account | FailureKind::Throttled));
         if first || matters {

@@ -9,6 +9,7 @@ mod budget;
 pub mod health;
 mod lane;
 mod race;
+mod suspicion;
 pub mod switches;
 
 use std::collections::BTreeMap;

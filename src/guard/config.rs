@@ -184,7 +184,7 @@ pub(super) fn countries(list: &List, at: &str, findings: &mut Findings) -> Vec<C
 }
 
 fn known(code: &str, at: &str, findings: &mut Findings) -> Option<Country> {
-    let country = Country::parse(code).filter(Country::is_assigned);
+    let country = Country::with_numbers(code);
     if country.is_none() {
         findings.fault(at, "must hold two-letter country codes such as GB");
     }

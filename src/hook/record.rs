@@ -72,7 +72,7 @@ impl Record {
         self.told.stranger = matches!(rejection, Rejection::Denied(_));
         match rejection {
             Rejection::Unreadable(faults) => {
-                self.told.fault = faults.first().map(|f| format!("{} {}", f.member, f.rule));
+                self.told.fault = faults.first().map(ToString::to_string);
             }
             Rejection::Denied(Some(reason)) => {
                 self.in_flight.0.token_rejected(&self.told.org, reason.as_str());

@@ -163,7 +163,7 @@ impl Settings {
         }
         let (attempt_timeout, min_attempt) = self.check_budget(at, findings);
         let default_country = self.default_country.as_deref().filter(|c| !c.is_empty());
-        let country = default_country.and_then(Country::parse).filter(Country::is_assigned);
+        let country = default_country.and_then(Country::with_numbers);
         if default_country.is_some() && country.is_none() {
             findings.fault(format!("{at}.default_country"), "must be a two-letter country code such as GB");
         }

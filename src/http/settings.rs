@@ -101,6 +101,9 @@ impl ServerSettings {
         {
             findings.fault(format!("{at}.public_url"), "must be an https address without query: Okta calls no other");
         }
+        if self.public_url.as_ref().is_some_and(|url| !url.username().is_empty() || url.password().is_some()) {
+            findings.fault(format!("{at}.public_url"), "must hold no user and no password: it is told to providers");
+        }
         if let Some(tls) = &self.tls {
             tls.check(&format!("{at}.tls"), self.public_url.as_ref(), findings);
         }
@@ -129,6 +132,14 @@ impl Default for AdminSettings {
 }
 
 impl AdminSettings {
+    /// Whether the system would refuse to listen on both addresses.
+    pub fn collides_with(&self, other: SocketAddr) -> bool {
+        let (ours, theirs) = (self.listen.ip(), other.ip());
+        let overlap = ours.is_ipv4() == theirs.is_ipv4() && (ours.is_unspecified() || theirs.is_unspecified());
+        // Port 0 is one of the system's choice, and never the same.
+        self.listen.port() != 0 && self.listen.port() == other.port() && (ours == theirs || overlap)
+    }
+
     /// Reads the token and checks the rules; `at` is the key path of this table.
     pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<crate::secret::Secret> {
         let Some(token) = &self.token else {

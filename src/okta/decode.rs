@@ -3,6 +3,7 @@
 //! Must not send, log or answer anything. A fault names the member and the rule and never echoes the value.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -25,6 +26,12 @@ pub struct Fault {
     pub member: String,
     /// The rule it breaks.
     pub rule: Cow<'static, str>,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", if self.member.is_empty() { "body" } else { &self.member }, self.rule)
+    }
 }
 
 /// Decodes a request. Numbers without `+` are read as numbers of `default_country`, and refused without one.

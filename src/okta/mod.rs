@@ -15,5 +15,5 @@ mod wording;
 
 pub use decode::{Fault, decode};
 pub use reply::{
-    Accepted, Blocked, Exhausted, Refused, Replies, Reply, Settings as ReplySettings, Unconfirmed, is_success,
+    Accepted, Blocked, Exhausted, Refused, Replies, Reply, Settings as ReplySettings, Unconfirmed, is_taken,
 };

@@ -265,11 +265,10 @@ impl Reply {
     }
 }
 
-/// Whether an answer tells Okta that a provider took the message. `PENDING` with an id is an acceptance that
-/// `reply.accepted` words so; without one, nobody confirmed anything.
-pub fn is_success(body: &serde_json::Value) -> bool {
-    let value = &body["commands"][0]["value"][0];
-    value["status"] == "SUCCESSFUL" || (value["status"] == "PENDING" && value["transactionId"].is_string())
+/// Whether Okta would take an answer: one of the three statuses, and no error.
+pub fn is_taken(body: &serde_json::Value) -> bool {
+    let status = body["commands"][0]["value"][0]["status"].as_str();
+    matches!(status, Some("SUCCESSFUL" | "PENDING" | "FAILED"))
 }
 
 // === the wire form ===
@@ -380,9 +379,8 @@ fn error(status: u16, summary: &str, faults: &[Fault], debug_context: Option<&Su
 
 impl Cause {
     fn of(fault: &Fault) -> Self {
-        let member = if fault.member.is_empty() { "body" } else { &fault.member };
         Self {
-            error_summary: format!("{member} {}", fault.rule),
+            error_summary: fault.to_string(),
             reason: "INVALID_REQUEST",
             location_type: "body",
             location: fault.member.clone(),

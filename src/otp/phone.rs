@@ -116,9 +116,9 @@ impl Country {
             .then(|| Self([a.to_ascii_uppercase(), b.to_ascii_uppercase()]))
     }
 
-    /// Whether numbers of this country are known.
-    pub fn is_assigned(&self) -> bool {
-        phonelib::country_by_code(self.as_str()).is_some()
+    /// As `parse`, but only a country that has numbers: no message ever goes to `UK` or `XX`.
+    pub fn with_numbers(text: &str) -> Option<Self> {
+        Self::parse(text).filter(|country| phonelib::country_by_code(country.as_str()).is_some())
     }
 
     /// The two letters.

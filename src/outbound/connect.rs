@@ -19,14 +19,14 @@ use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 use rustls_platform_verifier::Verifier;
 use tokio::time::timeout;
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
+use url::Url;
 
 use super::{Settings, SetupFault};
+use crate::settings::authorities;
 
 /// An idle connection is asked for a sign of life after this, and as often again, three times at most.
 const KEEPALIVE: Duration = Duration::from_secs(15);
@@ -64,7 +64,7 @@ pub(super) fn connector(settings: &Settings) -> Result<(Connector, Option<Header
     let tls = tls(settings)?;
     let direct = HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
     let direct = direct.enable_all_versions().wrap_connector(tcp());
-    let proxy = settings.proxy.as_ref().map(|url| proxy(url.as_str(), &tls)).transpose()?;
+    let proxy = settings.proxy.as_ref().map(|url| proxy(url, &tls)).transpose()?;
     let credential = proxy.as_ref().and_then(|proxy| proxy.way.basic_auth().cloned());
     let ways = Ways { direct, proxy, limit: settings.connect_timeout };
     let open = tower::service_fn(move |address: Uri| {
@@ -91,28 +91,23 @@ fn tcp() -> HttpConnector {
 
 /// The system's certificate authorities, and those of a file beside them.
 fn tls(settings: &Settings) -> Result<ClientConfig, SetupFault> {
-    let further = match &settings.ca_file {
-        None => Vec::new(),
-        Some(path) => {
-            let pem = std::fs::read(path).map_err(|e| SetupFault::CaFile(e.kind().to_string()))?;
-            CertificateDer::pem_slice_iter(&pem)
-                .collect::<Result<Vec<_>, _>>()
-                .ok()
-                .filter(|found| !found.is_empty())
-                .ok_or_else(|| SetupFault::CaFile("holds no PEM certificate".to_owned()))?
-        }
-    };
+    let further = settings.ca_file.as_deref().map(authorities).transpose().map_err(SetupFault::CaFile)?;
     let told = |e: rustls::Error| SetupFault::Client(e.to_string());
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = Verifier::new_with_extra_roots(further, Arc::clone(&provider)).map_err(told)?;
+    let verifier = Verifier::new_with_extra_roots(further.unwrap_or_default(), Arc::clone(&provider)).map_err(told)?;
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(told)?;
     Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
 }
 
-fn proxy(url: &str, tls: &ClientConfig) -> Result<Proxy, SetupFault> {
-    let unusable = || SetupFault::Client("outbound.proxy cannot be used".to_owned());
+/// The way through a proxy; none when its address cannot be used.
+pub(super) fn way(url: &Url) -> Option<Intercept> {
     let anywhere = Uri::from_static("https://vendor.invalid/");
-    let way = Matcher::builder().all(url).build().intercept(&anywhere).ok_or_else(unusable)?;
+    let way = || Matcher::builder().all(url.as_str()).build().intercept(&anywhere);
+    matches!(url.scheme(), "http" | "https").then(way).flatten()
+}
+
+fn proxy(url: &Url, tls: &ClientConfig) -> Result<Proxy, SetupFault> {
+    let way = way(url).ok_or(SetupFault::Proxy)?;
     // A proxy passes bytes on: which HTTP they are is between us and the vendor.
     let door = HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
     let door = door.enable_http1().wrap_connector(tcp());

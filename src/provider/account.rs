@@ -80,7 +80,7 @@ pub(super) fn by_country<'s>(
     let mut found = BTreeMap::new();
     for (key, sender) in table {
         let at = format!("{at}.by_country.{key}");
-        match Country::parse(key) {
+        match Country::with_numbers(key) {
             Some(_) if sender.trim().is_empty() => findings.fault(at, "must not be empty"),
             Some(country) => drop(found.insert(country, sender.trim())),
             None => findings.fault(at, "must be keyed by a two-letter country code such as GB"),

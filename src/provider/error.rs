@@ -23,3 +23,13 @@ pub(super) fn by_status(answer: &Answer) -> SendError {
     };
     SendError { retry_after: answer.retry_after, ..SendError::new(kind, format!("http_{}", answer.status)) }
 }
+
+/// Whether a failure may be the work of somebody between us and the provider, in one word: `tls` for a certificate that
+/// is not to be trusted, `redirect` for an answer from elsewhere.
+pub fn security_reason(error: &SendError) -> Option<&'static str> {
+    match error.code.as_str() {
+        "tls" => Some("tls"),
+        code if code.len() == "http_302".len() && code.starts_with("http_3") => Some("redirect"),
+        _ => None,
+    }
+}

@@ -27,6 +27,7 @@ use crate::outbound::{Outbound, Request};
 use crate::secret::{Environment, Pseudonyms};
 use crate::settings::Findings;
 pub use check::{Check, Verdict};
+pub use error::security_reason;
 pub use listener::{Fate, Listener, News};
 
 /// What an attempt is told besides the message.

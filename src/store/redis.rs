@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::{Add, Claim, Key, Queue, Store, StoreFault, Tally};
 use crate::secret::{KeyedHash, Secret};
+use crate::settings::authorities;
 
 /// DNS, TCP, TLS and the greeting of a new connection; as long as an operation where that may take longer.
 const CONNECT: Duration = Duration::from_millis(300);
@@ -113,6 +114,27 @@ pub enum SetupFault {
     CaFile(String),
 }
 
+fn refused(error: &RedisError) -> SetupFault {
+    SetupFault::Url(error.category().to_owned())
+}
+
+/// What opens connections. Opens none.
+pub(super) fn client(url: &Secret, ca_file: Option<&Path>) -> Result<Client, SetupFault> {
+    let tcp = TcpSettings::default().set_nodelay(true).set_keepalive(TcpKeepalive::new().with_time(SILENCE));
+    #[cfg(target_os = "linux")]
+    let tcp = tcp.set_user_timeout(SILENCE);
+    let address = url.expose().into_connection_info().map_err(|e| refused(&e))?.set_tcp_settings(tcp);
+    match ca_file {
+        None => Client::open(address).map_err(|e| refused(&e)),
+        Some(path) => {
+            authorities(path).map_err(SetupFault::CaFile)?;
+            let pem = std::fs::read(path).map_err(|e| SetupFault::CaFile(e.kind().to_string()))?;
+            let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem) };
+            Client::build_with_tls(address, certificates).map_err(|e| SetupFault::CaFile(e.category().to_owned()))
+        }
+    }
+}
+
 impl Redis {
     /// Prepares a connection, and opens none. `timeout` is how long an operation will be waited for.
     pub(super) fn open(
@@ -121,20 +143,7 @@ impl Redis {
         prefix: &str,
         timeout: Duration,
     ) -> Result<Self, SetupFault> {
-        let told = |e: &RedisError| SetupFault::Url(e.category().to_owned());
-        let tcp = TcpSettings::default().set_nodelay(true).set_keepalive(TcpKeepalive::new().with_time(SILENCE));
-        #[cfg(target_os = "linux")]
-        let tcp = tcp.set_user_timeout(SILENCE);
-        let address = url.expose().into_connection_info().map_err(|e| told(&e))?.set_tcp_settings(tcp);
-        let client = match ca_file {
-            None => Client::open(address).map_err(|e| told(&e))?,
-            Some(path) => {
-                let pem = std::fs::read(path).map_err(|e| SetupFault::CaFile(e.kind().to_string()))?;
-                let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem) };
-                Client::build_with_tls(address, certificates)
-                    .map_err(|e| SetupFault::CaFile(e.category().to_owned()))?
-            }
-        };
+        let client = client(url, ca_file)?;
         let manager_config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(timeout.max(CONNECT)))
             .set_response_timeout(Some(timeout.max(CONNECT)))
@@ -142,7 +151,7 @@ impl Redis {
             .set_min_delay(MIN_PAUSE)
             .set_max_delay(MAX_PAUSE);
         let manager =
-            ConnectionManager::new_lazy_with_config(client.clone(), manager_config.clone()).map_err(|e| told(&e))?;
+            ConnectionManager::new_lazy_with_config(client.clone(), manager_config.clone()).map_err(|e| refused(&e))?;
         Ok(Self {
             client,
             manager_config,

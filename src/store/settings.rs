@@ -1,6 +1,6 @@
 //! `[state]`: where this server remembers.
 //!
-//! Must not open anything.
+//! Must not open a connection.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use url::Url;
 
+use super::redis::{SetupFault, client};
 use crate::secret::{Environment, Secret, SecretRef};
 use crate::settings::{Findings, duration, is_loopback};
 
@@ -101,8 +102,8 @@ impl Settings {
         Config { backend, timeout: self.timeout, prefix: self.prefix.clone(), max_entries: self.max_entries }
     }
 
-    fn backend(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Backend> {
-        let at = format!("{at}.url");
+    fn backend(&self, table: &str, environment: &Environment, findings: &mut Findings) -> Option<Backend> {
+        let at = format!("{table}.url");
         let secret = self.url.resolve(environment).map_err(|rule| findings.fault(&at, rule)).ok()?;
         if secret.expose() == MEMORY {
             return Some(Backend::Memory);
@@ -124,9 +125,14 @@ impl Settings {
             return None;
         };
         if url.scheme() == "redis" && url.password().is_some() && !is_loopback(&url) {
-            findings.warn(at, "is not rediss: the password travels in clear");
+            findings.warn(&at, "is not rediss: the password travels in clear");
         }
         let ca_file = self.ca_file.clone().filter(|_| url.scheme() == "rediss");
+        match client(&secret, ca_file.as_deref()) {
+            Ok(_) => {}
+            Err(SetupFault::Url(rule)) => findings.fault(&at, rule),
+            Err(SetupFault::CaFile(rule)) => findings.fault(format!("{table}.ca_file"), rule),
+        }
         Some(Backend::Redis { url: secret, ca_file })
     }
 }

@@ -18,6 +18,12 @@ use super::lines::Lines;
 #[derive(Debug)]
 pub(super) struct JsonLines(pub Lines);
 
+/// The line that tells of lines lost.
+pub(super) fn dropped(count: u64) -> String {
+    let now = Timestamp::now();
+    format!("{{\"timestamp\":\"{now:.6}\",\"level\":\"WARN\",\"message\":\"log lines dropped\",\"count\":{count}}}\n")
+}
+
 thread_local! {
     /// The line in the making; kept so that a line costs no allocation.
     static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };

@@ -3,9 +3,11 @@
 //! Must not know what a line says. A reader that stands still costs lines, which are counted, never hooks.
 
 use std::io::{self, Write as _};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
+
+use crate::metrics::Metrics;
 
 /// Lines waiting to be written; a reader this far behind is not reading.
 const MAX_WAITING_BYTES: usize = 4 * 1024 * 1024;
@@ -24,7 +26,11 @@ pub(super) struct Lines(Arc<Shared>);
 struct Shared {
     waiting: Mutex<Waiting>,
     changed: Condvar,
+    metrics: OnceLock<Arc<Metrics>>,
 }
+
+/// Words a line about as many lost ones, in the format of the log.
+pub(super) type Notice = fn(u64) -> String;
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -37,14 +43,14 @@ struct Waiting {
 /// Writes the last lines when dropped: to be held until the process ends.
 #[derive(Debug)]
 #[must_use]
-pub struct Flush(Option<Lines>);
+pub struct Flush(pub(super) Lines);
 
 impl Lines {
     /// Starts the thread that writes to standard error.
-    pub(super) fn start() -> io::Result<Self> {
+    pub(super) fn start(notice: Notice) -> io::Result<Self> {
         let lines = Self::default();
         let shared = Arc::clone(&lines.0);
-        thread::Builder::new().name("log".to_owned()).spawn(move || shared.write_out())?;
+        thread::Builder::new().name("log".to_owned()).spawn(move || shared.write_out(notice))?;
         Ok(lines)
     }
 
@@ -53,6 +59,9 @@ impl Lines {
         let mut waiting = self.0.lock();
         if waiting.bytes.len() + line.len() > MAX_WAITING_BYTES {
             waiting.dropped += 1;
+            if let Some(metrics) = self.0.metrics.get() {
+                metrics.log_dropped.inc();
+            }
             return;
         }
         let was_empty = waiting.bytes.is_empty();
@@ -61,6 +70,18 @@ impl Lines {
         if was_empty {
             self.0.changed.notify_all();
         }
+    }
+}
+
+/// For a formatter that writes each event at once, as tracing-subscriber's does.
+impl io::Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.push(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -77,7 +98,7 @@ impl Shared {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write_out(&self) {
+    fn write_out(&self, notice: Notice) {
         let mut batch = Vec::new();
         loop {
             let mut waiting = self.lock();
@@ -93,9 +114,7 @@ impl Shared {
             }
             drop(waiting);
             if dropped > 0 {
-                batch.extend(
-                    format!("{{\"level\":\"WARN\",\"message\":\"log lines dropped\",\"count\":{dropped}}}\n").bytes(),
-                );
+                batch.extend(notice(dropped).bytes());
             }
             // Nobody is left to tell of a log that cannot be written.
             let _ = io::stderr().write_all(&batch);
@@ -108,19 +127,16 @@ impl Shared {
 }
 
 impl Flush {
-    /// Nothing to flush: the format writes for itself.
-    pub(super) fn nothing() -> Self {
-        Self(None)
-    }
-
-    pub(super) fn of(lines: Lines) -> Self {
-        Self(Some(lines))
+    /// Counts what is lost from now on: whoever does not read the log may still read the metrics.
+    pub fn count_in(&self, metrics: Arc<Metrics>) {
+        // Only a second call finds it set, and the first one's serve as well.
+        let _ = self.0.0.metrics.set(metrics);
     }
 }
 
 impl Drop for Flush {
     fn drop(&mut self) {
-        let Some(Lines(shared)) = self.0.take() else { return };
+        let shared = &self.0.0;
         let mut waiting = shared.lock();
         waiting.closing = true;
         shared.changed.notify_all();
@@ -135,11 +151,14 @@ mod tests {
     #[test]
     fn a_reader_that_stands_still_costs_lines_and_not_the_writer() {
         let lines = Lines::default();
+        let metrics = Arc::new(Metrics::new());
+        Flush(lines.clone()).count_in(Arc::clone(&metrics));
         let line = [b'x'; 1024];
         for _ in 0..5000 {
             lines.push(&line);
         }
         let waiting = lines.0.lock();
         assert_eq!((waiting.bytes.len(), waiting.dropped), (4096 * 1024, 5000 - 4096));
+        assert!(metrics.render().contains("okta_hook_log_dropped_total 904"));
     }
 }

@@ -8,12 +8,14 @@ mod lines;
 
 use std::io;
 
+use jiff::Timestamp;
 use serde::Deserialize;
-use tracing::Level;
+use tracing::{Level, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{Layer as _, fmt};
+use tracing_subscriber::{Layer, fmt};
 
 use crate::settings::word;
 use json::JsonLines;
@@ -86,17 +88,40 @@ pub fn start(settings: &Settings, colours: bool) -> io::Result<Flush> {
     let speakers = Targets::new()
         .with_default(LevelFilter::from_level(level.min(Level::WARN)))
         .with_target("okta_telephony_hook", level);
-    let (lines, flush) = match settings.format {
+    let (layer, lines) = match settings.format {
         Format::Json => {
-            let lines = Lines::start()?;
-            (JsonLines(lines.clone()).boxed(), Flush::of(lines))
+            let lines = Lines::start(json::dropped)?;
+            (JsonLines(lines.clone()).boxed(), lines)
         }
         Format::Text => {
-            let lines = fmt::layer().with_writer(io::stderr).with_target(false).with_ansi(colours);
-            (lines.boxed(), Flush::nothing())
+            let lines =
+                Lines::start(|count| format!("{:.6}  WARN log lines dropped count={count}\n", Timestamp::now()))?;
+            (text(lines.clone(), colours).boxed(), lines)
         }
     };
     // Only tests start logging twice, and the first subscriber serves them.
-    let _ = tracing_subscriber::registry().with(lines.with_filter(speakers)).try_init();
-    Ok(flush)
+    let _ = tracing_subscriber::registry().with(layer.with_filter(speakers)).try_init();
+    Ok(Flush(lines))
+}
+
+/// Lines for people.
+fn text<S>(lines: Lines, colours: bool) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fmt::layer().with_writer(move || lines.clone()).with_target(false).with_ansi(colours)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_for_people_goes_where_nobody_waits_for_it() {
+        let lines = Lines::default();
+        let subscriber = tracing_subscriber::registry().with(text(lines.clone(), false));
+        tracing::subscriber::with_default(subscriber, || tracing::warn!(count = 3, "said"));
+        let written = String::from_utf8(lines.taken()).expect("text");
+        assert!(written.ends_with(" WARN said count=3\n") && written.matches('\n').count() == 1, "{written}");
+    }
 }

@@ -92,13 +92,31 @@ async fn check_config_tells_faults_with_exit_2_and_routes_with_exit_0() {
         "provider twilio (twilio)",
         "org main at /okta/telephony, budget 2600ms",
         "default: every request: sms: twilio; voice: nobody",
-        "no route has a provider for voice",
+        "nobody delivers voice",
     ] {
         assert!(printed.stdout.contains(told), "{told}: {}", printed.stdout);
     }
     let serve = Place::new().run(&["serve"]).await;
     assert_eq!(serve.code, Some(2));
     assert_eq!(Place::new().run(&["frobnicate"]).await.code, Some(2));
+}
+
+#[tokio::test]
+async fn files_named_before_and_behind_a_command_all_count_and_the_last_one_wins() {
+    let place = twilio("http://127.0.0.1:9").file("a.toml", "[orgs.main]\npath = '/a'\nbudget = '2s'\n");
+    let place = place.file("b.toml", "[orgs.main]\npath = '/b'\n").file("c.toml", "[orgs.main]\npath = '/c'\n");
+    for (arguments, told) in [
+        (&["--config", "a.toml", "check-config", "--config", "b.toml"][..], "org main at /b, budget 2s"),
+        (&["--config", "b.toml", "--config", "a.toml", "check-config"], "org main at /a, budget 2s"),
+        (&["check-config", "--config", "a.toml", "--config", "c.toml"], "org main at /c, budget 2s"),
+        (
+            &["--config", "a.toml", "--config", "b.toml", "check-config", "--config", "c.toml"],
+            "org main at /c, budget 2s",
+        ),
+    ] {
+        let printed = place.run(arguments).await;
+        assert!(printed.stdout.contains(told), "{arguments:?}: {}{}", printed.stdout, printed.stderr);
+    }
 }
 
 #[tokio::test]
@@ -137,7 +155,7 @@ async fn a_dry_preview_shows_every_step_sends_nothing_and_shows_no_secret() {
     let bad = place.run(&["preview", "--to", "12345"]).await;
     assert!(bad.stdout.contains("data.messageProfile.phoneNumber must start with +"), "{}", bad.stdout);
     assert_eq!(bad.code, Some(1), "a script must notice");
-    assert_eq!(place.run(&["preview", "--org", "nobody"]).await.code, Some(1));
+    assert_eq!(place.run(&["preview", "--org", "nobody"]).await.code, Some(2), "an argument is wrong");
     assert!(vendor.finish().is_empty());
 }
 
@@ -149,6 +167,23 @@ async fn preview_sends_when_told_to_and_only_then() {
     assert_eq!(printed.code, Some(0), "{}", printed.stderr);
     assert!(printed.stdout.contains("really sent") && printed.stdout.contains(sid), "{}", printed.stdout);
     assert_eq!(vendor.finish().len(), 1);
+}
+
+#[tokio::test]
+async fn a_preview_is_content_with_every_reply_that_okta_takes() {
+    for (answer, vendors, exhausted, status, code) in [
+        (500, 20500, "failed", "\"PENDING\"", 0),
+        (401, 20003, "failed", "\"FAILED\"", 0),
+        (401, 20003, "error", "\"errorSummary\"", 1),
+        (401, 20003, "http-503", "HTTP 503", 1),
+    ] {
+        let vendor = VendorServer::start([Answer::json(answer, json!({ "code": vendors, "status": answer }))]).await;
+        let place = twilio(&vendor.url).set("OKTA_HOOK__ORGS__MAIN__REPLY__EXHAUSTED", exhausted);
+        let printed = place.run(&["preview", "--send"]).await;
+        assert!(printed.stdout.contains(status), "{}", printed.stdout);
+        assert_eq!(printed.code, Some(code), "{}", printed.stdout);
+        assert_eq!(vendor.finish().len(), 1);
+    }
 }
 
 #[tokio::test]
@@ -215,6 +250,32 @@ async fn sigterm_drains_and_exits_with_0() {
     let ended = server.ended().await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("\"stopped\""), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn a_drop_that_okta_does_not_hear_of_is_a_warn_line_by_provider_and_by_switch() {
+    let place = Place::new().set("OKTA_HOOK__ORGS__MAIN__AUTH__HEADER__SECRET", SECRET);
+    let place = place.set("OKTA_HOOK__ALLOW_SANDBOX", "true").set("OKTA_HOOK__PROVIDERS__A__KIND", "sandbox");
+    let server = place.serve(&["serve"]).await;
+    let hook = |number: &str| {
+        let body = okta::for_a_stranger(okta::sms(number, "482913")).to_string();
+        let head =
+            format!("POST /okta/telephony HTTP/1.1\r\nhost: x\r\nauthorization: {SECRET}\r\nconnection: close\r\n");
+        format!("{head}content-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+    };
+    // The sandbox takes a number that ends in 0007 for fraud.
+    exchange(server.public, &hook("+15005550007")).await;
+    let off = "PUT /switches/country/GB HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 20\r\n\r\n{\"state\":\"disabled\"}";
+    assert_eq!(exchange(server.admin, off.as_bytes()).await.status, 200);
+    exchange(server.public, &hook("+447400123456")).await;
+    exchange(server.public, &hook("+4915112345678")).await;
+    let logged = server.stop().await.stderr;
+    let lines = logged.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let lines: Vec<Value> = lines.filter(|line| line["message"] == "blocked").collect();
+    let told: Vec<_> =
+        lines.iter().map(|l| json!([l["level"], l["org"], l["by"], l["country"], l["channel"]])).collect();
+    assert_eq!(told, [json!(["WARN", "main", "a", "US", "sms"]), json!(["WARN", "main", "switch", "GB", "sms"])]);
+    assert!(lines.iter().all(|line| line["phone_ref"].is_string()));
 }
 
 #[tokio::test]

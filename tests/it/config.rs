@@ -91,7 +91,7 @@ fn every_fault_is_told_at_once_under_its_key() {
         [orgs.main.reply]
         blocked = 'maybe'
         [[orgs.main.routes]]
-        when = { country = ['GBR'], channel = 'fax', hour = 3 }
+        when = { country = ['UK'], channel = 'fax', hour = 3 }
         send = ['nobody', 'twilio', 'twilio']
         weights = { other = 2 }
         [orgs.second]
@@ -100,7 +100,7 @@ fn every_fault_is_told_at_once_under_its_key() {
         kind = 'twilio'
         account_sid = 'AC/../x'
         base_url = 'ftp://x'
-        sms = { from = '+12ab' }
+        sms = { from = '+12ab', by_country = { EN = '+15005550006' } }
         voice = { from = 'Example', repeat = 9, twiml_url = 'ftp://example.com' }
         [providers.carrier]
         kind = 'pigeon'
@@ -143,6 +143,7 @@ fn every_fault_is_told_at_once_under_its_key() {
             providers.twilio: needs either auth_token, or api_key and api_secret
             providers.twilio.account_sid: must be a SID: AC and 32 hexadecimal digits
             providers.twilio.base_url: must be an http or https address without query
+            providers.twilio.sms.by_country.EN: must be keyed by a two-letter country code such as GB
             providers.twilio.sms.from: must be an E.164 number, a short code or a sender name
             providers.twilio.voice.from: must be an E.164 number: calls have no other sender
             providers.twilio.voice.repeat: must be between 1 and 5
@@ -212,6 +213,38 @@ fn a_shared_store_has_an_address_and_nothing_of_it_is_told() {
 }
 
 #[test]
+fn what_would_stop_the_start_is_a_fault_of_the_configuration() {
+    let file = tempfile::NamedTempFile::new().expect("file");
+    std::fs::write(file.path(), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").expect("written");
+    let store = "[state]\nurl = { env = 'STORE' }\n[privacy]\nhash_key = { env = 'STORE' }";
+    let variables = [SECRETS[0], SECRETS[1], ("STORE", "rediss://store-of-all-replicas/0")];
+    let broken = format!("ca_file = '{}'", file.path().display());
+    for (toml, told) in [
+        ("[outbound]\nca_file = '/nonexistent'".to_owned(), "outbound.ca_file: cannot be read: entity not found"),
+        ("[outbound]\nca_file = '/dev/null'".to_owned(), "outbound.ca_file: holds no PEM certificate"),
+        (format!("[outbound]\n{broken}"), "outbound.ca_file: holds a certificate that cannot be read"),
+        (
+            "[outbound]\nproxy = 'ftp://proxy'".to_owned(),
+            "outbound.proxy: must be an http or https address such as http://proxy:3128",
+        ),
+        (
+            store.replace("\n[priv", "\nca_file = '/nonexistent'\n[priv"),
+            "state.ca_file: cannot be read: entity not found",
+        ),
+        (store.replace("\n[priv", "\nca_file = '/dev/null'\n[priv"), "state.ca_file: holds no PEM certificate"),
+        (
+            "[server]\nlisten = '0.0.0.0:9464'".to_owned(),
+            "admin.listen: must not be the address of server.listen: operators' pages are not for everybody",
+        ),
+    ] {
+        assert_eq!(findings(&format!("{GOOD}{toml}"), &variables).0, format!("{told}\n"), "{toml}");
+    }
+    for toml in [store, "[server]\nlisten = '127.0.0.2:9464'", "[outbound]\nproxy = 'http://user@proxy:3128'"] {
+        assert_eq!(findings(&format!("{GOOD}{toml}"), &variables).0, "", "{toml}");
+    }
+}
+
+#[test]
 fn a_secret_is_never_quoted() {
     let canary = "canary-5005550010";
     for toml in [
@@ -222,11 +255,29 @@ fn a_secret_is_never_quoted() {
         format!("[orgs.main.auth]\nheader = '{canary}'"),
         "[orgs.main.auth.header]\nsecret = 5005550010".to_owned(),
         "[providers.t]\nkind = 'twilio'\nauth_token = 5005550010.5".to_owned(),
+        format!("[outbound]\nproxy = 'http://user:{canary}@127.0.0.1:99999'"),
+        format!("[outbound]\nproxy = 'http://user:{canary}, expected {canary}@'"),
+        format!("[providers.t]\nkind = 'twilio'\nbase_url = '//user:{canary}@example.com'"),
+        format!("[server]\npublic_url = '{canary}'"),
+        format!("[server]\npublic_url = 'https://user:{canary}@example.com'"),
+        format!("[server]\nlisten = '{canary}'"),
     ] {
         let (faults, warnings) = findings(&toml, &[]);
         assert!(!faults.is_empty(), "{toml}");
         assert!(!faults.contains("5005550010") && !warnings.contains("5005550010"), "{toml}: {faults}{warnings}");
     }
+    check(
+        &format!("{GOOD}[server]\npublic_url = 'https://u:p@x.example'\n[outbound]\nproxy = 'http://u:p@x:99999'"),
+        &SECRETS,
+        expect![[r#"
+            outbound.proxy: invalid port number
+            server.public_url: must hold no user and no password: it is told to providers
+        "#]],
+    );
+    let (faults, warnings) = findings(&format!("{GOOD}[outbound]\nproxy = 'http://u:p@proxy:3128'"), &SECRETS);
+    let told =
+        "outbound.proxy: holds a password that stands in a file in clear; set OKTA_HOOK__OUTBOUND__PROXY instead\n";
+    assert_eq!((faults.as_str(), warnings.as_str()), ("", told));
 }
 
 #[test]
@@ -275,12 +326,80 @@ fn doubtful_things_are_warned_of() {
     expect![[r#"
         orgs.main.auth.header.secret: is shorter than 32 characters and can be guessed; use 32 random bytes
         orgs.main.auth.header.secret: stands in a file in clear; use { env = "NAME" } or { file = "/path" }
-        orgs.main.routes: no route has a provider for sms: Okta gets an error for every such request
+        orgs.main.routes: nobody delivers sms: Okta gets an error for every such request
         orgs.main.routes[1]: can never be reached: routes[0] comes first and takes all of it
         providers.twilio.account_sid: does not look like a SID: AC and 32 hexadecimal digits
         providers.twilio.api_secret: stands in a file in clear; use { env = "NAME" } or { file = "/path" }
         providers.twilio.base_url: is not https: codes and credentials travel in clear
         providers.twilio.voice.twiml_url: puts the code in a URL, which Twilio and proxies may log; leave it out to send inline TwiML"#]].assert_eq(&warnings.join("\n"));
+}
+
+#[test]
+fn routes_that_leave_somebody_out_or_are_never_reached_are_warned_of() {
+    let only_sms = "[providers.texts]\nkind = 'twilio'\naccount_sid = 'AC00000000000000000000000000000001'\n\
+                    auth_token = { env = 'TWILIO_TOKEN' }\nsms = { from = '+15005550006' }\n";
+    let check = |routes: &[&str], expected: &str| {
+        let routes: String = routes.iter().map(|r| format!("[[orgs.main.routes]]\n{r}\n")).collect();
+        assert_eq!(findings(&format!("{GOOD}{only_sms}{routes}"), &SECRETS), (String::new(), expected.to_owned()));
+    };
+    let all = "send = ['twilio']";
+    let warning = "orgs.main.routes: nobody delivers voice: Okta gets an error for every such request\n";
+    check(&["when = { channel = 'voice' }\nsend = ['texts']", all], warning);
+    check(
+        &["send = ['texts']", "when = { channel = 'voice' }\nsend = ['twilio']"],
+        &format!("orgs.main.routes[1]: can never be reached: routes[0] comes first and takes all of it\n{warning}"),
+    );
+    check(
+        &["when = { country = 'GB' }\nsend = ['texts']", all],
+        "orgs.main.routes[0]: takes voice and has no provider for it: Okta gets an error for such requests\n",
+    );
+    check(&["when = { country = 'GB', channel = 'sms' }\nsend = ['texts']", all], "");
+    let unreached = "orgs.main.routes[1]: can never be reached: routes[0] comes first and takes all of it\n";
+    for (first, second, expected) in [
+        ("en-*", "en-GB", unreached),
+        ("en-*", "en", unreached),
+        ("en-*", "en-gb-*", unreached),
+        ("en-GB", "en-*", ""),
+        ("en", "en-*", ""),
+        ("en-*", "fr", ""),
+    ] {
+        let [first, second] = [first, second].map(|l| format!("when = {{ locale = ['{l}'] }}\nsend = ['twilio']"));
+        check(&[&first, &second, all], expected);
+    }
+    check(
+        &["send = ['twilio', 'texts']\nweights = { texts = 3 }"],
+        "orgs.main.routes[0].weights: has no effect without strategy = \"weighted\"\n",
+    );
+}
+
+#[test]
+fn a_variable_and_one_within_it_are_not_both_taken() {
+    let variables = [
+        ("OKTA_HOOK__PROVIDERS__TWILIO__AUTH_TOKEN", "canary"),
+        ("OKTA_HOOK__PROVIDERS__TWILIO__AUTH_TOKEN__FILE", "/run/secrets/token"),
+        ("OKTA_HOOK__SERVER__MAX_BODY", "2048"),
+        ("OKTA_HOOK__ADMIN__TOKEN", ""),
+        ("OKTA_HOOK__ADMIN__TOKEN__ENV", "HOOK_SECRET"),
+        SECRETS[0],
+    ];
+    check(
+        GOOD,
+        &variables,
+        expect![[r#"
+            providers.twilio.auth_token: file /run/secrets/token cannot be read: entity not found
+            providers.twilio.auth_token: has a value, so OKTA_HOOK__PROVIDERS__TWILIO__AUTH_TOKEN__FILE cannot be set too
+        "#]],
+    );
+}
+
+#[test]
+fn unknown_keys_are_told_with_all_known_ones() {
+    let (faults, _) =
+        findings(&format!("colour = 1\n{GOOD}colour = 1\n[providers.twilio.limits]\ncolour = 1"), &SECRETS);
+    let known = |key: &str| faults.lines().find_map(|l| l.strip_prefix(key)).unwrap_or_default().to_owned();
+    assert!(known("colour: is no known key; known are ").ends_with(", orgs, providers"), "{faults}");
+    assert!(known("providers.twilio.colour: is no known key; known are ").ends_with(", limits"), "{faults}");
+    assert_eq!(known("providers.twilio.limits.colour: is no known key; "), "known are max_in_flight or max_per_second");
 }
 
 #[test]
@@ -497,7 +616,7 @@ fn every_fault_of_a_guard_is_told_under_its_key() {
             orgs.main.guard.per_prefix.run: must be at least 3
             orgs.main.guard.per_user.per_hour: is no known key; known are mode, per_10_minutes, per_day, phones_per_day
             orgs.main.guard.per_user.phones_per_day: must be at least 1
-            orgs.main.guard.provider_fraud.block: must be a duration with a unit, such as "1200ms" or "15s"
+            orgs.main.guard.provider_fraud.block: must be between 60s and 604800s
             orgs.main.guard.spend.never_stop: must hold two-letter country codes such as GB
             orgs.main.guard.spend.per_hour_micros: must be above zero; a switch stops everything
             orgs.main.guard.spend.sms_micros_by_country: must hold two-letter country codes such as GB

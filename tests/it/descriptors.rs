@@ -66,3 +66,32 @@ async fn no_more_connections_are_let_in_than_there_are_descriptors_for() {
     let ended = server.stop().await;
     assert!(ended.stderr.contains("server.max_connections is more than"), "{}", ended.stderr);
 }
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_stops_neither_hooks_nor_the_end() {
+    for format in ["text", "json"] {
+        let (_reader, mut writer) = std::io::pipe().expect("pipe");
+        // As much as a pipe holds (pipe(7)): not one byte more of the log is taken.
+        std::io::Write::write_all(&mut writer, &[b'x'; 65536]).expect("written");
+        let place = Place::new()
+            .set("OKTA_HOOK__LOG__FORMAT", format)
+            .set("OKTA_HOOK__SERVER__LISTEN", "127.0.0.1:0")
+            .set("OKTA_HOOK__ADMIN__LISTEN", "127.0.0.1:0");
+        let mut child = place.start(&["serve", "--sandbox"], writer);
+        let started = Instant::now();
+        let address = loop {
+            let printed = place.stdout();
+            let address = printed.split("http://").nth(1).and_then(|rest| rest.split('/').next()?.parse().ok());
+            if let Some(address) = address.filter(|_| printed.contains("…0009")) {
+                break address;
+            }
+            assert!(started.elapsed() < Duration::from_secs(20), "{format}: does not start: {printed}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        assert_eq!(timeout(Duration::from_secs(10), exchange(address, LIVEZ)).await.expect("answered").status, 200);
+        let pid = Pid::from_raw(child.id().expect("running").try_into().expect("pid")).expect("pid");
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("signalled");
+        let ended = timeout(Duration::from_secs(10), child.wait()).await.expect("ends").expect("status");
+        assert_eq!(ended.code(), Some(0), "{format}");
+    }
+}

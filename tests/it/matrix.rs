@@ -121,6 +121,19 @@ async fn row_5_a_certificate_nobody_vouches_for_is_never_accepted() {
     let told: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
     let first = told["debugContext"]["attempts"][0].as_str().expect("attempt");
     assert!(first.starts_with("a unavailable: tls "), "told apart from a refused connection: {first}");
+    assert_eq!(server.metric(r#"okta_hook_provider_security_total{provider="a",reason="tls"}"#).await, 1.0);
+}
+
+#[tokio::test]
+async fn row_15_a_redirect_is_counted_for_whoever_minds_security_and_an_outage_is_not() {
+    let elsewhere = Answer::Http(307, vec![("location".into(), "http://127.0.0.1:9/".into())], String::new());
+    for (answer, count) in [(elsewhere, 1.0), (coded(500, 20500), 0.0)] {
+        let (a, b) = (VendorServer::start([answer]).await, VendorServer::start([taken()]).await);
+        let server = TestServer::start(&two(&a.url, &b.url)).await;
+        server.hook(&okta::another_sms()).await;
+        assert_eq!(server.metric(r#"okta_hook_provider_security_total{provider="a",reason="redirect"}"#).await, count);
+        assert_eq!((a.finish().len(), b.finish().len()), (1, 1));
+    }
 }
 
 #[tokio::test]

@@ -67,6 +67,9 @@ async fn a_switch_is_refused_when_it_is_none_or_the_token_is_missing() {
     for (path, body) in [
         ("/switches/provider/nobody", r#"{"state":"disabled"}"#),
         ("/switches/country/XYZ", r#"{"state":"disabled"}"#),
+        // Nobody's numbers: whoever means GB must not believe that it is off.
+        ("/switches/country/UK", r#"{"state":"disabled"}"#),
+        ("/switches/country/XX", r#"{"state":"disabled"}"#),
         ("/switches/channel/fax", r#"{"state":"disabled"}"#),
         ("/switches/country/US", r#"{"state":"drained"}"#),
         ("/switches/provider/a", r#"{"state":"off"}"#),

@@ -15,7 +15,7 @@ use crate::guard::{Explanation, Line, Verdict};
 use crate::hook::Hook;
 use crate::learn::Mode;
 use crate::okta::preview::Preview;
-use crate::okta::{decode, is_success};
+use crate::okta::{decode, is_taken};
 use crate::otp::{Accepted, Attempt, Content, Message, Outcome, ProviderName, SendError, TransactionId};
 use crate::outbound::Request;
 use crate::provider::{Provider, SendOptions};
@@ -178,7 +178,7 @@ impl Report {
     pub(super) fn reply(&mut self, status: u16, body: &[u8], elapsed: Option<Duration>) {
         let body: Value = serde_json::from_slice(body).unwrap_or_else(|_| String::from_utf8_lossy(body).into());
         let pretty = serde_json::to_string_pretty(&body).unwrap_or_default();
-        let good = is_success(&body);
+        let good = is_taken(&body);
         let took = match elapsed {
             Some(elapsed) => format!(" after {} ms", elapsed.as_millis()),
             None if good => " if the first provider accepts".to_owned(),

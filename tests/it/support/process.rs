@@ -54,11 +54,21 @@ impl Place {
         Printed { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
+    /// Starts the server with its standard error going elsewhere, and does not wait.
+    pub fn start(&self, arguments: &[&str], stderr: impl Into<Stdio>) -> Child {
+        let stdout = std::fs::File::create(self.directory.path().join("stdout")).expect("file");
+        self.command(arguments).stdout(stdout).stderr(stderr).spawn().expect("starts")
+    }
+
+    /// What a started server has said on standard output so far.
+    pub fn stdout(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("stdout")).expect("text")
+    }
+
     /// Starts the server and waits until it listens. Ports are free ones unless set.
     pub async fn serve(self, arguments: &[&str]) -> Running {
         let place = self.set("OKTA_HOOK__SERVER__LISTEN", "127.0.0.1:0").set("OKTA_HOOK__ADMIN__LISTEN", "127.0.0.1:0");
-        let stdout = std::fs::File::create(place.directory.path().join("stdout")).expect("file");
-        let mut child = place.command(arguments).stdout(stdout).spawn().expect("starts");
+        let mut child = place.start(arguments, Stdio::piped());
         let mut lines = BufReader::new(child.stderr.take().expect("stderr")).lines();
         let mut logged = Vec::new();
         let (public, admin) = loop {
@@ -104,7 +114,7 @@ impl Running {
 
     /// What stands on standard output so far.
     pub fn stdout(&self) -> String {
-        std::fs::read_to_string(self.place.directory.path().join("stdout")).expect("text")
+        self.place.stdout()
     }
 
     /// Waits for the end; gives all that was printed.
