@@ -179,7 +179,7 @@ impl Hook {
         let message = decode(&body, self.config.default_country)?;
         let (job, noted) = self.job(message, begun, record);
         if self.has_expired(&job.message) {
-            return Ok(self.expired(&job.message, record).await);
+            return Ok(self.expired(&job, deadline, record).await);
         }
         // Both at once: a store that is slow costs its time-out once.
         let (claim, previous) = tokio::join!(self.claim(&job, deadline), self.shared.journal.previous(&job.message));
@@ -230,19 +230,22 @@ impl Hook {
         message.life_left(self.shared.clock.now()).is_some_and(|left| left < MIN_CODE_LIFE)
     }
 
-    /// The answer to a code that has run out: that it has, or what its event was answered when it had not.
-    async fn expired(&self, message: &Message, record: &mut Record) -> Reply {
-        if let Some(repeat) = self.shared.dedupe.recall(&self.config.name, message).await {
+    /// The answer to a code that has run out: that it has, or what the message was answered when it had not.
+    async fn expired(&self, job: &Job, deadline: &Deadline, record: &mut Record) -> Reply {
+        if let Some(repeat) = self.shared.dedupe.recall(self.known_by(job, deadline)).await {
             return record.repeat(repeat);
         }
         record.expired();
-        Replies::expired(message.locale.as_ref())
+        Replies::expired(job.message.locale.as_ref())
     }
 
     async fn claim(&self, job: &Job, deadline: &Deadline) -> Claim {
+        self.shared.dedupe.claim(self.known_by(job, deadline)).await
+    }
+
+    fn known_by<'a>(&'a self, job: &'a Job, deadline: &'a Deadline) -> dedupe::Call<'a> {
         let (org, replies) = (&*self.config.name, &self.config.replies);
-        let call = dedupe::Call { org, message: &job.message, deadline, begun: &job.begun, replies };
-        self.shared.dedupe.claim(call).await
+        dedupe::Call { org, message: &job.message, deadline, begun: &job.begun, replies }
     }
 
     /// The outcome of a message that a switch or the guard forbids.
