@@ -33,7 +33,7 @@ use crate::learn::Learn;
 use crate::metrics::Metrics;
 use crate::okta::authenticate::Denied;
 use crate::okta::oauth::Reason;
-use crate::okta::{Fault, Replies, Reply, decode};
+use crate::okta::{Decoded, Fault, Replies, Reply, decode};
 use crate::otp::{Content, Message, Outcome, ProviderName};
 use crate::recent::Recent;
 use crate::secret::Pseudonyms;
@@ -176,8 +176,8 @@ impl Hook {
         self.shared.learn.hook(&self.config.name);
         let _place = self.enter(deadline)?;
         let body = deadline.bound(body).await.unwrap_or(Err(Unread::Slow))?;
-        let message = decode(&body, self.config.default_country)?;
-        let (job, noted) = self.job(message, begun, record);
+        let decoded = decode(&body, self.config.default_country)?;
+        let (job, noted) = self.job(decoded, begun, record);
         if self.has_expired(&job.message) {
             return Ok(self.expired(&job, deadline, record).await);
         }
@@ -218,9 +218,11 @@ impl Hook {
     }
 
     /// The message on its way, and what keeps late outcomes back until its own is noted.
-    fn job(&self, message: Message, begun: Arc<AtomicBool>, record: &mut Record) -> (Arc<Job>, DropGuard) {
+    fn job(&self, decoded: Decoded, begun: Arc<AtomicBool>, record: &mut Record) -> (Arc<Job>, DropGuard) {
+        let Decoded { message, oddities } = decoded;
         let phone_ref = self.shared.pseudonyms.of(&message.recipient);
         record.message(&message, &phone_ref);
+        record.odd(&oddities);
         let (late, noted) = Late::new(&self.config, &self.shared);
         let content = self.content(&message);
         (Arc::new(Job { content, message, phone_ref, begun, afterwards: Arc::new(late) }), noted)

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
+use super::code::{holds, whole};
 use super::wire::{Body, Digits, MessageProfile, Request};
 use crate::otp::{
     Channel, Country, EventId, Locale, Message, OtpCode, Phone, RequestId, RequestType, Source, Text, UserId,
@@ -27,11 +28,29 @@ pub struct Fault {
     pub rule: Cow<'static, str>,
 }
 
+/// A request that can be used.
+#[derive(Debug)]
+pub struct Decoded {
+    /// What it asks for.
+    pub message: Message,
+    /// What in it is not as Okta documents it, and has been coped with.
+    pub oddities: Vec<Oddity>,
+}
+
+/// What an operator should hear of, and nobody must be kept from a code for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Oddity {
+    /// The code was a JSON number, which loses zeros at its front.
+    CodeAsNumber,
+    /// The text of an SMS does not show the code.
+    TextWithoutCode,
+}
+
 /// Decodes a request. Numbers without `+` are read as numbers of `default_country`, and refused without one.
 ///
 /// # Errors
 /// Every fault found; the first one only when the JSON itself cannot be read.
-pub fn decode(body: &[u8], default_country: Option<Country>) -> Result<Message, Vec<Fault>> {
+pub fn decode(body: &[u8], default_country: Option<Country>) -> Result<Decoded, Vec<Fault>> {
     // Whether it is text is found out faster at once than word by word; but in what nobody reads it need not be.
     let read = match std::str::from_utf8(body) {
         Ok(text) => serde_json::from_str(text),
@@ -60,7 +79,10 @@ pub fn decode(body: &[u8], default_country: Option<Country>) -> Result<Message, 
         return Err(faults.0);
     }
 
-    Ok(Message {
+    let was_number = profile.otp_code.is_some_and(|digits| digits.was_number);
+    let without_code = channel == Channel::Sms && template.as_deref().is_some_and(|text| !holds(text, &code));
+    let oddities = [(was_number, Oddity::CodeAsNumber), (without_code, Oddity::TextWithoutCode)];
+    let message = Message {
         event_id: body.event_id.as_deref().and_then(EventId::parse),
         source: body.source.as_deref().and_then(Source::parse),
         request_id: request.id.as_ref().and_then(|id| RequestId::parse(id.text()?)),
@@ -74,7 +96,8 @@ pub fn decode(body: &[u8], default_country: Option<Country>) -> Result<Message, 
         user: data.user_profile.and_then(|u| u.user_id).as_deref().and_then(UserId::parse),
         client_ip: request.ip_address.as_deref().and_then(|ip| ip.parse::<IpAddr>().ok()),
         preview: is_preview(&request),
-    })
+    };
+    Ok(Decoded { message, oddities: oddities.into_iter().filter_map(|(is, oddity)| is.then_some(oddity)).collect() })
 }
 
 const PROFILE_CHANNEL: &str = "data.messageProfile.deliveryChannel";
@@ -114,17 +137,7 @@ fn recipient(number: Option<&Digits>, default_country: Option<Country>) -> Resul
 
 fn code(profile: &MessageProfile) -> Result<OtpCode, Cow<'static, str>> {
     let digits = profile.otp_code.as_ref().filter(|c| !c.text.trim().is_empty()).ok_or(REQUIRED)?;
-    let whole = match &profile.msg_template {
-        Some(template) if digits.was_number => with_leading_zeros(&digits.text, template),
-        _ => None,
-    };
-    OtpCode::parse(whole.unwrap_or(digits.text.trim())).ok_or("must be 3 to 12 digits".into())
-}
-
-/// A code written as a JSON number has lost its leading zeros; the text still has them.
-fn with_leading_zeros<'t>(number: &str, text: &'t str) -> Option<&'t str> {
-    text.split(|c: char| !c.is_ascii_digit())
-        .find(|run| run.len() > number.len() && run.trim_start_matches('0') == number.trim_start_matches('0'))
+    OtpCode::parse(&whole(digits, profile.msg_template.as_deref())).ok_or("must be 3 to 12 digits".into())
 }
 
 fn expires(text: Option<&str>) -> Result<Option<Timestamp>, Cow<'static, str>> {
@@ -140,12 +153,6 @@ fn template(text: Option<String>) -> Result<Option<String>, Cow<'static, str>> {
         return Err("must have at most 1600 characters".into());
     }
     Ok(Some(text))
-}
-
-/// Whether a text shows the code, also when a template groups its digits (`123 456`).
-fn holds(text: &str, code: &OtpCode) -> bool {
-    text.contains(code.expose())
-        || text.chars().filter(char::is_ascii_digit).collect::<String>().contains(code.expose())
 }
 
 /// Okta's Preview button sends a canned body; its one mark is the path it was made by.

@@ -3,6 +3,7 @@
 //! Must not know any provider, nor how a message is delivered. Nothing outside this folder knows Okta's words.
 
 pub mod authenticate;
+mod code;
 mod decode;
 pub mod event;
 pub mod factors;
@@ -13,7 +14,7 @@ mod reply;
 mod wire;
 mod wording;
 
-pub use decode::{Fault, decode};
+pub use decode::{Decoded, Fault, Oddity, decode};
 pub use reply::{
     Accepted, Blocked, Exhausted, Refused, Replies, Reply, Settings as ReplySettings, Unconfirmed, is_success,
 };
