@@ -1,6 +1,7 @@
 //! Okta's JSON → our `Message`. All leniency towards Okta's spellings lives here.
 //!
-//! Must not send, log or answer anything. A fault names the member and the rule and never echoes the value.
+//! Must not send, log or answer anything. A fault names the member and the rule and never echoes the value,
+//! but for a word that stands where a channel should.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -16,6 +17,9 @@ use crate::otp::{
 /// Twilio's and Telesign's limit for one text; Okta's templates are far shorter.
 const MAX_TEXT_CHARS: usize = 1600;
 
+/// Longer than any word for a channel, shorter than a sentence.
+const MAX_NAMED_BYTES: usize = 20;
+
 /// Every hook carries this `eventType`; anything else was meant for another hook.
 const EVENT_TYPE: &str = "com.okta.telephony.provider";
 
@@ -24,7 +28,7 @@ const EVENT_TYPE: &str = "com.okta.telephony.provider";
 pub struct Fault {
     /// Path of the member, such as `data.messageProfile.phoneNumber`; empty for the body as a whole.
     pub member: String,
-    /// The rule it breaks.
+    /// The rule it breaks; for a channel also the word that is none, if it is letters alone.
     pub rule: Cow<'static, str>,
 }
 
@@ -126,8 +130,14 @@ fn channel(word: Option<&str>) -> Result<Channel, Cow<'static, str>> {
     match word.to_ascii_lowercase().replace(['_', '-'], " ").as_str() {
         "sms" => Ok(Channel::Sms),
         "call" | "voice" | "voice call" | "voicecall" => Ok(Channel::Voice),
+        _ if may_be_named(word) => Err(format!("must be SMS, CALL, VOICE or VOICE CALL, not {word}").into()),
         _ => Err("must be SMS, CALL, VOICE or VOICE CALL".into()),
     }
+}
+
+/// Whether a word that Okta did not use before may be told: without digits it can be neither a code nor a number.
+fn may_be_named(word: &str) -> bool {
+    word.len() <= MAX_NAMED_BYTES && word.bytes().all(|b| b.is_ascii_alphabetic() || matches!(b, b' ' | b'_' | b'-'))
 }
 
 fn recipient(number: Option<&Digits>, default_country: Option<Country>) -> Result<Phone, Cow<'static, str>> {

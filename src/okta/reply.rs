@@ -229,7 +229,7 @@ impl Reply {
         error(403, "Forbidden", &[], None)
     }
 
-    /// 400, with the member and the rule of every fault. Nothing of the body is echoed.
+    /// 400, with the member and the rule of every fault. Nothing of the body is echoed but an unknown word for a channel.
     pub fn bad_request(faults: &[Fault]) -> Self {
         error(400, "The request cannot be read", faults, None)
     }

@@ -202,7 +202,7 @@ async fn what_cannot_be_read_is_400_with_member_and_rule_and_nothing_is_sent() {
         ),
         (
             "unknown channel",
-            |b| drop(profile(b).insert("deliveryChannel".into(), "canary".into())),
+            |b| drop(profile(b).insert("deliveryChannel".into(), "canary1".into())),
             &["data.messageProfile.deliveryChannel must be SMS, CALL, VOICE or VOICE CALL"],
         ),
         (

@@ -69,3 +69,23 @@ async fn the_log_warns_of_what_is_odd_and_holds_neither_code_nor_number() {
     }
     assert!(!log.contains("482913") && !log.contains("1500556") && !log.contains("Good morning"), "{log}");
 }
+
+#[test]
+fn a_word_that_is_no_channel_is_named_unless_it_could_be_something_else() {
+    let rule = "must be SMS, CALL, VOICE or VOICE CALL";
+    for (word, named) in [
+        ("WHATSAPP", true),
+        (" Video-call ", true),
+        ("rich text_message", true),
+        ("482913", false),
+        ("SMS2", false),
+        ("+15005550010", false),
+        ("a\nb", false),
+        ("größer", false),
+        ("a word of many letters", false),
+    ] {
+        let faults = read(&with(okta::sms(NUMBER, "482913"), "deliveryChannel", word.into()), "").expect_err(word);
+        let expected = if named { format!("{rule}, not {}", word.trim()) } else { rule.to_owned() };
+        assert_eq!(faults.iter().map(|fault| &*fault.rule).collect::<Vec<_>>(), [expected], "{word}");
+    }
+}
