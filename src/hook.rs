@@ -156,7 +156,7 @@ impl Hook {
         });
         match answer.await {
             Ok(reply) => reply,
-            Err(_) => self.broken(begun.load(Ordering::Acquire)),
+            Err(_) => self.broken(begun.load(Ordering::Acquire), received.elapsed()),
         }
     }
 
@@ -238,7 +238,7 @@ impl Hook {
             return record.repeat(repeat);
         }
         record.expired();
-        Replies::expired(job.message.locale.as_ref())
+        Replies::expired(job.message.locale.as_ref(), deadline.elapsed())
     }
 
     async fn claim(&self, job: &Job, deadline: &Deadline) -> Claim {
@@ -283,10 +283,10 @@ impl Hook {
     }
 
     /// The answer after a panic of ours: what is known is whether a send may be under way.
-    fn broken(&self, begun: bool) -> Reply {
+    fn broken(&self, begun: bool, elapsed: Duration) -> Reply {
         self.shared.metrics.panics.inc();
         tracing::error!(org = %self.config.name, begun, "a hook panicked; please report this");
-        if begun { self.config.replies.doubtful(None) } else { Replies::broken() }
+        if begun { self.config.replies.doubtful(None) } else { Replies::broken(Some(elapsed)) }
     }
 }
 

@@ -11,6 +11,7 @@ pub mod jwks;
 pub mod oauth;
 pub mod preview;
 mod reply;
+mod summary;
 mod wire;
 mod wording;
 
