@@ -8,6 +8,7 @@ mod load;
 mod order;
 mod record;
 mod settings;
+mod skew;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -42,6 +43,7 @@ use late::Late;
 use load::Load;
 use record::Record;
 pub use settings::{Config, Settings};
+use skew::Skew;
 
 /// A code that runs out sooner than this is not sent: it would reach nobody in time.
 const MIN_CODE_LIFE: Duration = Duration::from_secs(15);
@@ -59,6 +61,7 @@ pub struct Hook {
     guard: Arc<Guard>,
     dispatch: Dispatch,
     load: Load,
+    skew: Skew,
     shared: Shared,
 }
 
@@ -129,7 +132,8 @@ impl Hook {
             clock: shared.clock,
         };
         let guard = Arc::new(Guard::new(config.guard.clone(), &config.name, tools));
-        Self { load: Load::new(config.okta_concurrency), config, guard, dispatch, shared }
+        let skew = Skew::new(&config.name, &shared.metrics);
+        Self { load: Load::new(config.okta_concurrency), skew, config, guard, dispatch, shared }
     }
 
     /// The checked settings.
@@ -187,6 +191,7 @@ impl Hook {
             Claim::First(ticket) => ticket,
             Claim::Repeat(repeat) => return Ok(record.repeat(repeat)),
         };
+        self.skew.note(&job.message, self.shared.clock.now());
         record.previous(previous.as_ref());
         let outcome = match self.guarded(&job, deadline).await {
             Some(outcome) => outcome,
@@ -237,6 +242,7 @@ impl Hook {
         if let Some(repeat) = self.shared.dedupe.recall(self.known_by(job, deadline)).await {
             return record.repeat(repeat);
         }
+        self.skew.note(&job.message, self.shared.clock.now());
         record.expired();
         Replies::expired(job.message.locale.as_ref(), deadline.elapsed())
     }
