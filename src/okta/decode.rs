@@ -73,7 +73,7 @@ pub fn decode(body: &[u8], default_country: Option<Country>) -> Result<Decoded, 
     let recipient = faults.keep(PROFILE_NUMBER, recipient(profile.phone_number.as_ref(), default_country));
     let code = faults.keep(PROFILE_CODE, code(&profile));
     let expires = faults.keep(PROFILE_EXPIRES, expires(profile.otp_expires.as_deref()));
-    let template = faults.keep(PROFILE_TEXT, template(profile.msg_template));
+    let template = faults.keep(PROFILE_TEXT, template(profile.msg_template, channel));
     let (Some(channel), Some(recipient), Some(code), Some(expires), Some(template)) =
         (channel, recipient, code, expires, template)
     else {
@@ -157,13 +157,16 @@ fn expires(text: Option<&str>) -> Result<Option<Timestamp>, Cow<'static, str>> {
 }
 
 /// The text of an SMS without control characters, which no handset shows and some gateways refuse; line feeds stay.
-fn template(text: Option<String>) -> Result<Option<String>, Cow<'static, str>> {
+///
+/// A call does not say it, so its length is no fault there.
+fn template(text: Option<String>, channel: Option<Channel>) -> Result<Option<String>, Cow<'static, str>> {
     let Some(mut text) = text.filter(|t| !t.trim().is_empty()) else { return Ok(None) };
     text.retain(|c| !c.is_control() || c == '\n');
-    if text.chars().count() > MAX_TEXT_CHARS {
-        return Err("must have at most 1600 characters".into());
+    match channel {
+        _ if text.chars().count() <= MAX_TEXT_CHARS => Ok(Some(text)),
+        Some(Channel::Voice) => Ok(None),
+        Some(Channel::Sms) | None => Err("must have at most 1600 characters".into()),
     }
-    Ok(Some(text))
 }
 
 /// Okta's Preview button sends a canned body; its one mark is the path it was made by.

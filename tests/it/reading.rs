@@ -141,3 +141,16 @@ async fn repeats_and_previews_tell_nothing_of_a_clock() {
     assert!(stage.unused().is_empty());
     assert_eq!((stage.metric(SKEW) / 10.0).round(), 0.0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_text_that_is_too_long_costs_an_sms_and_no_call() {
+    let long = |channel: &str| {
+        let text = format!("482913 {}", "x".repeat(1600)).into();
+        with(with(okta::sms(NUMBER, "482913"), "msgTemplate", text), "deliveryChannel", channel.into())
+    };
+    let stage = Stage::new("", &[("one", &[Act::Accept(5)])]);
+    assert_eq!(stage.call(&long("SMS")).await.status, 400);
+    assert_eq!(stage.unused().len(), 1, "nothing may be sent");
+    let reply = stage.call(&long("CALL")).await;
+    assert!(matches!(understand(&reply.body), Understood::Command(status, ..) if status == "SUCCESSFUL"));
+}
