@@ -5,6 +5,9 @@
 
 use std::fmt;
 
+/// As much as 15 digits, a `+` and two separators after each come to, and then some.
+const MAX_BYTES: usize = 64;
+
 /// A number in E.164 form: `+`, then 7 to 15 digits.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Phone {
@@ -15,7 +18,7 @@ pub struct Phone {
 /// Why a text is no number we can send to. Says the rule, never the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PhoneFault {
-    /// Not `+` and 7 to 15 digits once spaces and punctuation are gone.
+    /// Not `+` and 7 to 15 digits once spaces and punctuation are gone, or far too much of those.
     #[error("must be an E.164 number: + and 7 to 15 digits")]
     NotE164,
     /// A national number, and nobody said of which country.
@@ -32,6 +35,9 @@ impl Phone {
     /// # Errors
     /// When it is not E.164 and cannot be made so.
     pub fn parse(text: &str, default_country: Option<Country>) -> Result<Self, PhoneFault> {
+        if text.len() > MAX_BYTES {
+            return Err(PhoneFault::NotE164);
+        }
         let mut compact = String::with_capacity(text.len());
         for c in text.trim().chars() {
             match c {
@@ -153,6 +159,7 @@ mod tests {
 
     #[test]
     fn numbers_are_e164_or_refused() {
+        const BLANKS: usize = MAX_BYTES - "+15005550006".len();
         check("+15005550006", "", Ok(("+15005550006", "US")));
         check("+1 (500) 555-0006", "", Ok(("+15005550006", "US")));
         check("+447400123456", "", Ok(("+447400123456", "GB")));
@@ -168,6 +175,8 @@ mod tests {
         check("+0123456789", "", Err(PhoneFault::NotE164));
         check("+123456", "", Err(PhoneFault::NotE164));
         check("+1234567890123456", "", Err(PhoneFault::NotE164));
+        check(&format!("+1{}5005550006", " ".repeat(BLANKS)), "", Ok(("+15005550006", "US")));
+        check(&format!("+1{}5005550006", " ".repeat(BLANKS + 1)), "", Err(PhoneFault::NotE164));
         check("+1415555267a", "", Err(PhoneFault::NotE164));
         check("１２３４５６７８", "US", Err(PhoneFault::NotE164));
         check("", "US", Err(PhoneFault::NotE164));
