@@ -8,6 +8,7 @@ mod load;
 mod order;
 mod record;
 mod settings;
+mod skew;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -33,7 +34,7 @@ use crate::learn::Learn;
 use crate::metrics::Metrics;
 use crate::okta::authenticate::Denied;
 use crate::okta::oauth::Reason;
-use crate::okta::{Fault, Replies, Reply, decode};
+use crate::okta::{Decoded, Fault, Replies, Reply, decode};
 use crate::otp::{self, Content, Message, Outcome, ProviderName};
 use crate::recent::Recent;
 use crate::secret::Pseudonyms;
@@ -42,6 +43,7 @@ use late::Late;
 use load::Load;
 use record::Record;
 pub use settings::{Config, Settings};
+use skew::Skew;
 
 /// A code that runs out sooner than this is not sent: it would reach nobody in time.
 const MIN_CODE_LIFE: Duration = Duration::from_secs(15);
@@ -59,6 +61,7 @@ pub struct Hook {
     guard: Arc<Guard>,
     dispatch: Dispatch,
     load: Load,
+    skew: Skew,
     shared: Shared,
 }
 
@@ -129,7 +132,8 @@ impl Hook {
             clock: shared.clock,
         };
         let guard = Arc::new(Guard::new(config.guard.clone(), &config.name, tools));
-        Self { load: Load::new(config.okta_concurrency), config, guard, dispatch, shared }
+        let skew = Skew::new(&config.name, &shared.metrics);
+        Self { load: Load::new(config.okta_concurrency), skew, config, guard, dispatch, shared }
     }
 
     /// The checked settings.
@@ -157,7 +161,7 @@ impl Hook {
         }));
         match answer.await {
             Ok(reply) => reply,
-            Err(_) => self.broken(begun.load(Ordering::Acquire)),
+            Err(_) => self.broken(begun.load(Ordering::Acquire), received.elapsed()),
         }
     }
 
@@ -176,14 +180,14 @@ impl Hook {
         self.config.authenticate.check(headers, self.shared.clock.now())?;
         self.shared.learn.hook(&self.config.name);
         let _place = self.enter(deadline)?;
-        let message = {
+        let decoded = {
             // Gone with the block: it holds the code, and takes half of its connection's memory.
             let body = deadline.bound(body).await.unwrap_or(Err(Unread::Slow))?;
             decode(&body, self.config.default_country)?
         };
-        let (job, noted) = self.job(message, begun, record);
+        let (job, noted) = self.job(decoded, begun, record);
         if self.has_expired(&job.message) {
-            return Ok(self.expired(&job.message, record).await);
+            return Ok(self.expired(&job, deadline, record).await);
         }
         // Both at once: a store that is slow costs its time-out once.
         let (claim, previous) = tokio::join!(self.claim(&job, deadline), self.shared.journal.previous(&job.message));
@@ -191,6 +195,7 @@ impl Hook {
             Claim::First(ticket) => ticket,
             Claim::Repeat(repeat) => return Ok(record.repeat(repeat)),
         };
+        self.skew.note(&job.message, self.shared.clock.now());
         record.previous(previous.as_ref());
         let outcome = match self.guarded(&job, deadline).await {
             Some(outcome) => outcome,
@@ -222,9 +227,11 @@ impl Hook {
     }
 
     /// The message on its way, and what keeps late outcomes back until its own is noted.
-    fn job(&self, message: Message, begun: Arc<AtomicBool>, record: &mut Record) -> (Arc<Job>, DropGuard) {
+    fn job(&self, decoded: Decoded, begun: Arc<AtomicBool>, record: &mut Record) -> (Arc<Job>, DropGuard) {
+        let Decoded { message, oddities } = decoded;
         let phone_ref = self.shared.pseudonyms.of(&message.recipient);
         record.message(&message, &phone_ref);
+        record.odd(&oddities);
         let (late, noted) = Late::new(&self.config, &self.shared);
         let content = self.content(&message);
         (Arc::new(Job { content, message, phone_ref, begun, afterwards: Arc::new(late) }), noted)
@@ -234,19 +241,23 @@ impl Hook {
         message.life_left(self.shared.clock.now()).is_some_and(|left| left < MIN_CODE_LIFE)
     }
 
-    /// The answer to a code that has run out: that it has, or what its event was answered when it had not.
-    async fn expired(&self, message: &Message, record: &mut Record) -> Reply {
-        if let Some(repeat) = self.shared.dedupe.recall(&self.config.name, message).await {
+    /// The answer to a code that has run out: that it has, or what the message was answered when it had not.
+    async fn expired(&self, job: &Job, deadline: &Deadline, record: &mut Record) -> Reply {
+        if let Some(repeat) = self.shared.dedupe.recall(self.known_by(job, deadline)).await {
             return record.repeat(repeat);
         }
+        self.skew.note(&job.message, self.shared.clock.now());
         record.expired();
-        Replies::expired(message.locale.as_ref())
+        Replies::expired(job.message.locale.as_ref(), deadline.elapsed())
     }
 
     async fn claim(&self, job: &Job, deadline: &Deadline) -> Claim {
+        self.shared.dedupe.claim(self.known_by(job, deadline)).await
+    }
+
+    fn known_by<'a>(&'a self, job: &'a Job, deadline: &'a Deadline) -> dedupe::Call<'a> {
         let (org, replies) = (&*self.config.name, &self.config.replies);
-        let call = dedupe::Call { org, message: &job.message, deadline, begun: &job.begun, replies };
-        self.shared.dedupe.claim(call).await
+        dedupe::Call { org, message: &job.message, deadline, begun: &job.begun, replies }
     }
 
     /// The outcome of a message that a switch or the guard forbids.
@@ -294,10 +305,10 @@ impl Hook {
     }
 
     /// The answer after a panic of ours: what is known is whether a send may be under way.
-    fn broken(&self, begun: bool) -> Reply {
+    fn broken(&self, begun: bool, elapsed: Duration) -> Reply {
         self.shared.metrics.panics.inc();
         tracing::error!(org = %self.config.name, begun, "a hook panicked; please report this");
-        if begun { self.config.replies.doubtful(None) } else { Replies::broken() }
+        if begun { self.config.replies.doubtful(None) } else { Replies::broken(Some(elapsed)) }
     }
 }
 

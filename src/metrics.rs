@@ -72,7 +72,7 @@ pub struct TokenLabels {
     pub reason: &'static str,
 }
 
-/// Labels of `okta_hook_jwks_age_seconds`.
+/// Labels of `okta_hook_jwks_age_seconds` and `okta_hook_clock_skew_seconds`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct OrgLabels {
     /// Key of the org in the configuration.
@@ -170,6 +170,8 @@ pub struct Metrics {
     pub panics: Counter,
     /// Log lines lost because nobody took them.
     pub log_dropped: Counter,
+    /// Our clock minus Okta's, in seconds, when the last hook came.
+    clock_skew: Family<OrgLabels, Gauge>,
     /// Access tokens refused, by reason.
     tokens_rejected: Family<TokenLabels, Counter>,
     /// Seconds since an issuer's keys were last fetched; set when the metrics are written out.
@@ -204,6 +206,7 @@ impl Metrics {
             learned: LearnedMetrics::default(),
             panics: Counter::default(),
             log_dropped: Counter::default(),
+            clock_skew: Family::default(),
             tokens_rejected: Family::default(),
             jwks_age: Family::default(),
             keys_fetched: Mutex::default(),
@@ -239,6 +242,7 @@ impl Metrics {
         metrics.learned.register(&mut registry);
         registry.register("panics", "Panics caught at the edge of a request", metrics.panics.clone());
         registry.register("log_dropped", "Log lines lost because nobody took them", metrics.log_dropped.clone());
+        registry.register("clock_skew_seconds", "Our clock minus Okta's", metrics.clock_skew.clone());
         registry.register("tokens_rejected", "Access tokens refused, by reason", metrics.tokens_rejected.clone());
         registry.register("jwks_age_seconds", "Since the signing keys were last fetched", metrics.jwks_age.clone());
         Self { registry, ..metrics }
@@ -247,6 +251,11 @@ impl Metrics {
     /// Counts one configuration that was read again.
     pub fn config_reloaded(&self, taken: bool) {
         self.config_reloads.get_or_create(&ResultLabels { result: if taken { "ok" } else { "refused" } }).inc();
+    }
+
+    /// Notes by how many seconds our clock is ahead of Okta's.
+    pub fn clock_skew(&self, org: &Arc<str>, seconds: i64) {
+        self.clock_skew.get_or_create(&OrgLabels { org: Arc::clone(org) }).set(seconds);
     }
 
     /// Counts one access token that was refused.

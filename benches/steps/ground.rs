@@ -97,7 +97,7 @@ pub fn body() -> Bytes {
 
 /// The same, decoded.
 pub fn message() -> Message {
-    okta::decode(&body(), None).expect("readable")
+    okta::decode(&body(), None).expect("readable").message
 }
 
 /// A message with what it says, as `dispatch` takes it.

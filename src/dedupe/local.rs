@@ -50,26 +50,35 @@ impl Local {
         let now = Instant::now();
         let mut table = self.lock();
         while table.pop_over(now).is_some() {}
-        let conflict = match id.event.and_then(|event| live(&table, &event, now)) {
-            Some(slot) if slot.fingerprint == id.fingerprint => return Taken::Repeat { slot, reason: Reason::Event },
-            Some(_) => true,
-            None => false,
-        };
-        // An event that is another message's stays that message's.
-        let event = id.event.filter(|_| !conflict);
-        let event_end = now + id.event_window;
-        if let Some(slot) = live(&table, &id.fingerprint, now) {
-            if let Some(event) = event {
-                self.put(&mut table, event, &slot, event_end);
-            }
-            return Taken::Repeat { slot, reason: Reason::Fingerprint };
+        if let Some((slot, reason)) = self.known(&mut table, id, now) {
+            return Taken::Repeat { slot, reason };
         }
+        let (event, conflict) = event_key(&table, id, now);
         let slot = Arc::new(Slot::new(id.fingerprint));
         let mut entered = self.put(&mut table, id.fingerprint, &slot, now + id.fingerprint_window);
         if let Some(event) = event {
-            entered &= self.put(&mut table, event, &slot, event_end);
+            entered &= self.put(&mut table, event, &slot, now + id.event_window);
         }
         Taken::First { slot, conflict, full: !entered }
+    }
+
+    /// Finds a message, without entering one that is not there.
+    pub(super) fn find(&self, id: &Identity) -> Option<(Arc<Slot>, Reason)> {
+        self.known(&mut self.lock(), id, Instant::now())
+    }
+
+    /// The slot of a message that is known. From now on it is known by its event too.
+    fn known(&self, table: &mut Table, id: &Identity, now: Instant) -> Option<(Arc<Slot>, Reason)> {
+        let events = [id.event, id.event_and_content()].into_iter().flatten();
+        let mut found = events.filter_map(|event| live(table, &event, now));
+        if let Some(slot) = found.find(|slot| slot.fingerprint == id.fingerprint) {
+            return Some((slot, Reason::Event));
+        }
+        let slot = live(table, &id.fingerprint, now)?;
+        if let (Some(event), _) = event_key(table, id, now) {
+            self.put(table, event, &slot, now + id.event_window);
+        }
+        Some((slot, Reason::Fingerprint))
     }
 
     /// Leaves it to whoever was first when the fingerprint's window ends: here it would begin anew.
@@ -78,12 +87,6 @@ impl Local {
         if table.get(&id.fingerprint, Instant::now()).is_some_and(|there| Arc::ptr_eq(there, slot)) {
             table.remove(&id.fingerprint);
         }
-    }
-
-    /// The answer an event was given.
-    pub(super) fn find(&self, id: &Identity) -> Option<Reply> {
-        let slot = live(&self.lock(), &id.event?, Instant::now())?;
-        slot.outcome.get().filter(|_| slot.fingerprint == id.fingerprint).cloned().flatten()
     }
 
     /// Enters a slot under a key; false when everything in a full table is in progress.
@@ -106,6 +109,12 @@ impl Local {
 /// The slot of a key, unless it was given up.
 fn live(table: &Table, key: &KeyedHash, now: Instant) -> Option<Arc<Slot>> {
     table.get(key, now).filter(|slot| !matches!(slot.outcome.get(), Some(None))).cloned()
+}
+
+/// Where a message's event is entered, and whether that event is another message's already: it stays that one's.
+fn event_key(table: &Table, id: &Identity, now: Instant) -> (Option<KeyedHash>, bool) {
+    let conflict = id.event.and_then(|event| live(table, &event, now)).is_some();
+    (if conflict { id.event_and_content() } else { id.event }, conflict)
 }
 
 impl Slot {
@@ -222,8 +231,26 @@ mod tests {
         assert_eq!(known(local.take(&identity("a", "f"))).1, Reason::Fingerprint);
         slot.settle(Some(reply("b")));
         slot.settle(Some(reply("late")));
-        assert_eq!(local.find(&identity("a", "f")), Some(reply("b")));
-        assert_eq!(local.find(&identity("a", "other")), None);
+        let (found, reason) = local.find(&identity("a", "f")).expect("known");
+        assert_eq!((found.wait(Instant::now()).await, reason), (Some(Some(reply("b"))), Reason::Event));
+        assert!(local.find(&identity("a", "other")).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_under_anothers_event_is_known_by_both_for_as_long_as_an_event() {
+        let local = Local::new(100);
+        let (a, ..) = first(local.take(&identity("e", "a")));
+        let (b, conflict, _) = first(local.take(&identity("e", "b")));
+        assert!(conflict);
+        a.settle(Some(reply("a")));
+        b.settle(Some(reply("b")));
+        tokio::time::advance(Duration::from_secs(590)).await;
+        for (content, slot) in [("a", &a), ("b", &b)] {
+            let (found, reason) = known(local.take(&identity("e", content)));
+            assert!(Arc::ptr_eq(&found, slot) && reason == Reason::Event, "{content}");
+        }
+        tokio::time::advance(Duration::from_secs(11)).await;
+        assert!(local.find(&identity("e", "b")).is_none());
     }
 
     #[tokio::test(start_paused = true)]

@@ -118,6 +118,13 @@ struct Identity {
     fingerprint_window: Duration,
 }
 
+impl Identity {
+    /// By what a message is known whose event is another message's.
+    fn event_and_content(&self) -> Option<KeyedHash> {
+        self.event.map(|event| event.with(&self.fingerprint))
+    }
+}
+
 /// The right, and the duty, to carry a message out.
 #[derive(Debug)]
 pub struct Ticket {
@@ -160,30 +167,47 @@ impl Dedupe {
                     return self.lead(call, &id, slot, conflict).await;
                 }
                 Taken::Repeat { slot, reason } => {
-                    let was_open = slot.is_open();
-                    let (reply, heard) = match slot.wait(call.deadline.due()).await {
-                        Some(Some(reply)) => (reply, true),
-                        // Whoever held it will not answer and has sent nothing: ask again.
-                        Some(None) => continue,
-                        None => (call.unconfirmed(), false),
-                    };
-                    if let (Some(shared), Reason::Fingerprint) = (&self.0.shared, reason) {
-                        shared.tell_alias(&id, &reply);
+                    if let Some(repeat) = self.hear(call, &id, &slot, reason).await {
+                        return Claim::Repeat(repeat);
                     }
-                    return self.repeat(if was_open { Reason::InFlight } else { reason }, reply, heard);
                 }
             }
         }
     }
 
-    /// The answer an event was given, if it was: for a message that shall not be claimed.
-    pub async fn recall(&self, org: &str, message: &Message) -> Option<Repeat> {
-        let id = self.identify(org, message);
-        let reply = match (self.0.local.find(&id), &self.0.shared) {
-            (None, Some(shared)) => shared.find(&id).await,
-            (found, _) => found,
+    /// The answer a message was given or is about to be given, if it is known: for one that shall not be claimed.
+    pub async fn recall(&self, call: Call<'_>) -> Option<Repeat> {
+        let id = self.identify(call.org, call.message);
+        if let Some((slot, reason)) = self.0.local.find(&id)
+            && let Some(repeat) = self.hear(call, &id, &slot, reason).await
+        {
+            return Some(repeat);
+        }
+        let shared = self.0.shared.as_ref()?;
+        let (key, reason, answer) = shared.find(&id).await?;
+        let Some(reply) = answer else {
+            let followed = shared.follow(&key, call.deadline.due()).await;
+            let heard = followed.is_some();
+            return Some(self.known(Reason::InFlight, followed.unwrap_or_else(|| call.unconfirmed()), heard));
         };
-        reply.map(|reply| self.known(Reason::Event, reply, true))
+        if reason == Reason::Fingerprint {
+            shared.tell_alias(&id, &reply);
+        }
+        Some(self.known(reason, reply, true))
+    }
+
+    /// The answer in a slot, waited for until the call's deadline. `None`: whoever held it will not answer, and has sent
+    /// nothing.
+    async fn hear(&self, call: Call<'_>, id: &Identity, slot: &Slot, reason: Reason) -> Option<Repeat> {
+        let was_open = slot.is_open();
+        let (reply, heard) = match slot.wait(call.deadline.due()).await {
+            Some(answer) => (answer?, true),
+            None => (call.unconfirmed(), false),
+        };
+        if let (Some(shared), Reason::Fingerprint) = (&self.0.shared, reason) {
+            shared.tell_alias(id, &reply);
+        }
+        Some(self.known(if was_open { Reason::InFlight } else { reason }, reply, heard))
     }
 
     /// Goes on as the first in this process: the replicas may know better.

@@ -89,7 +89,9 @@ impl Shared {
     /// Tells the replicas, in the background, what was answered to an event that this process knew by its fingerprint.
     pub(super) fn tell_alias(self: &Arc<Self>, id: &Identity, reply: &Reply) {
         let Some(event) = id.event else { return };
-        let keys = vec![Held::unsure(&Key::new("event", event), id.event_window)];
+        let mut keys = vec![Held::unsure(&Key::new("event", event), id.event_window)];
+        // The first of them may be another message's.
+        keys.extend(id.event_and_content().map(|both| Held::unsure(&Key::new("event", both), id.event_window)));
         self.finish(Hold { keys, ..self.hold(id) }, reply);
     }
 
@@ -103,18 +105,22 @@ impl Shared {
     async fn ask(&self, id: &Identity, hold: &mut Hold) -> Result<Found, StoreFault> {
         let fingerprint = Key::new("fingerprint", id.fingerprint);
         let mut conflict = false;
-        if let Some(event) = id.event {
+        for event in [id.event, id.event_and_content()].into_iter().flatten() {
             let key = Key::new("event", event);
             // On a fault here the fingerprint is in doubt as well: it was never asked for.
             hold.keys = vec![Held::unsure(&key, id.event_window), Held::unsure(&fingerprint, id.fingerprint_window)];
             match self.store.claim(&key, hold.in_flight(), IN_FLIGHT.min(id.event_window)).await? {
-                Claim::Claimed => hold.keys = vec![Held { key, window: id.event_window, sure: true }],
+                Claim::Claimed => {
+                    hold.keys = vec![Held { key, window: id.event_window, sure: true }];
+                    break;
+                }
                 Claim::Existing(bytes) => {
                     hold.keys.clear();
                     let record = Record::parse(&bytes).ok_or_else(|| self.garbled())?;
                     if record.fingerprint == hold.fingerprint {
                         return Ok(Found::Repeat { key, reason: Reason::Event, answer: record.answer });
                     }
+                    // An event that is another message's stays that one's; this one is known by both.
                     conflict = true;
                 }
             }
@@ -135,11 +141,24 @@ impl Shared {
         }
     }
 
-    /// The answer an event was given.
-    pub(super) async fn find(&self, id: &Identity) -> Option<Reply> {
-        let bytes = self.store.read(&Key::new("event", id.event?)).await.ok()??;
-        let record = Record::parse(&bytes)?;
-        record.answer.filter(|_| record.fingerprint == id.fingerprint.to_string())
+    /// What stands under a message's event or fingerprint, with its answer if it has been answered; claims nothing.
+    pub(super) async fn find(&self, id: &Identity) -> Option<(Key, Reason, Option<Reply>)> {
+        timeout(self.timeout, self.look(id)).await.ok()?
+    }
+
+    async fn look(&self, id: &Identity) -> Option<(Key, Reason, Option<Reply>)> {
+        let events = [id.event, id.event_and_content()].into_iter().flatten();
+        let events = events.map(|event| (Key::new("event", event), Reason::Event));
+        let content = (Key::new("fingerprint", id.fingerprint), Reason::Fingerprint);
+        for (key, reason) in events.chain([content]) {
+            if let Some(bytes) = self.store.read(&key).await.ok()?
+                && let Some(record) = Record::parse(&bytes)
+                && record.fingerprint == id.fingerprint.to_string()
+            {
+                return Some((key, reason, record.answer));
+            }
+        }
+        None
     }
 
     /// Looks for the answer to somebody else's claim until it is there or `until` has come. A fault is waited out.

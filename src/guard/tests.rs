@@ -48,6 +48,7 @@ pub(super) fn message(number: &str) -> Message {
         template: None,
         locale: None,
         request_type: RequestType::ABSENT,
+        asked: None,
         expires: None,
         user: None,
         client_ip: None,

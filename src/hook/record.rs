@@ -10,7 +10,7 @@ use crate::deadline::Deadline;
 use crate::dedupe::Repeat;
 use crate::journal::Previous;
 use crate::metrics::Metrics;
-use crate::okta::Reply;
+use crate::okta::{Oddity, Reply};
 use crate::otp::{Channel, Message, Outcome, RequestType};
 use crate::recent::Told;
 
@@ -36,6 +36,23 @@ impl Record {
         self.told.request_type = Some(message.request_type.clone());
         self.told.preview = message.preview;
         phone_ref.clone_into(&mut self.told.phone_ref);
+    }
+
+    /// Tells of what is not as Okta documents it: a line each, as nobody would look for it in the hook's own.
+    pub(super) fn odd(&self, oddities: &[Oddity]) {
+        let (org, event_id) = (&self.told.org, self.told.event_id.as_ref().map(tracing::field::display));
+        for oddity in oddities {
+            match oddity {
+                Oddity::CodeAsNumber => tracing::warn!(
+                    %org,
+                    event_id,
+                    "otpCode is a JSON number, which loses zeros at its front: they are taken from msgTemplate if it has them"
+                ),
+                Oddity::TextWithoutCode => {
+                    tracing::warn!(%org, event_id, "msgTemplate does not hold the code: it is not used");
+                }
+            }
+        }
     }
 
     pub(super) fn outcome(&mut self, outcome: &Outcome) {

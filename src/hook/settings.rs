@@ -39,7 +39,7 @@ pub struct Settings {
     /// How long one attempt is waited for while another provider could still be asked; 1200ms, or the budget if shorter.
     #[serde(deserialize_with = "optional_duration")]
     pub attempt_timeout: Option<Duration>,
-    /// No attempt starts with less than this left; 500ms, or the attempt time-out if shorter.
+    /// No attempt starts with less than this left; 500ms, or the attempt time-out or half the budget if shorter.
     #[serde(deserialize_with = "optional_duration")]
     pub min_attempt: Option<Duration>,
     /// What follows an attempt that may have worked.
@@ -141,9 +141,9 @@ pub struct Config {
 }
 
 impl Config {
-    /// Whether an attempt can still be made after waiting so long for something else.
+    /// Whether an attempt can still be made after waiting so long for something else, beside reading and writing.
     pub fn leaves_room_after(&self, wait: Duration) -> bool {
-        self.budget >= wait + self.policy.min_attempt + super::REPLY_RESERVE
+        room(self.budget) >= wait + self.policy.min_attempt
     }
 }
 
@@ -205,7 +205,7 @@ impl Settings {
     fn check_budget(&self, at: &str, findings: &mut Findings) -> (Duration, Duration) {
         findings.within(format!("{at}.budget"), self.budget, Duration::from_millis(500), MAX_BUDGET);
         let attempt_timeout = self.attempt_timeout.unwrap_or(ATTEMPT_TIMEOUT.min(self.budget));
-        let min_attempt = self.min_attempt.unwrap_or(MIN_ATTEMPT.min(attempt_timeout));
+        let min_attempt = self.min_attempt.unwrap_or(MIN_ATTEMPT.min(attempt_timeout).min(self.budget / 2));
         if attempt_timeout.is_zero() || attempt_timeout > self.budget {
             let rule = format!("must be above zero and at most the budget of {}", show(self.budget));
             findings.fault(format!("{at}.attempt_timeout"), rule);
@@ -213,9 +213,18 @@ impl Settings {
         if min_attempt.is_zero() || min_attempt > attempt_timeout {
             let rule = format!("must be above zero and at most the attempt_timeout of {}", show(attempt_timeout));
             findings.fault(format!("{at}.min_attempt"), rule);
+        } else if min_attempt > room(self.budget) {
+            let (most, budget) = (show(room(self.budget)), show(self.budget));
+            let rule = format!("must be at most {most}, which a budget of {budget} leaves after reading and writing");
+            findings.fault(format!("{at}.min_attempt"), rule);
         }
         (attempt_timeout, min_attempt)
     }
+}
+
+/// What a budget leaves for attempts: with more than that as `min_attempt` none would ever begin.
+fn room(budget: Duration) -> Duration {
+    budget.saturating_sub(super::INTAKE + super::REPLY_RESERVE)
 }
 
 fn check_path(path: &str, at: &str, findings: &mut Findings) {

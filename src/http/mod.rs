@@ -98,7 +98,7 @@ pub fn admin(ops: Ops) -> Router {
 fn dressed(router: Router) -> Router {
     router
         .layer(SetResponseHeaderLayer::overriding(CACHE_CONTROL, NO_STORE))
-        .layer(CatchPanicLayer::custom(|_| respond(crate::okta::Replies::broken())))
+        .layer(CatchPanicLayer::custom(|_| respond(crate::okta::Replies::broken(None))))
 }
 
 /// What is said where there is no route, or not for this method.

@@ -28,6 +28,7 @@ fn message(user: &str, number: &str) -> Message {
         template: None,
         locale: None,
         request_type: RequestType::ABSENT,
+        asked: None,
         expires: None,
         user: UserId::parse(user),
         client_ip: None,

@@ -1,6 +1,7 @@
 //! Okta's JSON → our `Message`. All leniency towards Okta's spellings lives here.
 //!
-//! Must not send, log or answer anything. A fault names the member and the rule and never echoes the value.
+//! Must not send, log or answer anything. A fault names the member and the rule and never echoes the value,
+//! but for a word that stands where a channel should.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,6 +9,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
+use super::code::{holds, whole};
 use super::wire::{Body, Digits, MessageProfile, Request};
 use crate::otp::{
     Channel, Country, EventId, Locale, Message, OtpCode, Phone, RequestId, RequestType, Source, Text, UserId,
@@ -15,6 +17,9 @@ use crate::otp::{
 
 /// Twilio's and Telesign's limit for one text; Okta's templates are far shorter.
 const MAX_TEXT_CHARS: usize = 1600;
+
+/// Longer than any word for a channel, shorter than a sentence.
+const MAX_NAMED_BYTES: usize = 20;
 
 /// Every hook carries this `eventType`; anything else was meant for another hook.
 const EVENT_TYPE: &str = "com.okta.telephony.provider";
@@ -24,7 +29,7 @@ const EVENT_TYPE: &str = "com.okta.telephony.provider";
 pub struct Fault {
     /// Path of the member, such as `data.messageProfile.phoneNumber`; empty for the body as a whole.
     pub member: String,
-    /// The rule it breaks.
+    /// The rule it breaks; for a channel also the word that is none, if it is letters alone.
     pub rule: Cow<'static, str>,
 }
 
@@ -34,11 +39,29 @@ impl fmt::Display for Fault {
     }
 }
 
+/// A request that can be used.
+#[derive(Debug)]
+pub struct Decoded {
+    /// What it asks for.
+    pub message: Message,
+    /// What in it is not as Okta documents it, and has been coped with.
+    pub oddities: Vec<Oddity>,
+}
+
+/// What an operator should hear of, and nobody must be kept from a code for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Oddity {
+    /// The code was a JSON number, which loses zeros at its front.
+    CodeAsNumber,
+    /// The text of an SMS does not show the code.
+    TextWithoutCode,
+}
+
 /// Decodes a request. Numbers without `+` are read as numbers of `default_country`, and refused without one.
 ///
 /// # Errors
 /// Every fault found; the first one only when the JSON itself cannot be read.
-pub fn decode(body: &[u8], default_country: Option<Country>) -> Result<Message, Vec<Fault>> {
+pub fn decode(body: &[u8], default_country: Option<Country>) -> Result<Decoded, Vec<Fault>> {
     // Whether it is text is found out faster at once than word by word; but in what nobody reads it need not be.
     let read = match std::str::from_utf8(body) {
         Ok(text) => serde_json::from_str(text),
@@ -57,7 +80,7 @@ pub fn decode(body: &[u8], default_country: Option<Country>) -> Result<Message, 
     let recipient = faults.keep(PROFILE_NUMBER, recipient(profile.phone_number.as_ref(), default_country));
     let code = faults.keep(PROFILE_CODE, code(&profile));
     let expires = faults.keep(PROFILE_EXPIRES, expires(profile.otp_expires.as_deref()));
-    let template = faults.keep(PROFILE_TEXT, template(profile.msg_template));
+    let template = faults.keep(PROFILE_TEXT, template(profile.msg_template, channel));
     let (Some(channel), Some(recipient), Some(code), Some(expires), Some(template)) =
         (channel, recipient, code, expires, template)
     else {
@@ -67,7 +90,10 @@ pub fn decode(body: &[u8], default_country: Option<Country>) -> Result<Message, 
         return Err(faults.0);
     }
 
-    Ok(Message {
+    let was_number = profile.otp_code.is_some_and(|digits| digits.was_number);
+    let without_code = channel == Channel::Sms && template.as_deref().is_some_and(|text| !holds(text, &code));
+    let oddities = [(was_number, Oddity::CodeAsNumber), (without_code, Oddity::TextWithoutCode)];
+    let message = Message {
         event_id: body.event_id.as_deref().and_then(EventId::parse),
         source: body.source.as_deref().and_then(Source::parse),
         request_id: request.id.as_ref().and_then(|id| RequestId::parse(id.text()?)),
@@ -77,11 +103,13 @@ pub fn decode(body: &[u8], default_country: Option<Country>) -> Result<Message, 
         code,
         locale: profile.locale.as_deref().and_then(Locale::parse),
         request_type: body.request_type.as_deref().map_or(RequestType::ABSENT, RequestType::parse),
+        asked: body.event_time.as_ref().and_then(|time| time.text()?.trim().parse().ok()),
         expires,
         user: data.user_profile.and_then(|u| u.user_id).as_deref().and_then(UserId::parse),
         client_ip: request.ip_address.as_deref().and_then(|ip| ip.parse::<IpAddr>().ok()),
         preview: is_preview(&request),
-    })
+    };
+    Ok(Decoded { message, oddities: oddities.into_iter().filter_map(|(is, oddity)| is.then_some(oddity)).collect() })
 }
 
 const PROFILE_CHANNEL: &str = "data.messageProfile.deliveryChannel";
@@ -110,8 +138,14 @@ fn channel(word: Option<&str>) -> Result<Channel, Cow<'static, str>> {
     match word.to_ascii_lowercase().replace(['_', '-'], " ").as_str() {
         "sms" => Ok(Channel::Sms),
         "call" | "voice" | "voice call" | "voicecall" => Ok(Channel::Voice),
+        _ if may_be_named(word) => Err(format!("must be SMS, CALL, VOICE or VOICE CALL, not {word}").into()),
         _ => Err("must be SMS, CALL, VOICE or VOICE CALL".into()),
     }
+}
+
+/// Whether a word that Okta did not use before may be told: without digits it can be neither a code nor a number.
+fn may_be_named(word: &str) -> bool {
+    word.len() <= MAX_NAMED_BYTES && word.bytes().all(|b| b.is_ascii_alphabetic() || matches!(b, b' ' | b'_' | b'-'))
 }
 
 fn recipient(number: Option<&Digits>, default_country: Option<Country>) -> Result<Phone, Cow<'static, str>> {
@@ -121,17 +155,7 @@ fn recipient(number: Option<&Digits>, default_country: Option<Country>) -> Resul
 
 fn code(profile: &MessageProfile) -> Result<OtpCode, Cow<'static, str>> {
     let digits = profile.otp_code.as_ref().filter(|c| !c.text.trim().is_empty()).ok_or(REQUIRED)?;
-    let whole = match &profile.msg_template {
-        Some(template) if digits.was_number => with_leading_zeros(&digits.text, template),
-        _ => None,
-    };
-    OtpCode::parse(whole.unwrap_or(digits.text.trim())).ok_or("must be 3 to 12 digits".into())
-}
-
-/// A code written as a JSON number has lost its leading zeros; the text still has them.
-fn with_leading_zeros<'t>(number: &str, text: &'t str) -> Option<&'t str> {
-    text.split(|c: char| !c.is_ascii_digit())
-        .find(|run| run.len() > number.len() && run.trim_start_matches('0') == number.trim_start_matches('0'))
+    OtpCode::parse(&whole(digits, profile.msg_template.as_deref())).ok_or("must be 3 to 12 digits".into())
 }
 
 fn expires(text: Option<&str>) -> Result<Option<Timestamp>, Cow<'static, str>> {
@@ -140,19 +164,16 @@ fn expires(text: Option<&str>) -> Result<Option<Timestamp>, Cow<'static, str>> {
 }
 
 /// The text of an SMS without control characters, which no handset shows and some gateways refuse; line feeds stay.
-fn template(text: Option<String>) -> Result<Option<String>, Cow<'static, str>> {
+///
+/// A call does not say it, so its length is no fault there.
+fn template(text: Option<String>, channel: Option<Channel>) -> Result<Option<String>, Cow<'static, str>> {
     let Some(mut text) = text.filter(|t| !t.trim().is_empty()) else { return Ok(None) };
     text.retain(|c| !c.is_control() || c == '\n');
-    if text.chars().count() > MAX_TEXT_CHARS {
-        return Err("must have at most 1600 characters".into());
+    match channel {
+        _ if text.chars().count() <= MAX_TEXT_CHARS => Ok(Some(text)),
+        Some(Channel::Voice) => Ok(None),
+        Some(Channel::Sms) | None => Err("must have at most 1600 characters".into()),
     }
-    Ok(Some(text))
-}
-
-/// Whether a text shows the code, also when a template groups its digits (`123 456`).
-fn holds(text: &str, code: &OtpCode) -> bool {
-    text.contains(code.expose())
-        || text.chars().filter(char::is_ascii_digit).collect::<String>().contains(code.expose())
 }
 
 /// Okta's Preview button sends a canned body; its one mark is the path it was made by.

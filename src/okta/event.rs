@@ -4,7 +4,8 @@
 //! Source: Okta docs, "Event hooks"; the System Log's `LogEvent`.
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::Reply;
@@ -117,6 +118,7 @@ pub fn decode(body: &[u8]) -> Option<Vec<Event>> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Body {
+    #[serde(default, deserialize_with = "if_readable")]
     event_id: Option<String>,
     data: Option<Data>,
 }
@@ -129,42 +131,59 @@ struct Data {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct LogEvent {
+    #[serde(default, deserialize_with = "if_readable")]
     uuid: Option<String>,
     published: Option<Value>,
     event_type: String,
+    #[serde(default, deserialize_with = "if_readable")]
     actor: Option<Actor>,
+    #[serde(default, deserialize_with = "if_readable")]
     outcome: Option<Outcome>,
+    #[serde(default, deserialize_with = "if_readable")]
     debug_context: Option<DebugContext>,
+    #[serde(default, deserialize_with = "if_readable")]
     transaction: Option<Transaction>,
 }
 
 #[derive(Deserialize)]
 struct Transaction {
+    #[serde(default, deserialize_with = "if_readable")]
     id: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct Actor {
+    #[serde(default, deserialize_with = "if_readable")]
     id: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct Outcome {
+    #[serde(default, deserialize_with = "if_readable")]
     result: Option<String>,
+    #[serde(default, deserialize_with = "if_readable")]
     reason: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct DebugContext {
+    #[serde(default, deserialize_with = "if_readable")]
     debug_data: Option<DebugData>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct DebugData {
+    #[serde(default, deserialize_with = "if_readable")]
     factor: Option<String>,
+    #[serde(default, deserialize_with = "if_readable")]
     request_id: Option<String>,
+}
+
+/// A member in another form is as if it were not there: whether that costs the event depends on whether it is needed.
+fn if_readable<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Ok(serde_json::from_value(Value::deserialize(deserializer)?).ok())
 }
 
 impl LogEvent {
@@ -273,6 +292,50 @@ mod tests {
         }
         for body in ["", "[]", "{}", r#"{"data":{}}"#, r#"{"data":{"events":{}}}"#] {
             assert_eq!(decode(body.as_bytes()), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_member_of_another_form_costs_an_event_only_if_it_is_needed() {
+        let event = json!({
+            "uuid": "1", "eventType": "user.mfa.factor.activate", "actor": { "id": "00u" },
+            "outcome": { "result": "SUCCESS", "reason": "User passed CALL_FACTOR" },
+            "debugContext": { "debugData": { "factor": "CALL_FACTOR", "requestId": "Dreq" } },
+            "transaction": { "id": "Wreq" },
+        });
+        let failed = |event: &Value| {
+            let mut event = event.clone();
+            event["eventType"] = "inline_hook.executed".into();
+            event["outcome"]["result"] = "FAILURE".into();
+            event
+        };
+        let read = |event: Value| {
+            let body = json!({ "eventId": 7, "data": { "events": [event] } });
+            decode(body.to_string().as_bytes()).expect("a batch").pop().map(|event| event.what)
+        };
+        let used = What::Used(UserId::parse("00u").expect("an id"), Channel::Voice);
+        for (pointer, request) in [
+            ("/debugContext", "Wreq"),
+            ("/debugContext/debugData", "Wreq"),
+            ("/debugContext/debugData/factor", "Dreq"),
+            ("/debugContext/debugData/requestId", "Wreq"),
+            ("/transaction", "Dreq"),
+            ("/transaction/id", "Dreq"),
+            ("/outcome/reason", "Dreq"),
+        ] {
+            for odd in [json!(5), json!([]), json!("odd")] {
+                let mut event = event.clone();
+                *event.pointer_mut(pointer).expect("there") = odd.clone();
+                assert_eq!(read(event.clone()), Some(used.clone()), "{pointer} {odd}");
+                if !odd.is_string() {
+                    assert_eq!(read(failed(&event)), Some(What::HookFailed(RequestId::parse(request))), "{pointer}");
+                }
+            }
+        }
+        for pointer in ["/uuid", "/eventType", "/actor", "/actor/id", "/outcome", "/outcome/result"] {
+            let mut event = event.clone();
+            *event.pointer_mut(pointer).expect("there") = json!(5);
+            assert_eq!(read(event), None, "{pointer}");
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Must not know any provider, nor how a message is delivered. Nothing outside this folder knows Okta's words.
 
 pub mod authenticate;
+mod code;
 mod decode;
 pub mod event;
 pub mod factors;
@@ -10,10 +11,11 @@ pub mod jwks;
 pub mod oauth;
 pub mod preview;
 mod reply;
+mod summary;
 mod wire;
 mod wording;
 
-pub use decode::{Fault, decode};
+pub use decode::{Decoded, Fault, Oddity, decode};
 pub use reply::{
     Accepted, Blocked, Exhausted, Refused, Replies, Reply, Settings as ReplySettings, Unconfirmed, is_taken,
 };

@@ -4,14 +4,14 @@
 //! words are an enum, `value` is always an array, and `errorSummary` is always there.
 //! Source: `TelephonyInlineHook` of Okta's management API and its telephony guide.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::decode::Fault;
+use super::summary::Summary;
 use super::wording::{Notice, wording};
-use crate::otp::{Attempt, Channel, Locale, Outcome, Verdict};
+use crate::otp::{Channel, Locale, Outcome, Verdict};
 use crate::settings::word;
 
 /// An HTTP answer, ready to be written.
@@ -162,14 +162,15 @@ impl Replies {
         }
     }
 
-    /// The reply to a code that had run out on arrival: nothing was sent.
-    pub fn expired(locale: Option<&Locale>) -> Reply {
-        error(200, wording(Notice::Expired, locale), &[], None)
+    /// The reply to a code that had run out on arrival: nothing was sent. `elapsed` is the time since the request began.
+    pub fn expired(locale: Option<&Locale>, elapsed: Duration) -> Reply {
+        error(200, wording(Notice::Expired, locale), &[], Some(&Summary::of_none("expired", Some(elapsed))))
     }
 
-    /// The reply when something of ours broke before anything was sent.
-    pub fn broken() -> Reply {
-        error(200, wording(Notice::NotSent, None), &[], None)
+    /// The reply when something of ours broke before anything was sent. `elapsed` is the time since the request began,
+    /// where it is known.
+    pub fn broken(elapsed: Option<Duration>) -> Reply {
+        error(200, wording(Notice::NotSent, None), &[], Some(&Summary::of_none("broken", elapsed)))
     }
 
     /// The reply when a send may be under way and nothing is known of it.
@@ -229,7 +230,7 @@ impl Reply {
         error(403, "Forbidden", &[], None)
     }
 
-    /// 400, with the member and the rule of every fault. Nothing of the body is echoed.
+    /// 400, with the member and the rule of every fault. Nothing of the body is echoed but an unknown word for a channel.
     pub fn bad_request(faults: &[Fault]) -> Self {
         error(400, "The request cannot be read", faults, None)
     }
@@ -327,45 +328,6 @@ struct Cause {
     location_type: &'static str,
     location: String,
     domain: &'static str,
-}
-
-/// What an administrator may know of an outcome: no number, no code, no vendor's wording.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Summary {
-    verdict: &'static str,
-    route: String,
-    attempts: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    skipped: Vec<String>,
-    elapsed_ms: u128,
-}
-
-impl Summary {
-    fn of(outcome: &Outcome, elapsed: Duration) -> Self {
-        let word = |a: &Attempt| {
-            let end = a.result.as_ref().map_or_else(ToString::to_string, |_| "accepted".to_owned());
-            format!("{} {end} {}ms", a.provider, a.elapsed.as_millis())
-        };
-        Self {
-            verdict: outcome.verdict.as_str(),
-            route: outcome.route.to_string(),
-            attempts: outcome.attempts.iter().map(word).collect(),
-            skipped: outcome.skipped.iter().map(|(provider, why)| format!("{provider} {why}")).collect(),
-            elapsed_ms: elapsed.as_millis(),
-        }
-    }
-
-    /// `transactionMetadata` is one string in Okta's System Log: keys and values that can be searched for.
-    fn line(&self) -> String {
-        let mut line = format!("verdict={} route={} elapsed_ms={}", self.verdict, self.route, self.elapsed_ms);
-        // Writing into a String cannot fail.
-        let _ = write!(line, " attempts=[{}]", self.attempts.join("; "));
-        if !self.skipped.is_empty() {
-            let _ = write!(line, " skipped=[{}]", self.skipped.join("; "));
-        }
-        line
-    }
 }
 
 fn command(value: &Value<'_>) -> Reply {

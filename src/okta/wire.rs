@@ -13,6 +13,7 @@ use serde::de::{self, Deserialize, Deserializer, IgnoredAny, Visitor};
 pub(super) struct Body {
     pub event_id: Option<String>,
     pub event_type: Option<String>,
+    pub event_time: Option<Loose>,
     pub source: Option<String>,
     pub request_type: Option<String>,
     pub data: Option<Data>,

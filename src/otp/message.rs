@@ -33,6 +33,8 @@ pub struct Message {
     pub locale: Option<Locale>,
     /// Why Okta asks.
     pub request_type: RequestType,
+    /// When Okta asked, by its own clock; unknown when it did not say so readably.
+    pub asked: Option<Timestamp>,
     /// When the code stops working; unknown when Okta did not say.
     pub expires: Option<Timestamp>,
     /// Okta's id of the user.
@@ -44,10 +46,14 @@ pub struct Message {
 }
 
 impl Message {
-    /// What is left of the code's life; zero when it has run out. `None` when unknown, or in a preview, whose dates are canned.
+    /// What is left of the code's life, never more than it had when Okta asked; zero when it has run out. `None` when unknown, or in a preview, whose dates are canned.
     pub fn life_left(&self, now: Timestamp) -> Option<Duration> {
         let expires = self.expires.filter(|_| !self.preview)?;
-        Some(Duration::try_from(expires.duration_since(now)).unwrap_or_default())
+        let until =
+            |from: Timestamp| Duration::try_from(expires.duration_since(from)).ok().filter(|life| !life.is_zero());
+        let left = until(now).unwrap_or_default();
+        // Okta gave it so long and no longer: a clock of ours that is behind would see more.
+        Some(self.asked.and_then(until).map_or(left, |whole| left.min(whole)))
     }
 }
 

@@ -3,7 +3,14 @@
 //! Must not know where a number came from. Whether a number is *assigned* is the provider's to say: a newly
 //! opened range must not be refused here.
 
+mod national;
+
 use std::fmt;
+
+use national::{has_calling_code_of, international};
+
+/// As much as 15 digits, a `+` and two separators after each come to, and then some.
+const MAX_BYTES: usize = 64;
 
 /// A number in E.164 form: `+`, then 7 to 15 digits.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -15,7 +22,7 @@ pub struct Phone {
 /// Why a text is no number we can send to. Says the rule, never the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PhoneFault {
-    /// Not `+` and 7 to 15 digits once spaces and punctuation are gone.
+    /// Not `+` and 7 to 15 digits once spaces and punctuation are gone, or far too much of those.
     #[error("must be an E.164 number: + and 7 to 15 digits")]
     NotE164,
     /// A national number, and nobody said of which country.
@@ -32,6 +39,9 @@ impl Phone {
     /// # Errors
     /// When it is not E.164 and cannot be made so.
     pub fn parse(text: &str, default_country: Option<Country>) -> Result<Self, PhoneFault> {
+        if text.len() > MAX_BYTES {
+            return Err(PhoneFault::NotE164);
+        }
         let mut compact = String::with_capacity(text.len());
         for c in text.trim().chars() {
             match c {
@@ -49,7 +59,9 @@ impl Phone {
         }
         let country = default_country.ok_or(PhoneFault::NoCountryCode)?;
         let phone = Self::from_e164(international(&compact, country).ok_or(PhoneFault::NotInDefaultCountry)?)?;
-        Ok(Self { country: phone.country.or(Some(country)), ..phone })
+        // A range that phonelib does not know is of this country, unless another's calling code stands before it.
+        let home = Some(country).filter(|home| has_calling_code_of(&phone.e164, *home));
+        Ok(Self { country: phone.country.or(home), ..phone })
     }
 
     fn from_e164(e164: String) -> Result<Self, PhoneFault> {
@@ -75,25 +87,6 @@ impl Phone {
     /// The country the number belongs to; `None` for ranges of no country, such as satellite phones.
     pub fn country(&self) -> Option<Country> {
         self.country
-    }
-}
-
-/// Puts a country's calling code before a national number.
-///
-/// phonelib knows trunk prefixes but refuses ranges that are not assigned (`987` in the US, which Okta's own preview
-/// uses), and an unassigned range may be a new one: then the number is taken as it stands.
-fn international(national: &str, country: Country) -> Option<String> {
-    if let Some(known) = phonelib::PhoneNumber::parse_with_country(national, country.as_str()) {
-        return Some(known.e164().to_owned());
-    }
-    let prefix = phonelib::country_by_code(country.as_str())?.prefix.to_string();
-    // The area code is part of phonelib's prefix in the countries that share +1, and part of the number as people write it.
-    let calling_code = if prefix.starts_with('1') { "1" } else { &prefix };
-    let digits = national.trim_start_matches('0');
-    match digits.len() {
-        11 if calling_code == "1" && digits.starts_with('1') => Some(format!("+{digits}")),
-        5.. => Some(format!("+{calling_code}{digits}")),
-        _ => None,
     }
 }
 
@@ -153,6 +146,7 @@ mod tests {
 
     #[test]
     fn numbers_are_e164_or_refused() {
+        const BLANKS: usize = MAX_BYTES - "+15005550006".len();
         check("+15005550006", "", Ok(("+15005550006", "US")));
         check("+1 (500) 555-0006", "", Ok(("+15005550006", "US")));
         check("+447400123456", "", Ok(("+447400123456", "GB")));
@@ -164,10 +158,16 @@ mod tests {
         check("9876543210", "US", Ok(("+19876543210", "US")));
         check("15005550006", "US", Ok(("+15005550006", "US")));
         check("07400 123456", "GB", Ok(("+447400123456", "GB")));
+        check("919876543210", "IN", Ok(("+919876543210", "IN")));
+        check("0114415551234", "US", Ok(("+4415551234", "")));
+        check("0011", "US", Err(PhoneFault::NotInDefaultCountry));
+        check("00441", "DE", Err(PhoneFault::NotE164));
         check("12", "GB", Err(PhoneFault::NotInDefaultCountry));
         check("+0123456789", "", Err(PhoneFault::NotE164));
         check("+123456", "", Err(PhoneFault::NotE164));
         check("+1234567890123456", "", Err(PhoneFault::NotE164));
+        check(&format!("+1{}5005550006", " ".repeat(BLANKS)), "", Ok(("+15005550006", "US")));
+        check(&format!("+1{}5005550006", " ".repeat(BLANKS + 1)), "", Err(PhoneFault::NotE164));
         check("+1415555267a", "", Err(PhoneFault::NotE164));
         check("１２３４５６７８", "US", Err(PhoneFault::NotE164));
         check("", "US", Err(PhoneFault::NotE164));

@@ -29,6 +29,7 @@ fn message(channel: Channel, locale: &str, request_type: &str) -> Message {
         template: Some(Text::new("Okta: 048291".to_owned())),
         locale: Locale::parse(locale),
         request_type: RequestType::parse(request_type),
+        asked: None,
         expires: Some(NOW + SignedDuration::from_secs(299)),
         user: None,
         client_ip: None::<IpAddr>,

@@ -59,6 +59,26 @@ fn an_empty_configuration_says_what_is_missing() {
 }
 
 #[test]
+fn a_min_attempt_that_no_budget_leaves_is_a_fault() {
+    let good = "allow_sandbox = true\n[orgs.main]\nX\n[orgs.main.auth.header]\nsecret = { env = 'S' }\n[providers.log]\nkind = 'sandbox'\n";
+    let secret = [("S", "a long enough secret")];
+    for fits in [
+        "budget = '500ms'",
+        "min_attempt = '2525ms'\nattempt_timeout = '2600ms'",
+        "budget = '524ms'\nmin_attempt = '449ms'",
+    ] {
+        assert_eq!(findings(&good.replace('X', fits), &secret).0, "", "{fits}");
+    }
+    check(
+        &good.replace('X', "min_attempt = '2600ms'\nattempt_timeout = '2600ms'"),
+        &secret,
+        expect![[r#"
+        orgs.main.min_attempt: must be at most 2525ms, which a budget of 2600ms leaves after reading and writing
+    "#]],
+    );
+}
+
+#[test]
 fn every_fault_is_told_at_once_under_its_key() {
     let toml = "
         [server]

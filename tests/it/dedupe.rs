@@ -115,8 +115,21 @@ async fn an_event_with_another_content_is_sent_and_alarms() {
     }
     assert!(stage.unused().is_empty(), "each was sent");
     assert_eq!(stage.call(&request).await, first, "the event stays the first one's");
-    stage.call(&variants[0]).await;
-    assert_eq!(averted(&stage, "fingerprint"), 1.0, "and its like are repeats for their 20 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeat_of_what_came_under_anothers_event_hears_its_own_first_answer_for_as_long_as_any() {
+    let stage = Stage::new("", &[("one", &[Act::Accept(5), Act::Fail(5, Recipient)])]);
+    let request = renamed(&okta::sms(NUMBER, "482913"), Some("event"));
+    let other = renamed(&okta::sms("+15005550011", "482914"), Some("event"));
+    let answers = [stage.call(&request).await, stage.call(&other).await];
+    assert_ne!(answers[0], answers[1]);
+    for seconds in [1, 20, 500] {
+        advance(Duration::from_secs(seconds)).await;
+        assert_eq!([stage.call(&request).await, stage.call(&other).await], answers, "{seconds} s later");
+    }
+    assert_eq!((averted(&stage, "event"), averted(&stage, "fingerprint")), (6.0, 0.0));
+    assert_eq!(stage.metric("okta_hook_event_conflicts_total"), 1.0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -162,7 +175,7 @@ async fn an_answer_is_kept_for_the_codes_life_and_five_minutes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeat_whose_code_has_run_out_meanwhile_hears_the_first_answer_and_no_other_does() {
+async fn a_repeat_whose_code_has_run_out_meanwhile_hears_the_first_answer_and_no_other_message_does() {
     let stage = Stage::new("", &[("one", &[Act::Accept(5)])]);
     let request = okta::sms(NUMBER, "482913");
     let first = stage.call(&request).await;
@@ -172,13 +185,34 @@ async fn a_repeat_whose_code_has_run_out_meanwhile_hears_the_first_answer_and_no
         request
     };
     assert_eq!(stage.call(&expired(request.clone())).await, first);
-    for other in [renamed(&request, Some("unknown")), renamed(&request, None)] {
-        let reply = stage.call(&expired(other)).await;
-        assert!(matches!(understand(&reply.body), Understood::Error(text) if text.contains("expired")));
+    advance(Duration::from_secs(19)).await;
+    for other in [renamed(&request, Some("another")), renamed(&request, None)] {
+        assert_eq!(stage.call(&expired(other)).await, first, "by its content, for 20 s");
     }
-    let new = okta::sms(NUMBER, "999999");
-    stage.call(&expired(new.clone())).await;
-    assert_eq!(averted(&stage, "event"), 1.0, "that a code had expired is not kept");
+    advance(Duration::from_secs(2)).await;
+    assert_eq!(stage.call(&expired(renamed(&request, Some("another")))).await, first, "that event was answered so");
+    for other in [renamed(&request, Some("unknown")), renamed(&request, None), okta::sms(NUMBER, "999999")] {
+        for _ in 0..2 {
+            let reply = stage.call(&expired(other.clone())).await;
+            assert!(matches!(understand(&reply.body), Understood::Error(text) if text.contains("expired")));
+        }
+    }
+    assert_eq!(averted(&stage, "event"), 2.0, "that a code had expired is not kept");
+    assert_eq!(averted(&stage, "fingerprint"), 2.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeat_whose_code_runs_out_while_the_first_is_in_flight_waits_for_its_answer() {
+    let stage = Stage::new("", &[("one", &[Act::Accept(300)])]);
+    let request = okta::sms(NUMBER, "482913");
+    let mut late = renamed(&request, Some("another"));
+    late["data"]["messageProfile"]["otpExpires"] = "2020-01-01T00:00:00Z".into();
+    let (first, second) = tokio::join!(stage.call(&request), async {
+        sleep(Duration::from_millis(100)).await;
+        stage.call(&late).await
+    });
+    assert_eq!(second, first);
+    assert_eq!(averted(&stage, "in_flight"), 1.0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -81,6 +81,13 @@ async fn nothing_starts_with_less_than_min_attempt_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_shortest_budget_leaves_room_for_an_attempt_without_further_settings() {
+    let stage = Stage::new("budget = '500ms'", &[("a", &[Act::Accept(400)])]);
+    let reply = stage.call(&okta::sms("+15005550010", "482913")).await;
+    assert!(matches!(understand(&reply.body), Understood::Command(status, ..) if status == "SUCCESSFUL"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn when_slow_providers_would_use_up_the_orgs_transactions_hooks_are_given_less_time() {
     let acts = vec![Act::Accept(2400); 240];
     let stage = Arc::new(Stage::new("okta_concurrency = 75", &[("a", &acts)]));

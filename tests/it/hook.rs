@@ -202,7 +202,7 @@ async fn what_cannot_be_read_is_400_with_member_and_rule_and_nothing_is_sent() {
         ),
         (
             "unknown channel",
-            |b| drop(profile(b).insert("deliveryChannel".into(), "canary".into())),
+            |b| drop(profile(b).insert("deliveryChannel".into(), "canary1".into())),
             &["data.messageProfile.deliveryChannel must be SMS, CALL, VOICE or VOICE CALL"],
         ),
         (
@@ -344,6 +344,10 @@ fn read(file: &str) -> Value {
     serde_json::from_slice(&std::fs::read(data(file)).expect(file)).expect(file)
 }
 
+fn debug_context(body: &[u8]) -> Value {
+    serde_json::from_slice::<Value>(body).expect("JSON")["debugContext"].take()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_code_that_has_run_out_or_is_about_to_is_not_sent() {
     for (left, sent) in [(-3600, false), (0, false), (10, false), (60, true)] {
@@ -359,6 +363,7 @@ async fn a_code_that_has_run_out_or_is_about_to_is_not_sent() {
         } else {
             let expected = Understood::Error("This code has expired. Please request a new one.".into());
             assert_eq!(understand(&reply.body), expected, "{left}");
+            assert_eq!(debug_context(&reply.body), json!({ "verdict": "expired", "attempts": [], "elapsedMs": 0 }));
             assert_eq!(stage.transcript(), ["0 Okta hears 200"], "{left}: nothing may be sent");
         }
     }
@@ -378,6 +383,7 @@ async fn a_panic_of_ours_before_anything_was_sent_is_an_error_reply() {
     headers.insert("authorization", SECRET.parse().expect("value"));
     let reply = stage.hook.call(Instant::now(), headers, async { panic!("scripted") }).await;
     assert!(matches!(understand(&reply.body), Understood::Error(_)));
+    assert_eq!(debug_context(&reply.body), json!({ "verdict": "broken", "attempts": [], "elapsedMs": 0 }));
     assert_eq!((reply.status, stage.metric("okta_hook_panics_total")), (200, 1.0));
 }
 

@@ -32,6 +32,7 @@ mod oauth_settings;
 mod pairs;
 mod provider_contract;
 mod proxy;
+mod reading;
 mod reload;
 mod replicas;
 mod resend;

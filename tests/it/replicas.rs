@@ -92,6 +92,45 @@ async fn an_event_with_another_content_alarms_where_it_arrives_and_keeps_the_fir
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_repeat_of_what_came_under_anothers_event_is_a_repeat_on_every_replica() {
+    let store = Moody::new(Mood::Well);
+    let (here, there, elsewhere) =
+        (stage(&store, &[Act::Accept(5)]), stage(&store, &[Act::Accept(5)]), stage(&store, &[]));
+    let request = renamed(&okta::sms(NUMBER, "482913"), "event");
+    let other = renamed(&okta::sms("+15005550011", "999999"), "event");
+    let answers = [here.call(&request).await, there.call(&other).await];
+    advance(Duration::from_secs(500)).await;
+    for replica in [&here, &there, &elsewhere] {
+        assert_eq!([replica.call(&request).await, replica.call(&other).await], answers);
+    }
+    assert_eq!(averted(&elsewhere, "event"), 2.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeat_whose_code_has_run_out_hears_the_first_answer_on_every_replica() {
+    let store = Moody::new(Mood::Well);
+    let (here, there, elsewhere) = (stage(&store, &[Act::Accept(300)]), stage(&store, &[]), stage(&store, &[]));
+    let request = okta::sms(NUMBER, "482913");
+    let expired = |event: &str| {
+        let mut request = renamed(&request, event);
+        request["data"]["messageProfile"]["otpExpires"] = "2020-01-01T00:00:00Z".into();
+        request
+    };
+    let (first, second) = tokio::join!(here.call(&request), async {
+        sleep(Duration::from_millis(100)).await;
+        there.call(&expired("while in flight")).await
+    });
+    assert_eq!(second, first);
+    advance(Duration::from_secs(10)).await;
+    assert_eq!(there.call(&expired("another")).await, first);
+    assert_eq!((averted(&there, "in_flight"), averted(&there, "fingerprint")), (1.0, 1.0));
+    advance(Duration::from_secs(30)).await;
+    assert_eq!(elsewhere.call(&expired("another")).await, first, "that event has had its answer");
+    let reply = elsewhere.call(&expired("a third")).await;
+    assert!(matches!(understand(&reply.body), Understood::Error(text) if text.contains("expired")));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_hangs_or_dawdles_costs_its_timeout_once() {
     // 30 ms an operation: event and fingerprint together are too slow.
     for mood in [Mood::Slow(60_000), Mood::Slow(30)] {

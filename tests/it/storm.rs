@@ -67,7 +67,7 @@ async fn send_codes(redis: &RedisServer) {
     let pseudonyms = Pseudonyms::new(Secret::new(KEY).as_ref()).expect("a key");
     let tasks = TaskTracker::new();
     let journal = Journal::new(&state, &journal::Settings::default(), pseudonyms, Clock::SYSTEM, tasks.clone());
-    let message = decode(okta::sms("+15005550010", "482913").to_string().as_bytes(), None).expect("readable");
+    let message = decode(okta::sms("+15005550010", "482913").to_string().as_bytes(), None).expect("readable").message;
     for n in 0..events() {
         let number = format!("+1{:010}", 5_005_000_000 + n);
         let recipient = Phone::parse(&number, None).expect("a number");

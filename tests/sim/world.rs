@@ -67,6 +67,7 @@ impl Event {
             template: None,
             locale: None,
             request_type: RequestType::parse(if self.enrols { "pre-enrollment" } else { "mfa-verification" }),
+            asked: None,
             expires: None,
             user: UserId::parse(&self.user),
             client_ip: self.address.parse().ok(),

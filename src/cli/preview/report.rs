@@ -47,7 +47,7 @@ impl Report {
         let mut report = Self::new(hook, "nothing is sent");
         report.auth(hook);
         let message = match decode(preview.body().to_string().as_bytes(), hook.config().default_country) {
-            Ok(message) => message,
+            Ok(decoded) => decoded.message,
             Err(faults) => {
                 let lines: Vec<String> = faults.iter().map(|f| format!("{} {}", f.member, f.rule)).collect();
                 report.step("message", false, "cannot be read", lines.clone(), json!({ "faults": lines }));

@@ -103,6 +103,7 @@ impl Fixture {
             channel: if self.is_call() { Channel::Voice } else { Channel::Sms },
             recipient: Phone::parse(destination.as_str().expect("a number"), None).expect("a valid number"),
             event_id: body["clientMessageId"].as_str().and_then(EventId::parse),
+            asked: None,
             expires: expires.map(|e| e.parse().expect("a time")),
             ..message()
         };
@@ -122,6 +123,7 @@ pub(super) fn message() -> Message {
         template: None,
         locale: None,
         request_type: RequestType::ABSENT,
+        asked: None,
         expires: None,
         user: None,
         client_ip: None,

@@ -68,6 +68,7 @@ pub(super) fn message(channel: Channel, code: &str, locale: Option<&str>) -> Mes
         template: None,
         locale: locale.map(|l| Locale::parse(l).expect("a language tag")),
         request_type: RequestType::ABSENT,
+        asked: None,
         expires: None,
         user: None,
         client_ip: None,

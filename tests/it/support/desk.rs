@@ -46,7 +46,7 @@ impl Desk {
 
     /// Claims the message of a request.
     pub async fn claim(&self, org: &str, request: &Value, begun: &Arc<AtomicBool>) -> Claim {
-        let message = decode(request.to_string().as_bytes(), None).expect("readable");
+        let message = decode(request.to_string().as_bytes(), None).expect("readable").message;
         let deadline = Deadline::new(Instant::now(), Duration::from_millis(2575));
         let call = Call { org, message: &message, deadline: &deadline, begun, replies: &self.replies };
         self.dedupe.claim(call).await

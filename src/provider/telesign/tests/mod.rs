@@ -34,6 +34,7 @@ fn message(channel: Channel, number: &str, code: &str) -> Message {
         template: None,
         locale: None,
         request_type: RequestType::ABSENT,
+        asked: None,
         expires: None,
         user: None,
         client_ip: None,

@@ -1,0 +1,76 @@
+//! How far this machine's clock and Okta's are apart, as far as hooks show it.
+//!
+//! Must not change what becomes of a hook: it tells, and a person sets the clock.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+use crate::metrics::Metrics;
+use crate::otp::Message;
+
+/// Clocks that are kept by NTP and the way from Okta together differ by a second or two; a tenth of a code's usual life
+/// is what begins to matter.
+const TOLERATED: SignedDuration = SignedDuration::from_secs(30);
+
+/// A clock that is wrong is wrong for every hook; a line for each would bury the hooks' own.
+const QUIET: Duration = Duration::from_secs(10 * 60);
+
+/// Tells of the skew that one org's hooks show.
+#[derive(Debug)]
+pub(super) struct Skew {
+    org: Arc<str>,
+    metrics: Arc<Metrics>,
+    told: Mutex<Option<Instant>>,
+}
+
+impl Skew {
+    pub(super) fn new(org: &Arc<str>, metrics: &Arc<Metrics>) -> Self {
+        Self { org: Arc::clone(org), metrics: Arc::clone(metrics), told: Mutex::default() }
+    }
+
+    /// Notes a message that has just come, by our clock at `now`. Not for repeats, which Okta may have sent long ago;
+    /// the dates of previews are canned.
+    pub(super) fn note(&self, message: &Message, now: Timestamp) {
+        let Some(asked) = message.asked.filter(|_| !message.preview) else { return };
+        let ahead = now.duration_since(asked);
+        self.metrics.clock_skew(&self.org, ahead.as_secs());
+        if ahead.abs() > TOLERATED && self.is_due() {
+            tracing::warn!(
+                org = %self.org,
+                ahead_seconds = ahead.as_secs(),
+                "this machine's clock and Okta's differ: codes may be taken for expired, or live too long at a provider. \
+                 Set this clock by NTP; doctor compares it with the providers' too"
+            );
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = told.is_none_or(|told| told.elapsed() >= QUIET);
+        if due {
+            *told = Some(Instant::now());
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_stays_wrong_is_told_of_every_ten_minutes() {
+        let skew = Skew::new(&"main".into(), &Arc::new(Metrics::new()));
+        let mut told = Vec::new();
+        for minute in 0..25 {
+            if (0..3).any(|_| skew.is_due()) {
+                told.push(minute);
+            }
+            tokio::time::advance(Duration::from_secs(60)).await;
+        }
+        assert_eq!(told, [0, 10, 20]);
+    }
+}

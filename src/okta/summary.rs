@@ -1,0 +1,63 @@
+//! What an administrator may know of an outcome: no number, no code, no vendor's wording.
+//!
+//! Must not know whether Okta hears of success or of an error: both carry it.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::otp::{Attempt, Outcome};
+
+/// `debugContext` of an error; as a line, `transactionMetadata` of a command.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Summary {
+    verdict: &'static str,
+    /// `None` when none was looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<String>,
+    attempts: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    skipped: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    elapsed_ms: Option<u128>,
+}
+
+impl Summary {
+    pub(super) fn of(outcome: &Outcome, elapsed: Duration) -> Self {
+        let word = |a: &Attempt| {
+            let end = a.result.as_ref().map_or_else(ToString::to_string, |_| "accepted".to_owned());
+            format!("{} {end} {}ms", a.provider, a.elapsed.as_millis())
+        };
+        Self {
+            route: Some(outcome.route.to_string()),
+            attempts: outcome.attempts.iter().map(word).collect(),
+            skipped: outcome.skipped.iter().map(|(provider, why)| format!("{provider} {why}")).collect(),
+            ..Self::of_none(outcome.verdict.as_str(), Some(elapsed))
+        }
+    }
+
+    /// Of a message for which no provider was looked for.
+    pub(super) fn of_none(verdict: &'static str, elapsed: Option<Duration>) -> Self {
+        let elapsed_ms = elapsed.map(|elapsed| elapsed.as_millis());
+        Self { verdict, route: None, attempts: Vec::new(), skipped: Vec::new(), elapsed_ms }
+    }
+
+    /// `transactionMetadata` is one string in Okta's System Log: keys and values that can be searched for.
+    pub(super) fn line(&self) -> String {
+        let mut line = format!("verdict={}", self.verdict);
+        // Writing into a String cannot fail.
+        if let Some(route) = &self.route {
+            let _ = write!(line, " route={route}");
+        }
+        if let Some(elapsed_ms) = self.elapsed_ms {
+            let _ = write!(line, " elapsed_ms={elapsed_ms}");
+        }
+        let _ = write!(line, " attempts=[{}]", self.attempts.join("; "));
+        if !self.skipped.is_empty() {
+            let _ = write!(line, " skipped=[{}]", self.skipped.join("; "));
+        }
+        line
+    }
+}
