@@ -93,7 +93,7 @@ impl Sources {
 fn set_twice(environment: &Environment, findings: &mut Findings) {
     let ours = environment.iter().filter(|(_, text)| !text.is_empty());
     let mut paths: Vec<(String, &str)> = ours
-        .filter_map(|(name, _)| Some((name.strip_prefix("OKTA_HOOK__")?.to_ascii_lowercase().replace("__", "."), name)))
+        .filter_map(|(name, _)| Some((name.to_ascii_lowercase().strip_prefix("okta_hook__")?.replace("__", "."), name)))
         .collect();
     paths.sort_unstable();
     for (key, _) in &paths {

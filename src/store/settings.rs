@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use url::Url;
 
-use super::redis::{SetupFault, client};
+use super::{SetupFault, redis};
 use crate::secret::{Environment, Secret, SecretRef};
 use crate::settings::{Findings, duration, is_loopback};
 
@@ -128,7 +128,7 @@ impl Settings {
             findings.warn(&at, "is not rediss: the password travels in clear");
         }
         let ca_file = self.ca_file.clone().filter(|_| url.scheme() == "rediss");
-        match client(&secret, ca_file.as_deref()) {
+        match redis::client(&secret, ca_file.as_deref()) {
             Ok(_) => {}
             Err(SetupFault::Url(rule)) => findings.fault(&at, rule),
             Err(SetupFault::CaFile(rule)) => findings.fault(format!("{table}.ca_file"), rule),

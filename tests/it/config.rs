@@ -396,18 +396,18 @@ fn routes_that_leave_somebody_out_or_are_never_reached_are_warned_of() {
 fn a_variable_and_one_within_it_are_not_both_taken() {
     let variables = [
         ("OKTA_HOOK__PROVIDERS__TWILIO__AUTH_TOKEN", "canary"),
-        ("OKTA_HOOK__PROVIDERS__TWILIO__AUTH_TOKEN__FILE", "/run/secrets/token"),
+        ("OKTA_HOOK__PROVIDERS__TWILIO__AUTH_TOKEN__ENV", "TWILIO_TOKEN"),
         ("OKTA_HOOK__SERVER__MAX_BODY", "2048"),
         ("OKTA_HOOK__ADMIN__TOKEN", ""),
         ("OKTA_HOOK__ADMIN__TOKEN__ENV", "HOOK_SECRET"),
         SECRETS[0],
+        SECRETS[1],
     ];
     check(
         GOOD,
         &variables,
         expect![[r#"
-            providers.twilio.auth_token: file /run/secrets/token cannot be read: entity not found
-            providers.twilio.auth_token: has a value, so OKTA_HOOK__PROVIDERS__TWILIO__AUTH_TOKEN__FILE cannot be set too
+            providers.twilio.auth_token: has a value, so OKTA_HOOK__PROVIDERS__TWILIO__AUTH_TOKEN__ENV cannot be set too
         "#]],
     );
 }
