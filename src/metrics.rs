@@ -79,9 +79,9 @@ pub struct OrgLabels {
     pub org: Arc<str>,
 }
 
-/// Labels of `okta_hook_breaker_state`.
+/// Labels of `okta_hook_breaker_state` and `okta_hook_opt_outs_total`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct BreakerLabels {
+pub struct ChannelLabels {
     /// Name of the provider in the configuration.
     pub provider: Arc<str>,
     /// `sms` or `voice`.
@@ -135,7 +135,9 @@ pub struct Metrics {
     /// Attempts whose outcome came after we had stopped waiting.
     pub late_outcomes: Family<AttemptLabels, Counter>,
     /// Circuit breakers: 0 closed, 1 half-open, 2 open.
-    pub breaker_state: Family<BreakerLabels, Gauge>,
+    pub breaker_state: Family<ChannelLabels, Gauge>,
+    /// Messages that a provider did not take because the person wants none.
+    pub opt_outs: Family<ChannelLabels, Counter>,
     /// Looks at numbers that came to nothing.
     pub lookups: LookupMetrics,
     /// Attempts that failed as they would if somebody stood between us and the provider.
@@ -189,6 +191,7 @@ impl Metrics {
             attempts: Family::default(),
             late_outcomes: Family::default(),
             breaker_state: Family::default(),
+            opt_outs: Family::default(),
             lookups: LookupMetrics::default(),
             provider_security: Family::default(),
             failovers_refused: Counter::default(),
@@ -217,6 +220,7 @@ impl Metrics {
         registry.register("attempts", "Attempts at providers, by kind of outcome", metrics.attempts.clone());
         registry.register("late_outcomes", "Attempts that ended after the answer", metrics.late_outcomes.clone());
         registry.register("breaker_state", "0 closed, 1 half-open, 2 open", metrics.breaker_state.clone());
+        registry.register("opt_outs", "Messages refused because the person wants none", metrics.opt_outs.clone());
         metrics.lookups.register(&mut registry);
         let security = metrics.provider_security.clone();
         registry.register("provider_security", "Certificates not to be trusted, and redirects, at providers", security);

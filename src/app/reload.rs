@@ -54,6 +54,7 @@ struct Generation {
 /// What of a configuration is needed beside its hooks.
 pub(super) struct Rest {
     limits: BodyLimits,
+    base_path: String,
     token: Option<Secret>,
     keys: Keys,
 }
@@ -61,7 +62,8 @@ pub(super) struct Rest {
 impl Rest {
     pub(super) fn of(config: &Config) -> Self {
         let limits = BodyLimits { size: config.server.max_body, timeout: config.server.body_timeout };
-        Self { limits, token: config.admin_token.clone(), keys: config.keys.clone() }
+        let base_path = config.server.base_path().to_owned();
+        Self { limits, base_path, token: config.admin_token.clone(), keys: config.keys.clone() }
     }
 }
 
@@ -70,7 +72,7 @@ impl Reloader {
     pub(super) fn start(hooks: Hooks, rest: Rest, certificates: Option<Arc<Certificates>>) -> Self {
         let upkeep = CancellationToken::new();
         let (readiness, issuers) = (Readiness::default(), hooks.issuers());
-        let public = Swap::new(public(&hooks, rest.limits));
+        let public = Swap::new(public(&hooks, &rest));
         let since = hooks.shared.clock.now();
         let ops = ops(&hooks, &rest, readiness.of(issuers.clone()), certificates.clone(), since);
         let admin = Swap::new(http::admin(ops));
@@ -139,7 +141,7 @@ impl Reloader {
         let readiness = self.0.readiness.of(next.issuers.clone());
         let ops = ops(&next.hooks, &rest, readiness, self.0.certificates.clone(), self.0.since);
         self.0.admin.set(http::admin(ops));
-        self.0.public.set(public(&next.hooks, rest.limits));
+        self.0.public.set(public(&next.hooks, &rest));
         std::mem::replace(current, next).stop.cancel();
         let changed: Vec<String> = changed.into_iter().filter(|key| !Keys::needs_restart(key)).collect();
         tracing::info!(changed = changed.join(", "), "configuration reloaded");
@@ -166,9 +168,9 @@ async fn has_keys(issuers: &[Arc<Issuer>]) {
 }
 
 /// The routes of the public listener.
-fn public(hooks: &Hooks, limits: BodyLimits) -> Router {
+fn public(hooks: &Hooks, rest: &Rest) -> Router {
     let feedback = hooks.feedback.clone();
-    http::public(hooks.hooks.clone(), feedback.events, &feedback.reports, limits)
+    http::public(hooks.hooks.clone(), feedback.events, &feedback.reports, &rest.base_path, rest.limits)
 }
 
 /// What the admin listener shows, and to whom.

@@ -17,7 +17,7 @@ use super::lane::Lane;
 pub use super::lane::Limits;
 use super::suspicion::Suspicions;
 use super::switches::{Setting, Switches};
-use crate::metrics::{BreakerLabels, Metrics};
+use crate::metrics::{ChannelLabels, Metrics};
 use crate::otp::{Channel, FailureKind, ProviderName, SendError};
 use crate::secret::random_below;
 pub use condition::Condition;
@@ -130,7 +130,7 @@ impl Health {
             match next.entries.get_mut(key) {
                 Some(place) if stay(&key.0) => *place = Arc::clone(entry),
                 _ => {
-                    let labels = BreakerLabels { provider: key.0.shared(), channel: key.1.as_str() };
+                    let labels = ChannelLabels { provider: key.0.shared(), channel: key.1.as_str() };
                     self.metrics.breaker_state.remove(&labels);
                 }
             }
@@ -194,6 +194,10 @@ impl Health {
 
     fn settle(&self, name: &ProviderName, channel: Channel, result: Result<(), &SendError>) {
         let Some(entry) = self.entries.get(&(name.clone(), channel)) else { return };
+        if result.is_err_and(|e| e.opted_out) {
+            let labels = ChannelLabels { provider: name.shared(), channel: channel.as_str() };
+            self.metrics.opt_outs.get_or_create(&labels).inc();
+        }
         let now = Instant::now();
         // Drawn only when it is needed: a success pays for no random bytes.
         let jitter = || f64::from(random_below(1000)) / 1000.0;
@@ -237,7 +241,7 @@ impl Health {
         if std::mem::replace(&mut state.shown, standing) == standing {
             return;
         }
-        let labels = BreakerLabels { provider: name.shared(), channel: channel.as_str() };
+        let labels = ChannelLabels { provider: name.shared(), channel: channel.as_str() };
         let value = match standing {
             Standing::Closed => 0,
             Standing::Due | Standing::Probing => 1,

@@ -18,6 +18,7 @@ mod swap;
 mod switches;
 pub mod tls;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,16 +54,22 @@ pub struct BodyLimits {
 }
 
 /// The public listener: every org's hook and event hook, the providers' reports, and a sign of life.
+///
+/// `base_path` is the path of the public address, without a slash at its end: a proxy may take it off or leave it.
 pub fn public(
     hooks: impl IntoIterator<Item = Arc<Hook>>,
     events: impl IntoIterator<Item = Arc<Events>>,
     reports: &Reports,
+    base_path: &str,
     limits: BodyLimits,
 ) -> Router {
     let mut router = Router::new().route("/livez", get(ops::livez));
     // An address set at a vendor by hand may have more behind the name; signatures cover whatever it is.
-    for path in ["/callbacks/{provider}", "/callbacks/{provider}/{*rest}"] {
-        router = router.route(path, post(callback::take).with_state((reports.clone(), limits)));
+    for base in BTreeSet::from(["", base_path]) {
+        for path in ["/callbacks/{provider}", "/callbacks/{provider}/{*rest}"] {
+            let taken = post(callback::take).with_state((reports.clone(), limits));
+            router = router.route(&format!("{base}{path}"), taken);
+        }
     }
     for events in events {
         let (path, size) = events.place();

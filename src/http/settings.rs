@@ -104,9 +104,18 @@ impl ServerSettings {
         if self.public_url.as_ref().is_some_and(|url| !url.username().is_empty() || url.password().is_some()) {
             findings.fault(format!("{at}.public_url"), "must hold no user and no password: it is told to providers");
         }
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~".contains(&b);
+        if !self.base_path().bytes().all(plain) {
+            findings.fault(format!("{at}.public_url"), "must have no path but of letters, digits and -._~/");
+        }
         if let Some(tls) = &self.tls {
             tls.check(&format!("{at}.tls"), self.public_url.as_ref(), findings);
         }
+    }
+
+    /// The path of the public address, without a slash at its end; empty in most deployments.
+    pub fn base_path(&self) -> &str {
+        self.public_url.as_ref().map_or("", |url| url.path().trim_end_matches('/'))
     }
 
     /// What stands before the address of the public listener.

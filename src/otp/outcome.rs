@@ -156,12 +156,14 @@ pub struct SendError {
     pub code: String,
     /// How long the provider asked us to wait.
     pub retry_after: Option<Duration>,
+    /// Whether the provider says that the person wants no messages.
+    pub opted_out: bool,
 }
 
 impl SendError {
     /// A failure with its cause in one word.
     pub fn new(kind: FailureKind, code: impl Into<String>) -> Self {
-        Self { kind, code: code.into(), retry_after: None }
+        Self { kind, code: code.into(), retry_after: None, opted_out: false }
     }
 }
 

@@ -83,13 +83,17 @@ impl Address {
         Self { url, base: public_url.clone(), token }
     }
 
-    /// The address that a request came to as its sender may know it: without a port, and with one. Path and query stay
-    /// as they stood in the request line: parsing could respell them.
-    pub(super) fn spellings(&self, path_and_query: &str) -> [String; 2] {
+    /// The address that a request came to as its sender may know it: without a port, and with one; with the path of
+    /// the public address put back, which a proxy may have taken off, and as it stands, if it is there. Path and query
+    /// stay as they stood in the request line: parsing could respell them.
+    pub(super) fn spellings(&self, path_and_query: &str) -> Vec<String> {
         let (scheme, host) = (self.base.scheme(), self.base.host_str().unwrap_or_default());
         let port = self.base.port_or_known_default().unwrap_or(443);
-        let path = format!("{}{path_and_query}", self.base.path().trim_end_matches('/'));
-        [format!("{scheme}://{host}{path}"), format!("{scheme}://{host}:{port}{path}")]
+        let base = self.base.path().trim_end_matches('/');
+        let left = !base.is_empty() && path_and_query.strip_prefix(base).is_some_and(|rest| rest.starts_with('/'));
+        let paths = [Some(format!("{base}{path_and_query}")), left.then(|| path_and_query.to_owned())];
+        let spell = |path: String| [format!("{scheme}://{host}{path}"), format!("{scheme}://{host}:{port}{path}")];
+        paths.into_iter().flatten().flat_map(spell).collect()
     }
 }
 

@@ -257,6 +257,30 @@ async fn a_report_proved_by_the_credential_before_is_taken_while_it_is_configure
 }
 
 #[tokio::test]
+async fn the_path_of_the_public_address_may_be_taken_off_or_left() {
+    let toml = format!(
+        "[server]\npublic_url = 'https://example.com/otp/'\n[orgs.main]\n{}",
+        twilio("http://127.0.0.1:9", &format!("auth_token = '{TOKEN}'"))
+    );
+    let server = TestServer::start(&toml).await;
+    let (form, body) = ([("MessageStatus", "delivered")], b"MessageStatus=delivered");
+    let ours = signature("https://example.com/otp/callbacks/twilio", &form);
+    let bare = signature("https://example.com/callbacks/twilio", &form);
+    for (path, signature, status) in [
+        ("/otp/callbacks/twilio", &ours, 200),
+        ("/callbacks/twilio", &ours, 200),
+        ("/otp/callbacks/twilio", &bare, 403),
+        ("/callbacks/twilio", &bare, 403),
+        ("/other/callbacks/twilio", &ours, 404),
+        ("/otpcallbacks/twilio", &ours, 404),
+    ] {
+        let answer = server.post(path, &[FORM, ("x-twilio-signature", signature)], body).await;
+        assert_eq!(answer.status, status, "{path}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn what_stands_behind_the_name_in_an_address_is_covered_by_the_signature_alone() {
     let vendor = VendorServer::start([accepted()]).await;
     let server = start(true, &twilio(&vendor.url, &format!("auth_token = '{TOKEN}'"))).await;

@@ -202,6 +202,19 @@ async fn rows_12_and_13_overload_and_refused_accounts_go_on_at_once() {
 }
 
 #[tokio::test]
+async fn row_18_an_opt_out_is_counted_by_itself() {
+    let (a, b) = (VendorServer::start([coded(400, 21211), coded(400, 21610)]).await, VendorServer::start([]).await);
+    let server = TestServer::start(&two(&a.url, &b.url)).await;
+    let line = "okta_hook_opt_outs_total{provider=\"a\",channel=\"sms\"}";
+    for counted in [0.0, 1.0] {
+        assert_eq!(server.hook(&okta::another_sms()).await.status, 200);
+        assert_eq!(server.metric(line).await, counted);
+    }
+    server.stop().await;
+    assert_eq!((a.finish().len(), b.finish().len()), (2, 0), "nobody else is asked");
+}
+
+#[tokio::test]
 async fn rows_17_to_19_what_every_provider_would_refuse_stops() {
     for (row, code, voice, okta, kind) in [
         ("17", 21211, false, "error", "recipient"),

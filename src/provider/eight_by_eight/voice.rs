@@ -230,6 +230,7 @@ mod tests {
             (json!({}), "fr-CA", json!(null), json!("fr-CA")),
             (json!({ "profile": { "fr": "fr-FR-X" } }), "fr-CA", json!("fr-FR-X"), json!(null)),
             (json!({ "profile": { "fr": "fr-FR-X" } }), "en-GB", json!("en-GB-Emma"), json!(null)),
+            (json!({ "profile": { "fr": "fr-FR-X", "default": "en-GB-Y" } }), "de-DE", json!("en-GB-Y"), json!(null)),
             (json!({ "profile": "en-IE-EmilyNeural" }), "en-US", json!("en-IE-EmilyNeural"), json!(null)),
             (json!({ "language": { "en": "en-AU" } }), "en-GB", json!(null), json!("en-AU")),
             (json!({ "profile": { "en": "en-US-X" }, "language": "en-AU" }), "en-GB", json!("en-US-X"), json!(null)),

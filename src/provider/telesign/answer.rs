@@ -76,8 +76,9 @@ fn refused(body: &Body, product: Product, answer: &Answer) -> SendError {
 fn failed(kind: FailureKind, code: Option<i64>, answer: &Answer) -> SendError {
     // A 429 is counted before the request is looked at, whatever the code says.
     let kind = if answer.status == 429 { FailureKind::Throttled } else { kind };
+    let opted_out = code == Some(codes::OPTED_OUT) && kind == FailureKind::Recipient;
     let code = code.map_or_else(|| format!("http_{}", answer.status), |code| code.to_string());
-    SendError { retry_after: answer.retry_after, ..SendError::new(kind, code) }
+    SendError { retry_after: answer.retry_after, opted_out, ..SendError::new(kind, code) }
 }
 
 #[cfg(test)]
@@ -227,6 +228,14 @@ mod tests {
                 let error = classify(product, &answer(503, body)).expect_err("a failure");
                 assert_eq!((error.kind, error.code.as_str()), (kind, code), "{product:?} {body}");
             }
+        }
+    }
+
+    #[test]
+    fn only_the_subscribers_own_block_is_an_opt_out() {
+        for (status, code, opted_out) in [(201, 510, true), (400, 510, true), (201, 511, false), (429, 510, false)] {
+            let error = classify(Messaging, &with_code(status, code)).expect_err("a failure");
+            assert_eq!(error.opted_out, opted_out, "{status} {code}");
         }
     }
 

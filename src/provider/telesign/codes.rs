@@ -164,6 +164,9 @@ pub(super) const ERRORS: [(RangeInclusive<i64>, FailureKind, &str); 8] = [
     (-10001..=-10001, Rejected, "invalid parameter; only its text would tell which, and texts change"),
 ];
 
+/// The person has blocked such texts.
+pub(super) const OPTED_OUT: i64 = 510;
+
 /// What a code means to a product; `None` for one we do not know, which the HTTP status then decides.
 pub(super) fn find(product: Product, code: i64) -> Option<Meaning> {
     let own: &[Row] = match product {

@@ -78,13 +78,17 @@ fn failure(answer: &Answer) -> SendError {
     };
     // Limits of one number say nothing about the next one: no pause for the whole account.
     let retry_after = if codes::PER_NUMBER.contains(&code) { Some(Duration::ZERO) } else { answer.retry_after };
-    SendError { retry_after, ..SendError::new(kind, code.to_string()) }
+    let opted_out = code == codes::OPTED_OUT && kind == FailureKind::Recipient;
+    SendError { retry_after, opted_out, ..SendError::new(kind, code.to_string()) }
 }
 
 /// A 201 whose body already reports a final failure: nothing will arrive, so the next provider may try.
 fn stillborn(code: Option<i64>) -> SendError {
     match code {
-        Some(code) => SendError::new(codes::find(code).unwrap_or(FailureKind::Unavailable), code.to_string()),
+        Some(code) => SendError {
+            opted_out: code == codes::OPTED_OUT,
+            ..SendError::new(codes::find(code).unwrap_or(FailureKind::Unavailable), code.to_string())
+        },
         None => SendError::new(FailureKind::Unavailable, "created_failed"),
     }
 }

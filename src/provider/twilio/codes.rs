@@ -85,6 +85,9 @@ pub(super) const TABLE: [(i64, FailureKind, &str); 73] = [
 /// Codes that limit one number alone.
 pub(super) const PER_NUMBER: [i64; 2] = [60203, 60212];
 
+/// The person has answered STOP.
+pub(super) const OPTED_OUT: i64 = 21610;
+
 /// The kind of a code; `None` for one we do not know, which the HTTP status then decides.
 pub(super) fn find(code: i64) -> Option<FailureKind> {
     TABLE.binary_search_by_key(&code, |row| row.0).ok().map(|row| TABLE[row].1)
