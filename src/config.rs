@@ -160,8 +160,7 @@ fn check(settings: &Settings, sandbox: bool, environment: &Environment, findings
     let providers = check_providers(settings, sandbox, environment, findings);
     let orgs = check_orgs(settings, &providers, environment, findings);
     if state.is_shared() && state.timeout <= store::MAX_TIMEOUT {
-        // Twice: for dedupe, and again for the guard.
-        for org in orgs.iter().filter(|org| !org.leaves_room_after(state.timeout * 2)) {
+        for org in orgs.iter().filter(|org| !org.leaves_room_after(state.timeout)) {
             let rule = format!("must leave orgs.{} its min_attempt within its budget", org.name);
             findings.fault("state.timeout", rule);
         }

@@ -15,9 +15,7 @@ mod volume;
 mod windows;
 
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::deadline::Clock;
 use crate::metrics::{GuardLabels, Metrics};
@@ -148,8 +146,6 @@ impl From<StoreFault> for Stop {
 pub struct Tools {
     /// Where it counts.
     pub store: Arc<dyn Store>,
-    /// Longest wait for that.
-    pub timeout: Duration,
     /// Makes keyed hashes.
     pub pseudonyms: Pseudonyms,
     /// Where decisions are counted.
@@ -167,7 +163,6 @@ pub struct Guard {
     caps: Caps,
     metrics: Arc<Metrics>,
     clock: Clock,
-    timeout: Duration,
 }
 
 impl Guard {
@@ -176,7 +171,6 @@ impl Guard {
         Self {
             is_off: config.is_off(),
             config,
-            timeout: tools.timeout,
             ledger: Ledger { store: tools.store, pseudonyms: tools.pseudonyms, org: Arc::clone(org) },
             caps: Caps::default(),
             metrics: tools.metrics,
@@ -186,8 +180,8 @@ impl Guard {
 
     /// Whether a message may go, and counts it. `phone_ref` stands for its number in log lines.
     ///
-    /// Takes `state.timeout` at most, and no time at all with a store in memory. A preview is not counted.
-    pub async fn check(&self, message: &Message, phone_ref: &str) -> Verdict {
+    /// Waits for a store until `until` at most, and takes no time at all with one in memory. A preview is not counted.
+    pub async fn check(&self, message: &Message, phone_ref: &str, until: Instant) -> Verdict {
         if self.is_off {
             return Verdict::Allow;
         }
@@ -198,7 +192,7 @@ impl Guard {
         if message.preview {
             return Verdict::Allow;
         }
-        match timeout(self.timeout, self.rounds(&mut case)).await.unwrap_or(Err(Stop::Fault)) {
+        match timeout_at(until, self.rounds(&mut case)).await.unwrap_or(Err(Stop::Fault)) {
             Ok(()) => Verdict::Allow,
             Err(Stop::Verdict(verdict)) => verdict,
             Err(Stop::Fault) => {

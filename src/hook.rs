@@ -28,7 +28,7 @@ use crate::deadline::{Clock, Deadline};
 use crate::dedupe::{self, Claim, Dedupe};
 use crate::dispatch::switches::Switches;
 use crate::dispatch::{Dispatch, Job};
-use crate::guard::{Explanation, Guard, Tools, Verdict};
+use crate::guard::{Explanation, Guard, Tools};
 use crate::journal::Journal;
 use crate::learn::Learn;
 use crate::metrics::Metrics;
@@ -126,7 +126,6 @@ impl Hook {
     pub fn new(config: Config, dispatch: Dispatch, shared: Shared) -> Self {
         let tools = Tools {
             store: Arc::clone(&shared.counters),
-            timeout: shared.state.timeout(),
             pseudonyms: shared.keys.clone(),
             metrics: Arc::clone(&shared.metrics),
             clock: shared.clock,
@@ -189,7 +188,8 @@ impl Hook {
         if self.has_expired(&job.message) {
             return Ok(self.expired(&job, deadline, record).await);
         }
-        // Both at once: a store that is slow costs its time-out once.
+        // Both at once, then the guard: a store that is slow costs its time-out once.
+        let until = deadline.due().min(Instant::now() + self.shared.state.timeout());
         let (claim, previous) = tokio::join!(self.claim(&job, deadline), self.shared.journal.previous(&job.message));
         let ticket = match claim {
             Claim::First(ticket) => ticket,
@@ -197,7 +197,7 @@ impl Hook {
         };
         self.skew.note(&job.message, self.shared.clock.now());
         record.previous(previous.as_ref());
-        let outcome = match self.guarded(&job, deadline).await {
+        let outcome = match self.guarded(&job, until).await {
             Some(outcome) => outcome,
             None => {
                 let plan = self.plan(&job.message, previous.as_ref());
@@ -216,8 +216,8 @@ impl Hook {
         let permit = self.shared.places.try_acquire().map_err(|_| Rejection::Overloaded)?;
         let budget = self.config.budget - REPLY_RESERVE;
         // However short the time, an attempt must still fit in when it is its turn: behind the body, and behind a store
-        // that is slow for dedupe and again for the guard.
-        let least = self.config.policy.min_attempt + INTAKE + self.shared.dedupe.patience() * 2;
+        // that is slow.
+        let least = self.config.policy.min_attempt + INTAKE + self.shared.dedupe.patience();
         let (place, allowed) = self.load.enter(budget, least);
         if allowed < budget {
             deadline.shorten(allowed);
@@ -261,13 +261,12 @@ impl Hook {
     }
 
     /// The outcome of a message that a switch or the guard forbids.
-    async fn guarded(&self, job: &Job, deadline: &Deadline) -> Option<Outcome> {
+    async fn guarded(&self, job: &Job, until: Instant) -> Option<Outcome> {
         if self.shared.switches.forbids(&job.message).is_some() {
             self.dropped(job, "switch");
             return Some(Outcome::blocked(job.message.channel, "switch"));
         }
-        let verdict = deadline.bound(self.guard.check(&job.message, &job.phone_ref)).await;
-        verdict.unwrap_or(Verdict::Allow).outcome(&job.message)
+        self.guard.check(&job.message, &job.phone_ref, until).await.outcome(&job.message)
     }
 
     /// Tells of a message that nobody gets although Okta may hear that it was sent. The guard tells of its own.

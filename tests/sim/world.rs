@@ -152,7 +152,6 @@ impl Week {
             let state = State::over(Arc::clone(&store) as _, Duration::from_millis(50), Arc::clone(&metrics));
             let tools = Tools {
                 store: state.store(),
-                timeout: state.timeout(),
                 pseudonyms: Pseudonyms::new(Secret::new("a key of the simulation").as_ref()).expect("key"),
                 metrics: Arc::clone(&metrics),
                 clock: Clock::new(wall),
@@ -165,7 +164,7 @@ impl Week {
             advance((start + event.at).saturating_duration_since(Instant::now())).await;
             let message = event.message();
             if event.at < GETTING_TO_KNOW {
-                first.check(&message, "").await;
+                first.check(&message, "", Instant::now() + Duration::from_secs(1)).await;
             } else {
                 tally.judge(&second, &event, &message).await;
             }
@@ -176,7 +175,7 @@ impl Week {
 
 impl Tally {
     async fn judge(&mut self, guard: &Guard, event: &Event, message: &Message) {
-        let verdict = guard.check(message, "").await;
+        let verdict = guard.check(message, "", Instant::now() + Duration::from_secs(1)).await;
         let Some(attack) = event.attack else {
             self.genuine += 1;
             if let Verdict::Refuse { rule } | Verdict::Block { rule } = verdict {

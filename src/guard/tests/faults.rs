@@ -84,7 +84,7 @@ async fn a_slow_store_costs_one_time_out_and_a_broken_one_nothing() {
         let store = Distant::new(Duration::from_millis(delay), fails);
         let watch = Watch::over(Arc::clone(&store) as _, everything);
         let before = Instant::now();
-        assert_eq!(watch.guard.check(&whole(), "").await, Verdict::Allow);
+        assert_eq!(watch.check(&whole()).await, Verdict::Allow);
         assert_eq!(before.elapsed().as_millis(), costs, "{delay} {fails}");
         assert_eq!(watch.count("store", "allowed_fail_open"), 1);
         assert_eq!(store.asked.load(Ordering::Relaxed), asked, "given up as one");
@@ -107,14 +107,14 @@ async fn a_message_costs_a_few_operations_in_a_few_rounds() {
         let store = Distant::new(millisecond, false);
         let watch = Watch::over(Arc::clone(&store) as _, change);
         // The first message of an hour looks up the country's past.
-        watch.guard.check(&message("+447400999999"), "").await;
+        watch.check(&message("+447400999999")).await;
         let mut found = Vec::new();
         for _ in 0..2 {
             let (asked, before) = (store.asked.load(Ordering::Relaxed), Instant::now());
-            assert_eq!(watch.guard.check(&whole(), "").await, Verdict::Allow);
+            assert_eq!(watch.check(&whole()).await, Verdict::Allow);
             found.push((store.asked.load(Ordering::Relaxed) - asked, before.elapsed().as_millis()));
             tokio::time::advance(DAY).await;
-            watch.guard.check(&message("+447400999999"), "").await;
+            watch.check(&message("+447400999999")).await;
         }
         assert_eq!(found, expected);
     }
@@ -134,7 +134,7 @@ async fn replicas_share_a_limit_and_a_crowd_does_not_get_past_it() {
     let crowd: Vec<_> = (0..40)
         .map(|n| {
             let watch = Arc::clone(&watch);
-            tokio::spawn(async move { watch.guard.check(&by_user(NUMBER, &format!("00u{n}")), "").await })
+            tokio::spawn(async move { watch.check(&by_user(NUMBER, &format!("00u{n}"))).await })
         })
         .collect();
     let mut sent = 0;

@@ -9,7 +9,7 @@ use okta_telephony_hook::secret::KeyedHash;
 use okta_telephony_hook::store::{Claim, Key, Memory, Store, StoreFault, Tally};
 
 /// How it is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mood {
     /// Answers at once.
     Well,
