@@ -59,7 +59,8 @@ pub(super) fn run(sources: &Sources, arguments: &ForgetArguments) -> ExitCode {
             Err(e) => return super::fail(e),
         };
         let journal = Journal::new(&state, &config.journal, config.pseudonyms, Clock::SYSTEM, TaskTracker::new());
-        match journal.forget(&number, user.as_ref()).await {
+        let orgs: Vec<&str> = config.orgs.iter().map(|org| &*org.name).collect();
+        match journal.forget(&orgs, &number, user.as_ref()).await {
             Ok(0) => println!("There was no journal entry to forget."),
             Ok(1) => println!("Forgot 1 journal entry."),
             Ok(count) => println!("Forgot {count} journal entries."),
