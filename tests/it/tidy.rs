@@ -22,7 +22,7 @@ const FLOORS: [&[&str]; 11] = [
 const NEIGHBOURS: [(&str, &str); 1] = [("config", "telemetry")];
 
 /// A word, and the only places in which it may stand.
-const HOMES: [(&str, &[&str]); 11] = [
+const HOMES: [(&str, &[&str]); 12] = [
     ("axum::", &["http", "app"]),
     ("hyper_util::client", &["outbound"]),
     ("std::env::", &["config/sources", "cli/paint"]),
@@ -34,6 +34,7 @@ const HOMES: [(&str, &[&str]); 11] = [
     ("std::time::Instant", &[]),
     ("process::exit", &["cli/serve"]),
     ("::redis::", &["store/redis"]),
+    ("\"guard-", &["guard/kinds"]),
 ];
 
 /// Lines of a file, tests included. Longer ones hold two subjects.
