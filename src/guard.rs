@@ -6,6 +6,8 @@
 mod config;
 mod destination;
 mod explain;
+mod forget;
+mod kinds;
 mod ledger;
 mod prefix;
 mod settings;
@@ -24,6 +26,7 @@ use crate::secret::Pseudonyms;
 use crate::store::{Store, StoreFault};
 pub use config::Config;
 pub use explain::{Explanation, Line};
+pub use forget::forget;
 use ledger::{Case, Known, Ledger};
 use prefix::Block;
 pub use settings::{Mode, Settings};

@@ -190,7 +190,8 @@ impl Hook {
         }
         // Both at once, then the guard: a store that is slow costs its time-out once.
         let until = deadline.due().min(Instant::now() + self.shared.state.timeout());
-        let (claim, previous) = tokio::join!(self.claim(&job, deadline), self.shared.journal.previous(&job.message));
+        let previous = self.shared.journal.previous(&self.config.name, &job.message);
+        let (claim, previous) = tokio::join!(self.claim(&job, deadline), previous);
         let ticket = match claim {
             Claim::First(ticket) => ticket,
             Claim::Repeat(repeat) => return Ok(record.repeat(repeat)),

@@ -10,7 +10,7 @@ use crate::reply::accepted;
 #[divan::bench]
 fn previous(bencher: Bencher) {
     let _inside = RUNTIME.enter();
-    bencher.with_inputs(message).bench_local_refs(|message| at_once(HOOKS.shared.journal.previous(message)));
+    bencher.with_inputs(message).bench_local_refs(|message| at_once(HOOKS.shared.journal.previous("main", message)));
 }
 
 /// Of an accepted message; nobody waits for it.

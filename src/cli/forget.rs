@@ -9,12 +9,13 @@ use std::time::Duration;
 use clap::Args;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{self, Sources};
+use crate::config::{self, Config, Sources};
 use crate::deadline::Clock;
+use crate::guard;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::otp::{Phone, UserId};
-use crate::store::{self, State};
+use crate::store::{self, State, StoreFault};
 
 /// A command may wait longer than a hook: it has to open the connection first.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -24,7 +25,7 @@ pub(super) struct ForgetArguments {
     /// Number to forget, with + and country code
     #[arg(long, value_name = "NUMBER")]
     to: String,
-    /// Okta's id of a user, to forget the user's last sends as well
+    /// Okta's id of a user, to forget what is kept of the user as well
     #[arg(long, value_name = "ID")]
     user: Option<String>,
 }
@@ -58,13 +59,33 @@ pub(super) fn run(sources: &Sources, arguments: &ForgetArguments) -> ExitCode {
             Ok(state) => state,
             Err(e) => return super::fail(e),
         };
-        let journal = Journal::new(&state, &config.journal, config.pseudonyms, Clock::SYSTEM, TaskTracker::new());
-        match journal.forget(&number, user.as_ref()).await {
-            Ok(0) => println!("There was no journal entry to forget."),
-            Ok(1) => println!("Forgot 1 journal entry."),
-            Ok(count) => println!("Forgot {count} journal entries."),
+        match forget(&config, &state, &number, user.as_ref()).await {
+            Ok(Forgotten { journal, guard }) => println!("Forgotten: journal {journal}, guard {guard}."),
             Err(fault) => return super::fail(format_args!("the state store failed: {fault}; run this again")),
         }
         ExitCode::SUCCESS
     })
+}
+
+/// How many entries there were.
+struct Forgotten {
+    journal: usize,
+    guard: usize,
+}
+
+async fn forget(
+    config: &Config,
+    state: &State,
+    number: &Phone,
+    user: Option<&UserId>,
+) -> Result<Forgotten, StoreFault> {
+    let pseudonyms = &config.pseudonyms;
+    let journal = Journal::new(state, &config.journal, pseudonyms.clone(), Clock::SYSTEM, TaskTracker::new());
+    let orgs: Vec<&str> = config.orgs.iter().map(|org| &*org.name).collect();
+    let mut forgotten = Forgotten { journal: journal.forget(&orgs, number, user).await?, guard: 0 };
+    let store = state.store();
+    for org in &config.orgs {
+        forgotten.guard += guard::forget(&store, pseudonyms, &org.name, number, user).await?;
+    }
+    Ok(forgotten)
 }

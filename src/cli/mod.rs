@@ -57,7 +57,7 @@ enum Command {
     Doctor(With<doctor::DoctorArguments>),
     /// Play one Okta request; by default nothing is sent
     Preview(With<Box<preview::PreviewArguments>>),
-    /// Forget what is remembered of a number in the state store that replicas share
+    /// Forget what is remembered of a number, in every org, in the state store that replicas share
     Forget(With<forget::ForgetArguments>),
     /// Exit with 0 when the local server is ready, for HEALTHCHECK in a container
     Healthcheck(ConfigArguments),

@@ -115,7 +115,7 @@ impl Events {
         Some(Item::Used {
             org: self.org.to_string(),
             event: journal.event_key(&self.org, &event.id).to_string(),
-            user: journal.user_key(&user, channel).to_string(),
+            user: journal.user_key(&self.org, &user, channel).to_string(),
             channel,
             at: event.at,
             since: now,

@@ -165,7 +165,7 @@ impl Worker {
                     Begun::Ours => {}
                 }
                 let stranger = user_id.as_deref().and_then(UserId::parse);
-                let is_done = match self.tools.journal.used(org, &user, &event).await {
+                let is_done = match self.tools.journal.used(&user, &event).await {
                     Use::Of(entry) => self.used(org, &entry, *at).await,
                     Use::Unknown => self.unknown(org, stranger.as_ref(), *channel).await,
                     Use::Known => true,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::Rule;
 use super::prefix::WIDE;
-use crate::otp::{Message, Phone};
+use crate::otp::{Message, Phone, UserId};
 use crate::secret::{KeyedHash, Pseudonyms};
 use crate::store::{Key, Store, StoreFault, Tally};
 
@@ -94,7 +94,7 @@ impl Ledger {
             message,
             phone_ref,
             number,
-            user: message.user.as_ref().map(|user| self.hash("user", &[user.expose().as_bytes()])),
+            user: message.user.as_ref().map(|user| self.user(user)),
             address: address(message).map(|address| self.hash("ip", &[&address])),
             wide: self.prefix(beginning(&message.recipient, WIDE)),
             known: Known::Never,
@@ -118,6 +118,11 @@ impl Ledger {
     /// A number's hash, whatever the channel.
     pub(super) fn phone(&self, digits: &str) -> KeyedHash {
         self.hash("phone", &[digits.as_bytes()])
+    }
+
+    /// A user's hash.
+    pub(super) fn user(&self, user: &UserId) -> KeyedHash {
+        self.hash("user", &[user.expose().as_bytes()])
     }
 
     /// The hash of the beginning of a number.

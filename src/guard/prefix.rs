@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::ledger::{Case, TEN_MINUTES};
 use super::settings::Mode;
 use super::windows::numbers;
-use super::{Found, Guard, Rule};
+use super::{Found, Guard, Rule, kinds};
 use crate::secret::KeyedHash;
 use crate::store::{Add, Key, StoreFault, Tally};
 
@@ -24,9 +24,6 @@ const STRIKES: Duration = Duration::from_secs(48 * 60 * 60);
 
 /// Written instead of a narrow prefix when the whole wide one is blocked.
 const WHOLE: &str = "*";
-
-/// The kind of the keys under which a block is written.
-const BLOCK: &str = "guard-block";
 
 /// What blocks a number, or its neighbours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +41,9 @@ impl Guard {
         if self.config.per_prefix.mode == Mode::Off && self.config.provider_fraud.mode == Mode::Off {
             return Ok(Block::None);
         }
-        let Some(stored) = self.ledger.store.read(&Key::new(BLOCK, case.wide)).await? else { return Ok(Block::None) };
+        let Some(stored) = self.ledger.store.read(&Key::new(kinds::BLOCK, case.wide)).await? else {
+            return Ok(Block::None);
+        };
         let written = std::str::from_utf8(&stored).ok().and_then(|text| text.split_once(' '));
         let rule = written.and_then(|(rule, _)| Rule::ALL.into_iter().find(|known| known.as_str() == rule));
         let (Some((_, scope)), Some(rule)) = (written, rule) else { return Ok(Block::None) };
@@ -61,8 +60,8 @@ impl Guard {
         if limits.mode == Mode::Off || case.is_known() || is_judged {
             return Ok(None);
         }
-        let wide = Key::new("guard-prefix", case.wide);
-        let narrow = Key::new("guard-prefix", self.ledger.prefix(case.prefix(NARROW)));
+        let wide = Key::new(kinds::PREFIX, case.wide);
+        let narrow = Key::new(kinds::PREFIX, self.ledger.prefix(case.prefix(NARROW)));
         let tallies = [numbers(case, wide.clone(), TEN_MINUTES), numbers(case, narrow, TEN_MINUTES)];
         let counts = self.ledger.store.tally(&tallies).await?;
         let &[in_wide, in_narrow] = &*counts else { return Ok(None) };
@@ -87,13 +86,13 @@ impl Guard {
 
     async fn put_block(&self, case: &Case<'_>, rule: Rule, scope: &str, length: Duration) -> Result<(), StoreFault> {
         let value = Bytes::from(format!("{} {scope}", rule.as_str()));
-        self.ledger.store.write(&[Key::new(BLOCK, case.wide)], value, length).await
+        self.ledger.store.write(&[Key::new(kinds::BLOCK, case.wide)], value, length).await
     }
 
     /// Twice as long for each block of the last two days.
     async fn length(&self, case: &Case<'_>) -> Result<Duration, StoreFault> {
         let limits = self.config.per_prefix;
-        let key = self.ledger.key("guard-strikes", "strikes", &[case.prefix(WIDE).as_bytes()]);
+        let key = self.ledger.key(kinds::STRIKES, "strikes", &[case.prefix(WIDE).as_bytes()]);
         // Members leave one by one: a counter's window would end in the middle of a long attack.
         let strike = [self.ledger.hash("strike", &[&self.seconds().to_be_bytes()])];
         let strikes = self.ledger.tally(Tally { key, add: Add::Members(&strike), ttl: STRIKES }).await?;

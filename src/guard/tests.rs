@@ -1,6 +1,7 @@
 //! Tests of the rules, each on a paused clock.
 
 mod faults;
+mod forgotten;
 mod fraud;
 mod volume;
 

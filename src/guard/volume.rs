@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::ledger::{Case, DAY, HOUR};
 use super::settings::Mode;
-use super::{Found, Guard, Rule};
+use super::{Found, Guard, Rule, kinds};
 use crate::otp::{Channel, Country};
 use crate::store::{Add, Key, StoreFault, Tally};
 
@@ -74,7 +74,7 @@ impl Guard {
 
     /// The cap of an hour; `None` while there is no whole week to compare with.
     async fn cap(&self, country: Country, channel: Channel, hour: i64) -> Result<Option<u64>, StoreFault> {
-        let since = self.ledger.key("guard-since", "since", &[]);
+        let since = self.ledger.key(kinds::SINCE, "since", &[]);
         let first = self.ledger.store.read(&since).await?;
         let Some(first) = first.and_then(|b| std::str::from_utf8(&b).ok()?.parse::<i64>().ok()) else {
             self.ledger.store.write(&[since], Bytes::from(hour.to_string()), SINCE).await?;
@@ -95,17 +95,17 @@ impl Guard {
 
     fn hour_key(&self, country: Country, channel: Channel, hour: i64) -> Key {
         let parts = [country.as_str().as_bytes(), channel.as_str().as_bytes(), &hour.to_be_bytes()];
-        self.ledger.key("guard-country", "country", &parts)
+        self.ledger.key(kinds::COUNTRY, "country", &parts)
     }
 
     /// What was spent in the hour.
     pub(super) async fn hourly_spend(&self, case: &Case<'_>) -> Found {
-        self.spend(case, "guard-spend-1h", self.config.spend.per_hour, ("hour", HOUR)).await
+        self.spend(case, kinds::SPEND_1H, self.config.spend.per_hour, ("hour", HOUR)).await
     }
 
     /// What was spent in the day.
     pub(super) async fn daily_spend(&self, case: &Case<'_>) -> Found {
-        self.spend(case, "guard-spend-1d", self.config.spend.per_day, ("day", DAY)).await
+        self.spend(case, kinds::SPEND_1D, self.config.spend.per_day, ("day", DAY)).await
     }
 
     async fn spend(

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::ledger::{Case, DAY, HOUR, Known, TEN_MINUTES};
 use super::settings::Mode;
-use super::{Guard, Rule, Verdict};
+use super::{Guard, Rule, Verdict, kinds};
 use crate::otp::Channel;
 use crate::secret::KeyedHash;
 use crate::store::{Add, Key, StoreFault, Tally};
@@ -23,9 +23,6 @@ const RENEWAL_SECONDS: i64 = 10 * 24 * 60 * 60;
 /// A number is known a day after its first message: a fraud that takes a day per number is none.
 const ACQUAINTANCE_SECONDS: i64 = 24 * 60 * 60;
 
-/// The kind of the keys under which it is remembered since when a number is known.
-const KNOWN: &str = "guard-known";
-
 /// Which of the windows of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Window {
@@ -38,12 +35,12 @@ impl Window {
     /// The kind of its keys, and how long it is. Texts and calls are counted apart.
     const fn parts(self, channel: Channel) -> (&'static str, Duration) {
         match (self, channel) {
-            (Self::TenMinutes, Channel::Sms) => ("guard-10m-sms", TEN_MINUTES),
-            (Self::TenMinutes, Channel::Voice) => ("guard-10m-voice", TEN_MINUTES),
-            (Self::Hour, Channel::Sms) => ("guard-1h-sms", HOUR),
-            (Self::Hour, Channel::Voice) => ("guard-1h-voice", HOUR),
-            (Self::Day, Channel::Sms) => ("guard-1d-sms", DAY),
-            (Self::Day, Channel::Voice) => ("guard-1d-voice", DAY),
+            (Self::TenMinutes, Channel::Sms) => (kinds::SMS_10M, TEN_MINUTES),
+            (Self::TenMinutes, Channel::Voice) => (kinds::VOICE_10M, TEN_MINUTES),
+            (Self::Hour, Channel::Sms) => (kinds::SMS_1H, HOUR),
+            (Self::Hour, Channel::Voice) => (kinds::VOICE_1H, HOUR),
+            (Self::Day, Channel::Sms) => (kinds::SMS_1D, DAY),
+            (Self::Day, Channel::Voice) => (kinds::VOICE_1D, DAY),
         }
     }
 }
@@ -94,7 +91,7 @@ impl Guard {
 
     /// Different numbers of the user, over both channels.
     pub(super) fn numbers_of_user<'a>(&self, case: &'a Case<'_>) -> Option<Limit<'a>> {
-        let key = Key::new("guard-user-phones", self.counted_user(case)?);
+        let key = Key::new(kinds::USER_PHONES, self.counted_user(case)?);
         Some(Limit { rule: Rule::User, tally: numbers(case, key, DAY), most: self.config.per_user.phones_per_day })
     }
 
@@ -106,7 +103,7 @@ impl Guard {
 
     /// Different new numbers asked for from the address, over both channels.
     pub(super) fn numbers_of_address<'a>(&self, case: &'a Case<'_>) -> Option<Limit<'a>> {
-        let key = Key::new("guard-ip-phones", self.counted_address(case)?);
+        let key = Key::new(kinds::IP_PHONES, self.counted_address(case)?);
         Some(Limit { rule: Rule::Ip, tally: numbers(case, key, HOUR), most: self.config.per_ip.phones_per_hour })
     }
 
@@ -130,7 +127,7 @@ impl Guard {
         if !self.config.asks_for_acquaintance() {
             return Ok(Known::Never);
         }
-        let stored = self.ledger.store.read(&Key::new(KNOWN, case.number)).await?;
+        let stored = self.ledger.store.read(&Key::new(kinds::KNOWN, case.number)).await?;
         let written = stored.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok()?.split_once(' '));
         let seconds = |text: &str| text.parse::<i64>().ok();
         let seconds = written.and_then(|(first, renewed)| Some((seconds(first)?, seconds(renewed)?)));
@@ -164,7 +161,7 @@ impl Guard {
 
     async fn write_known(&self, case: &Case<'_>, first: i64) -> Result<(), StoreFault> {
         let value = Bytes::from(format!("{first} {}", self.seconds()));
-        self.ledger.store.write(&[Key::new(KNOWN, case.number)], value, MEMORY).await
+        self.ledger.store.write(&[Key::new(kinds::KNOWN, case.number)], value, MEMORY).await
     }
 
     /// Seconds since 1970.

@@ -34,11 +34,11 @@ impl Journal {
             return false;
         }
         let inner = &self.0;
-        let to = inner.recipient(message.user.as_ref(), &message.recipient);
+        let to = inner.recipient(org, message.user.as_ref(), &message.recipient);
         let entry = inner.entry(org, message, attempt, since, &to);
         let mut keys = Vec::new();
         // Its own id may be taken: Verify gives one to all messages that go out under one verification.
-        for key in inner.transaction_of(&entry).into_iter().chain(inner.last(message, &to)) {
+        for key in inner.transaction_of(&entry).into_iter().chain(inner.last(org, message, &to)) {
             if self.read(&key).await.is_none_or(|last| gives_way(&last, &entry)) {
                 keys.push(key);
             }

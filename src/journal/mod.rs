@@ -102,9 +102,9 @@ impl Journal {
         Self(Arc::new(Inner { store: state.store(), is_remote, pseudonyms, clock, tasks, ttl: settings.ttl }))
     }
 
-    /// The last send to this user at this number; to the number alone when there is no user.
-    pub async fn last(&self, user: Option<&UserId>, number: &Phone) -> Option<Entry> {
-        self.read(&self.0.recipient(user, number)).await
+    /// An org's last send to this user at this number; to the number alone when there is no user.
+    pub async fn last(&self, org: &str, user: Option<&UserId>, number: &Phone) -> Option<Entry> {
+        self.read(&self.0.recipient(org, user, number)).await
     }
 
     /// The send a provider gave this id.
@@ -112,17 +112,17 @@ impl Journal {
         self.read(&self.0.transaction(provider.as_str(), id)).await
     }
 
-    /// The last send to this user over this channel.
-    pub async fn last_to_user(&self, user: &UserId, channel: Channel) -> Option<Entry> {
-        self.read(&self.0.user(user, channel)).await
+    /// An org's last send to this user over this channel.
+    pub async fn last_to_user(&self, org: &str, user: &UserId, channel: Channel) -> Option<Entry> {
+        self.read(&self.0.user(org, user, channel)).await
     }
 
-    /// The send that this message repeats with a new code, if there was one a short while ago. Never for a preview.
-    pub async fn previous(&self, message: &Message) -> Option<Previous> {
+    /// The org's send that this message repeats with a new code, if there was one a short while ago. Never for a preview.
+    pub async fn previous(&self, org: &str, message: &Message) -> Option<Previous> {
         if message.preview {
             return None;
         }
-        let entry = self.last(message.user.as_ref(), &message.recipient).await?;
+        let entry = self.last(org, message.user.as_ref(), &message.recipient).await?;
         // Another replica's clock may be ahead of ours.
         let ago = Duration::try_from(self.0.clock.now().duration_since(entry.sent_at)).unwrap_or_default();
         (ago < RESEND_WINDOW).then_some(Previous {
@@ -150,10 +150,10 @@ impl Journal {
         let now = inner.clock.now();
         // Whoever asks again counts against the first provider already, and would count in favour of the second.
         let awaited = decisive.result.is_ok() && message.user.is_some() && previous.is_none();
-        let to = inner.recipient(message.user.as_ref(), &message.recipient);
+        let to = inner.recipient(org, message.user.as_ref(), &message.recipient);
         let entry = Entry { awaited, ..inner.entry(org, message, decisive, now, &to) };
         let sent = entry.sent();
-        let mut keys = inner.last(message, &to);
+        let mut keys = inner.last(org, message, &to);
         keys.extend(inner.transaction_of(&entry));
         let mut pages = vec![(keys, entry)];
         // Two may be accepted in one instant. Reports come of both.
@@ -175,17 +175,19 @@ impl Journal {
         Some(sent)
     }
 
-    /// Forgets all entries about a number, and those about a user's channels.
+    /// Forgets all entries about a number, whichever org they are of, and those about a user's channels in these orgs.
     ///
     /// # Errors
     /// When the store fails; some of the entries may be gone then.
-    pub async fn forget(&self, number: &Phone, user: Option<&UserId>) -> Result<usize, StoreFault> {
+    pub async fn forget(&self, orgs: &[&str], number: &Phone, user: Option<&UserId>) -> Result<usize, StoreFault> {
         let inner = &self.0;
         let index = inner.number(number);
         let members = inner.store.members(&index).await?;
         let mut keys: BTreeSet<Key> = members.iter().flat_map(|of| KINDS.map(|kind| Key::new(kind, *of))).collect();
-        keys.extend([inner.recipient(None, number), inner.recipient(user, number)]);
-        keys.extend(user.iter().flat_map(|user| Channel::ALL.map(|channel| inner.user(user, channel))));
+        for org in orgs {
+            keys.extend([inner.recipient(org, None, number), inner.recipient(org, user, number)]);
+            keys.extend(user.iter().flat_map(|user| Channel::ALL.map(|channel| inner.user(org, user, channel))));
+        }
         let mut forgotten = 0;
         for key in &keys {
             forgotten += usize::from(inner.store.remove(key).await?);
@@ -235,8 +237,8 @@ impl Inner {
     }
 
     /// Where the last send to this recipient stands, and the last to this user over this channel.
-    fn last(&self, message: &Message, recipient: &Key) -> Vec<Key> {
-        let to_user = message.user.as_ref().map(|user| self.user(user, message.channel));
+    fn last(&self, org: &str, message: &Message, recipient: &Key) -> Vec<Key> {
+        let to_user = message.user.as_ref().map(|user| self.user(org, user, message.channel));
         [recipient.clone()].into_iter().chain(to_user).collect()
     }
 
@@ -244,10 +246,10 @@ impl Inner {
         entry.transaction_id.as_ref().map(|id| self.transaction(entry.provider.as_str(), id.as_str()))
     }
 
-    fn recipient(&self, user: Option<&UserId>, number: &Phone) -> Key {
+    fn recipient(&self, org: &str, user: Option<&UserId>, number: &Phone) -> Key {
         let user = user.map_or("", UserId::expose);
-        let hash = self.pseudonyms.hash(&[b"journal-to", user.as_bytes(), number.expose().as_bytes()]);
-        Key::new(TO, hash)
+        let of = [b"journal-to".as_slice(), org.as_bytes(), user.as_bytes(), number.expose().as_bytes()];
+        Key::new(TO, self.pseudonyms.hash(&of))
     }
 
     fn transaction(&self, provider: &str, id: &str) -> Key {
@@ -255,12 +257,12 @@ impl Inner {
         Key::new(TRANSACTION, hash)
     }
 
-    fn user(&self, user: &UserId, channel: Channel) -> Key {
-        let hash = self.pseudonyms.hash(&[b"journal-user", user.expose().as_bytes(), channel.as_str().as_bytes()]);
-        Key::new(USER, hash)
+    fn user(&self, org: &str, user: &UserId, channel: Channel) -> Key {
+        let of = [b"journal-user".as_slice(), org.as_bytes(), user.expose().as_bytes(), channel.as_str().as_bytes()];
+        Key::new(USER, self.pseudonyms.hash(&of))
     }
 
-    /// Where the keys of all entries about a number stand.
+    /// Where the keys of all entries about a number stand, of every org: a number is forgotten everywhere.
     fn number(&self, number: &Phone) -> Key {
         Key::new("journal-number", self.pseudonyms.hash(&[b"journal-number", number.expose().as_bytes()]))
     }

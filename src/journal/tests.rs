@@ -80,19 +80,19 @@ async fn an_entry_is_found_by_recipient_transaction_and_user() {
     journal.note("main", &message, &accepted("one", "SM1"), None, ()).await;
     written(&journal).await;
     let user = UserId::parse(USER).expect("an id");
-    let entry = journal.last(Some(&user), &phone(NUMBER)).await.expect("an entry");
+    let entry = journal.last("main", Some(&user), &phone(NUMBER)).await.expect("an entry");
     assert_eq!((entry.org.as_str(), entry.provider.as_str(), entry.channel), ("main", "one", Channel::Sms));
     assert_eq!((entry.transaction_id.as_ref().map(TransactionId::as_str), entry.failure), (Some("SM1"), None));
     assert_eq!(entry.event.as_ref().map(String::len), Some(32));
     let one = ProviderName::new("one");
     assert_eq!(journal.of_transaction(&one, "SM1").await.as_ref(), Some(&entry));
-    assert_eq!(journal.last_to_user(&user, Channel::Sms).await, Some(entry));
+    assert_eq!(journal.last_to_user("main", &user, Channel::Sms).await, Some(entry));
     for nothing in [
         journal.of_transaction(&ProviderName::new("two"), "SM1").await,
         journal.of_transaction(&one, "SM2").await,
-        journal.last_to_user(&user, Channel::Voice).await,
-        journal.last(None, &phone(NUMBER)).await,
-        journal.last(Some(&user), &phone("+15005550007")).await,
+        journal.last_to_user("main", &user, Channel::Voice).await,
+        journal.last("main", None, &phone(NUMBER)).await,
+        journal.last("main", Some(&user), &phone("+15005550007")).await,
     ] {
         assert_eq!(nothing, None);
     }
@@ -109,31 +109,31 @@ async fn of_two_that_were_accepted_in_one_instant_both_are_found_by_their_ids() 
         let entry = journal.of_transaction(&ProviderName::new(provider), id).await.expect("an entry");
         assert_eq!((entry.provider.as_str(), entry.failure), (provider, None));
     }
-    let last = journal.last(UserId::parse(USER).as_ref(), &phone(NUMBER)).await.expect("an entry");
+    let last = journal.last("main", UserId::parse(USER).as_ref(), &phone(NUMBER)).await.expect("an entry");
     assert_eq!(last.provider.as_str(), "two");
     // Two ids, a recipient, a user.
-    assert_eq!(journal.forget(&phone(NUMBER), None).await, Ok(4));
+    assert_eq!(journal.forget(&["main"], &phone(NUMBER), None).await, Ok(4));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_resend_is_known_for_five_minutes_and_an_entry_for_a_day() {
     let journal = journal(Arc::new(Memory::new(100)));
     for message in [message(USER, NUMBER), message("", NUMBER)] {
-        assert_eq!(journal.previous(&message).await, None);
+        assert_eq!(journal.previous("main", &message).await, None);
         journal.note("main", &message, &failed("one", FailureKind::Unconfirmed), None, ()).await;
         written(&journal).await;
         tokio::time::advance(Duration::from_secs(45)).await;
-        let previous = journal.previous(&message).await.expect("a resend");
+        let previous = journal.previous("main", &message).await.expect("a resend");
         assert_eq!((previous.provider.as_str(), previous.seconds_ago), ("one", 45));
         tokio::time::advance(Duration::from_secs(4 * 60 + 14)).await;
-        assert!(journal.previous(&message).await.is_some());
+        assert!(journal.previous("main", &message).await.is_some());
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(journal.previous(&message).await, None);
-        let entry = journal.last(message.user.as_ref(), &message.recipient).await.expect("kept for the day");
+        assert_eq!(journal.previous("main", &message).await, None);
+        let entry = journal.last("main", message.user.as_ref(), &message.recipient).await.expect("kept for the day");
         assert_eq!((entry.transaction_id, entry.failure), (None, Some(FailureKind::Unconfirmed)));
     }
     tokio::time::advance(Duration::from_secs(24 * 60 * 60)).await;
-    assert_eq!(journal.last(None, &phone(NUMBER)).await, None);
+    assert_eq!(journal.last("main", None, &phone(NUMBER)).await, None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -141,14 +141,14 @@ async fn a_resend_hears_that_the_last_send_will_not_arrive_and_not_that_an_earli
     let journal = journal(Arc::new(Memory::new(100)));
     let (message, one) = (message(USER, NUMBER), ProviderName::new("one"));
     let id = |id: &str| TransactionId::parse(id).expect("an id");
-    let undelivered = async || journal.previous(&message).await.map(|p| p.undelivered);
+    let undelivered = async || journal.previous("main", &message).await.map(|p| p.undelivered);
     journal.note("main", &message, &accepted("one", "SM1"), None, ()).await;
     written(&journal).await;
     for (delivery, expected) in [(Delivery::Underway, false), (Delivery::Undelivered, true)] {
         assert!(matches!(journal.report(&one, &id("SM1"), delivery).await, Reported::News(_)));
         assert_eq!(undelivered().await, Some(expected), "{delivery}");
     }
-    let previous = journal.previous(&message).await;
+    let previous = journal.previous("main", &message).await;
     journal.note("main", &message, &accepted("one", "SM2"), previous.as_ref(), ()).await;
     journal.note("main", &message, &accepted("one", "SM3"), previous.as_ref(), ()).await;
     written(&journal).await;
@@ -171,8 +171,8 @@ async fn a_preview_is_neither_read_nor_written_and_what_nobody_was_asked_for_is_
     assert_eq!(format!("{store:?}"), "Memory(0 of 100 entries)");
     journal.note("main", &message(USER, NUMBER), &accepted("one", "SM1"), None, ()).await;
     written(&journal).await;
-    assert_eq!(journal.previous(&preview).await, None);
-    assert!(journal.previous(&message(USER, NUMBER)).await.is_some());
+    assert_eq!(journal.previous("main", &preview).await, None);
+    assert!(journal.previous("main", &message(USER, NUMBER)).await.is_some());
 }
 
 #[tokio::test(start_paused = true)]
@@ -187,10 +187,35 @@ async fn a_number_is_forgotten_with_all_that_was_sent_to_it_and_nobody_elses() {
     journal.note("main", &message("00ufriend", "+15005550007"), &accepted("one", "SM5"), None, ()).await;
     written(&journal).await;
     // Three recipients, four transactions, two users.
-    assert_eq!(journal.forget(&phone(NUMBER), None).await, Ok(9));
-    assert_eq!(journal.forget(&phone(NUMBER), UserId::parse(USER).as_ref()).await, Ok(0));
-    assert!(journal.last(UserId::parse("00ufriend").as_ref(), &phone("+15005550007")).await.is_some());
-    assert_eq!(journal.forget(&phone("+15005550007"), None).await, Ok(3));
+    assert_eq!(journal.forget(&["main"], &phone(NUMBER), None).await, Ok(9));
+    assert_eq!(journal.forget(&["main"], &phone(NUMBER), UserId::parse(USER).as_ref()).await, Ok(0));
+    assert!(journal.last("main", UserId::parse("00ufriend").as_ref(), &phone("+15005550007")).await.is_some());
+    assert_eq!(journal.forget(&["main"], &phone("+15005550007"), None).await, Ok(3));
+    assert_eq!(format!("{store:?}"), "Memory(0 of 100 entries)");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_org_sent_is_nothing_to_another_and_forgotten_with_the_rest() {
+    let store = Arc::new(Memory::new(100));
+    let journal = journal(Arc::clone(&store) as Arc<dyn Store>);
+    let (user, elsewhere) = (UserId::parse(USER).expect("an id"), "+15005550007");
+    for (user, number, id) in [(USER, NUMBER, "SM1"), ("", NUMBER, "SM2"), (USER, elsewhere, "SM3")] {
+        journal.note("main", &message(user, number), &accepted("one", id), None, ()).await;
+        written(&journal).await;
+        assert_eq!(journal.previous("gamma", &message(user, number)).await, None, "{id}");
+        assert!(journal.previous("main", &message(user, number)).await.is_some(), "{id}");
+    }
+    assert_eq!(journal.last_to_user("gamma", &user, Channel::Sms).await, None);
+    let (person, event) = (journal.user_key("gamma", &user, Channel::Sms), journal.event_key("gamma", "an event"));
+    assert_eq!(journal.used(&person, &event).await, Use::Unknown);
+    journal.note("gamma", &message(USER, elsewhere), &accepted("two", "SM4"), None, ()).await;
+    written(&journal).await;
+    let last = journal.last("main", Some(&user), &phone(elsewhere)).await.expect("an entry");
+    assert_eq!(last.provider.as_str(), "one", "still its own");
+    // Two recipients, two ids; and the user in both orgs.
+    assert_eq!(journal.forget(&["main", "gamma"], &phone(NUMBER), Some(&user)).await, Ok(6));
+    // A recipient and an id of each org, and nobody has to know which orgs there were.
+    assert_eq!(journal.forget(&[], &phone(elsewhere), None).await, Ok(4));
     assert_eq!(format!("{store:?}"), "Memory(0 of 100 entries)");
 }
 

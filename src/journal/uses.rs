@@ -40,15 +40,15 @@ pub enum Begun {
 }
 
 impl Journal {
-    /// The key of the last message to a user over a channel.
-    pub fn user_key(&self, user: &UserId, channel: Channel) -> Key {
-        self.0.user(user, channel)
+    /// The key of an org's last message to a user over a channel.
+    pub fn user_key(&self, org: &str, user: &UserId, channel: Channel) -> Key {
+        self.0.user(org, user, channel)
     }
 
-    /// The send whose code a user of an org has just used, told by this event. Asked again for the same event, it says
-    /// the same again.
-    pub async fn used(&self, org: &str, user: &Key, event: &Key) -> Use {
-        let Some(entry) = self.read(user).await.filter(|entry| entry.org == org) else { return Use::Unknown };
+    /// The send whose code the user of this key has just used, told by this event. Asked again for the same event, it
+    /// says the same again.
+    pub async fn used(&self, user: &Key, event: &Key) -> Use {
+        let Some(entry) = self.read(user).await else { return Use::Unknown };
         let Some(left) = self.left(&entry) else { return Use::Unknown };
         let Some(id) = &entry.transaction_id else { return Use::Of(entry) };
         let key = self.0.used(entry.provider.as_str(), id.as_str());

@@ -175,6 +175,31 @@ async fn a_code_that_another_provider_has_superseded_is_not_left_pending() {
     other.finish();
 }
 
+#[tokio::test]
+async fn what_another_org_sends_to_the_same_person_supersedes_nothing() {
+    let (verify, other) = (VendorServer::start([created(1)]).await, VendorServer::start([queued("u1")]).await);
+    let orgs = format!(
+        "[orgs.gamma]\npath = '/gamma'\nguard.mode = 'off'\nauth.header.secret = '{HOOK_SECRET}'\n\
+         [orgs.gamma.event_hook]\npath = '/gamma/events'\nauth.header.secret = '{SECRET}'\n\
+         [[orgs.gamma.routes]]\nsend = ['eight', 'verify']\n[[orgs.main.routes]]\nsend = ['verify', 'eight']\n"
+    );
+    let server = TestServer::start(&toml(&verify.url, &format!("{}{orgs}", eight(&other.url)))).await;
+    let body = hook_for("00uone");
+    accepted(&server, &body).await;
+    let answer = server.post("/gamma", &[("authorization", HOOK_SECRET)], body.to_string().as_bytes()).await;
+    let said: Value = serde_json::from_slice(&answer.body).expect("JSON");
+    assert_eq!(said["commands"][0]["value"][0]["provider"], "eight", "{said}");
+    // Nobody has Verify cancel the other org's code, which is still awaited.
+    calls(&verify, 1).await;
+    verify.then(done());
+    tell(&server, "first", &[used("1", "00uone")]).await;
+    let told = fates(&calls(&verify, 2).await);
+    assert_eq!(told, BTreeMap::from([((sid(1), "Status=approved".to_owned()), 1)]));
+    server.stop().await;
+    verify.finish();
+    assert_eq!(other.finish().len(), 1, "no feedback: that org's code was not used");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_code_is_over_a_minute_after_its_time_and_only_for_who_wants_to_hear() {
     let event_hook = format!("[orgs.main.event_hook.auth.header]\nsecret = '{SECRET}'\n");

@@ -33,8 +33,8 @@ async fn knows(journal: &Journal, provider: &str) -> bool {
 
 /// The last send to the person, as it is found by number and by channel: both must agree.
 async fn last(journal: &Journal) -> (String, Option<String>, Option<FailureKind>) {
-    let by_number = journal.last(Some(&user()), &phone()).await.expect("an entry");
-    assert_eq!(journal.last_to_user(&user(), Channel::Sms).await.as_ref(), Some(&by_number));
+    let by_number = journal.last("main", Some(&user()), &phone()).await.expect("an entry");
+    assert_eq!(journal.last_to_user("main", &user(), Channel::Sms).await.as_ref(), Some(&by_number));
     let Entry { provider, transaction_id, failure, .. } = by_number;
     (provider.to_string(), transaction_id.map(|id| id.as_str().to_owned()), failure)
 }
@@ -56,11 +56,11 @@ async fn what_is_taken_late_is_found_by_its_id_and_by_the_code_that_was_used() {
     assert_eq!(last(&stage.shared.journal).await, ("one".into(), Some("id-one".into()), None));
     assert!(knows(&stage.shared.journal, "one").await);
     let (person, event) =
-        (stage.shared.journal.user_key(&user(), Channel::Sms), stage.shared.journal.event_key("main", "one"));
-    let Use::Of(used) = stage.shared.journal.used("main", &person, &event).await else { panic!("the late one") };
+        (stage.shared.journal.user_key("main", &user(), Channel::Sms), stage.shared.journal.event_key("main", "one"));
+    let Use::Of(used) = stage.shared.journal.used(&person, &event).await else { panic!("the late one") };
     assert_eq!(used.transaction_id.as_ref().map(|id| id.as_str()), Some("id-one"));
     let other = stage.shared.journal.event_key("main", "two");
-    assert_eq!(stage.shared.journal.used("main", &person, &other).await, Use::Known, "once");
+    assert_eq!(stage.shared.journal.used(&person, &other).await, Use::Known, "once");
 }
 
 #[tokio::test(start_paused = true)]
@@ -71,7 +71,11 @@ async fn beside_one_that_was_taken_in_time_a_late_one_is_found_by_its_id_alone()
     ended(&stage).await;
     assert!(knows(&stage.shared.journal, "one").await && knows(&stage.shared.journal, "two").await);
     assert_eq!(last(&stage.shared.journal).await, ("two".into(), Some("id-two".into()), None), "what Okta was told of");
-    assert_eq!(stage.shared.journal.forget(&phone(), Some(&user())).await, Ok(4), "two ids, one recipient, one user");
+    assert_eq!(
+        stage.shared.journal.forget(&["main"], &phone(), Some(&user())).await,
+        Ok(4),
+        "two ids, one recipient, one user"
+    );
     assert!(!knows(&stage.shared.journal, "one").await && !knows(&stage.shared.journal, "two").await);
 }
 
@@ -155,7 +159,7 @@ async fn a_late_failure_and_a_preview_are_not_noted() {
     let line = r#"okta_hook_late_outcomes_total{provider="one",channel="sms",kind="accepted"}"#;
     assert_eq!(stage.metric(line), 1.0);
     assert!(!knows(&stage.shared.journal, "one").await);
-    assert_eq!(stage.shared.journal.last(Some(&user()), &phone()).await, None);
+    assert_eq!(stage.shared.journal.last("main", Some(&user()), &phone()).await, None);
 }
 
 #[tokio::test(start_paused = true)]

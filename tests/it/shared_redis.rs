@@ -171,18 +171,31 @@ async fn every_key_has_its_time_and_a_shutdown_leaves_nothing_untold() {
 #[tokio::test]
 async fn forget_removes_what_is_remembered_of_a_number() {
     let redis = RedisServer::start();
-    let server = replica(&redis, PATIENT).await;
+    let server = TestServer::start(&format!(
+        "allow_sandbox = true\nprivacy.hash_key = 'a key that replicas share'\n\
+         [state]\nurl = '{}'\ntimeout = '{PATIENT}'\n[providers.sandbox]\nkind = 'sandbox'\n\
+         [orgs.main.guard]\n[orgs.gamma]\npath = '/gamma'\nauth.header.secret = '{}'\n",
+        redis.url(),
+        okta::SECRET
+    ))
+    .await;
     server.hook(&okta::sms("+15005550010", "482913")).await;
     server.hook(&okta::sms("+447400123456", "482913")).await;
+    let body = okta::sms("+15005550010", "482913").to_string();
+    assert_eq!(server.post("/gamma", &[("authorization", okta::SECRET)], body.as_bytes()).await.status, 200);
     server.stop().await;
     let journal = || redis.keys().iter().filter(|key| key.contains(":journal-")).count();
-    // Each number: index, recipient, transaction; both: the one user.
-    assert_eq!(journal(), 7);
+    // Each number: index, and by org recipient and transaction; and the user of each org.
+    assert_eq!(journal(), 2 + 3 * 2 + 2);
+    let known = || redis.keys().iter().filter(|key| key.contains(":guard-known:")).count();
+    assert_eq!(known(), 3);
     let place = || {
         Place::new()
             .set("OKTA_HOOK__ORGS__MAIN__AUTH__HEADER__SECRET", okta::SECRET)
             .set("OKTA_HOOK__PROVIDERS__SANDBOX__KIND", "sandbox")
             .set("OKTA_HOOK__ALLOW_SANDBOX", "true")
+            .set("OKTA_HOOK__ORGS__GAMMA__PATH", "/gamma")
+            .set("OKTA_HOOK__ORGS__GAMMA__AUTH__HEADER__SECRET", okta::SECRET)
     };
     let shared = || {
         place()
@@ -190,10 +203,14 @@ async fn forget_removes_what_is_remembered_of_a_number() {
             .set("OKTA_HOOK__PRIVACY__HASH_KEY", "a key that replicas share")
     };
     let printed = shared().run(&["forget", "--to", "+1 500 555 0010"]).await;
-    assert_eq!((printed.code, printed.stdout.as_str()), (Some(0), "Forgot 3 journal entries.\n"), "{}", printed.stderr);
-    assert_eq!(journal(), 3);
+    // In each org three entries; that the number is known, and three windows.
+    let expected = (Some(0), "Forgotten: journal 6, guard 8.\n");
+    assert_eq!((printed.code, printed.stdout.as_str()), expected, "{}", printed.stderr);
+    assert_eq!((journal(), known()), (3, 1));
     let again = shared().run(&["forget", "--to", "+15005550010", "--user", "00uyxxSknGtK8022w0g3"]).await;
-    assert_eq!((again.code, again.stdout.as_str()), (Some(0), "There was no journal entry to forget.\n"));
+    // In each org the user's two windows and numbers.
+    assert_eq!((again.code, again.stdout.as_str()), (Some(0), "Forgotten: journal 0, guard 6.\n"));
+    assert_eq!((journal(), known()), (3, 1), "nobody else is forgotten");
 
     let other_key =
         shared().set("OKTA_HOOK__PRIVACY__HASH_KEY", "another").run(&["forget", "--to", "+447400123456"]).await;

@@ -1,5 +1,6 @@
 //! The house rules that a compiler does not know: floors, sizes, and words that have one home.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -22,7 +23,7 @@ const FLOORS: [&[&str]; 11] = [
 const NEIGHBOURS: [(&str, &str); 1] = [("config", "telemetry")];
 
 /// A word, and the only places in which it may stand.
-const HOMES: [(&str, &[&str]); 11] = [
+const HOMES: [(&str, &[&str]); 12] = [
     ("axum::", &["http", "app"]),
     ("hyper_util::client", &["outbound"]),
     ("std::env::", &["config/sources", "cli/paint"]),
@@ -34,6 +35,7 @@ const HOMES: [(&str, &[&str]); 11] = [
     ("std::time::Instant", &[]),
     ("process::exit", &["cli/serve"]),
     ("::redis::", &["store/redis"]),
+    ("\"guard-", &["guard/kinds"]),
 ];
 
 /// Lines of a file, tests included. Longer ones hold two subjects.
@@ -110,4 +112,30 @@ fn files_are_short_and_say_what_they_are() {
         assert!(text.lines().count() <= MAX_LINES, "{file} has {} lines", text.lines().count());
         assert!(text.starts_with("//!"), "{file} does not begin with what it does");
     }
+}
+
+/// What begins the kind of a key in a source: a key made of it, or the words that most kinds begin with.
+const KINDS: [&str; 3] = ["Key::new(\"", "\"guard-", "\"journal-"];
+
+#[test]
+fn the_table_of_what_stands_in_a_store_has_every_kind_of_key() {
+    let mut made = BTreeSet::new();
+    for (_, text) in sources() {
+        let text = text.split("#[cfg(test)]\nmod tests {").next().expect("a part");
+        for line in text.lines().map(code) {
+            for (at, begin) in KINDS.iter().flat_map(|begin| line.match_indices(begin)) {
+                let quote = at + begin.find('"').expect("a quote");
+                made.extend(line[quote..].split('"').nth(1).map(str::to_owned));
+            }
+        }
+    }
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/scaling.md");
+    let page = fs::read_to_string(page).expect("text");
+    let section =
+        page.split("### What stands in it").nth(1).expect("the section").split("\n#").next().expect("its end");
+    let cells = section.lines().filter_map(|line| line.strip_prefix("| `")?.split(" |").next());
+    let told: BTreeSet<String> =
+        cells.flat_map(|cell| cell.split('`')).filter_map(|word| word.strip_suffix(":…")).map(str::to_owned).collect();
+    assert!(made.len() > 20, "{made:?}");
+    assert_eq!(made, told);
 }
