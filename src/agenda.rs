@@ -1,15 +1,17 @@
-//! The agenda: what is still to be done about codes that were sent, kept where a restart does not lose it.
+//! The agenda: what is still to be done about codes that were sent, kept where a restart does not lose it; in memory
+//! while the shared store does not answer.
 //!
 //! Must not do any of it, nor hold a number or a code: what it names is a keyed hash or an id. An Okta user id stands in
 //! it only for an org that lets us ask Okta about users we do not know.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
-use crate::otp::Channel;
+use crate::otp::{Channel, Delivery};
 use crate::secret::Pseudonyms;
 use crate::store::{Key, Queue, State};
 
@@ -21,6 +23,10 @@ const BATCH: usize = 250;
 
 /// How often a store that fails is asked to take work before memory has to do. Nobody waits for a code meanwhile.
 const TRIES: usize = 3;
+
+/// How long after a fault of the shared store nobody may conclude from what has not happened: a lease, and as long as
+/// it takes to do what had to wait.
+const UNSETTLED: Duration = Duration::from_secs(30);
 
 /// One thing to be done.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -56,6 +62,25 @@ pub enum Item {
         /// When the message was sent.
         since: Timestamp,
     },
+    /// A provider has told how far a message has come, and the journal could not be asked which one it is.
+    Report {
+        /// Name of the provider.
+        provider: String,
+        /// The provider's id of the message.
+        transaction_id: String,
+        /// How far it has come.
+        delivery: Delivery,
+        /// When we heard of it.
+        since: Timestamp,
+    },
+}
+
+impl Item {
+    /// When what it is about happened: what is too old is of use to nobody.
+    pub fn since(&self) -> Timestamp {
+        let (Self::Used { since, .. } | Self::Over { since, .. } | Self::Report { since, .. }) = self;
+        *since
+    }
 }
 
 /// A thing to be done that is ours to do, for as long as a lease lasts.
@@ -76,6 +101,8 @@ struct Inner {
     /// Best first; the last one is our own memory.
     queues: Vec<Arc<dyn Queue>>,
     key: Key,
+    /// When the shared queue last did not answer.
+    failed: Mutex<Option<Instant>>,
 }
 
 impl Agenda {
@@ -85,7 +112,18 @@ impl Agenda {
     /// The agenda in this state's store.
     pub fn new(state: &State, pseudonyms: &Pseudonyms) -> Self {
         let key = Key::new("agenda", pseudonyms.hash(&[b"agenda"]));
-        Self(Arc::new(Inner { queues: state.queues(), key }))
+        Self(Arc::new(Inner { queues: state.queues(), key, failed: Mutex::default() }))
+    }
+
+    /// Whether what was noted is done by now or comes before what is noted from now on. Not so while the shared store
+    /// fails and for some time after: work waits in the memory of some process, or under a lease that nobody heard of.
+    pub fn is_settled(&self) -> bool {
+        let failed = *self.0.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.is_none_or(|at| at.elapsed() >= UNSETTLED)
+    }
+
+    fn note_fault(&self) {
+        *self.0.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     /// Notes things to be done and hands them to the caller; whoever finds them undone when the lease is over does them.
@@ -110,7 +148,8 @@ impl Agenda {
         let mut tasks = Vec::new();
         for (place, queue) in self.0.queues.iter().enumerate() {
             // A fault was counted and told where it came up; what is due stays due.
-            let pieces = queue.lease(&self.0.key, most - tasks.len(), Self::LEASE).await.unwrap_or_default();
+            let leased = queue.lease(&self.0.key, most - tasks.len(), Self::LEASE).await;
+            let pieces = leased.inspect_err(|_| self.note_fault()).unwrap_or_default();
             for piece in pieces {
                 match serde_json::from_str(&piece) {
                     Ok(item) => tasks.push(Task { item, piece, queue: place }),
@@ -156,14 +195,60 @@ impl Agenda {
     /// Puts a batch into the first queue that takes it, and tells which: our own memory when the shared one does not.
     /// When that is full too, the work is done nevertheless, by the caller at once, and only once.
     async fn put_batch(&self, batch: &[String], delay: Duration, first: usize) -> usize {
-        let Inner { queues, key } = &*self.0;
+        let Inner { queues, key, .. } = &*self.0;
         for (place, queue) in queues.iter().enumerate().skip(first) {
             for _ in 0..TRIES {
                 if queue.enqueue(key, batch, delay, TTL).await.is_ok() {
                     return place;
                 }
             }
+            self.note_fault();
         }
         queues.len() - 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::store::{Memory, StoreFault};
+
+    /// A queue that nobody can reach.
+    #[derive(Debug)]
+    struct Away;
+
+    #[async_trait]
+    impl Queue for Away {
+        async fn enqueue(&self, _: &Key, _: &[String], _: Duration, _: Duration) -> Result<(), StoreFault> {
+            Err(StoreFault::Timeout)
+        }
+        async fn lease(&self, _: &Key, _: usize, _: Duration) -> Result<Vec<String>, StoreFault> {
+            Err(StoreFault::Timeout)
+        }
+        async fn postpone(&self, _: &Key, _: &str, _: Duration) -> Result<(), StoreFault> {
+            Err(StoreFault::Timeout)
+        }
+        async fn finish(&self, _: &Key, _: &[String]) -> Result<(), StoreFault> {
+            Err(StoreFault::Timeout)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn memory_takes_what_the_store_does_not_and_nothing_is_settled_for_a_while() {
+        let pseudonyms = Pseudonyms::new(None).expect("random");
+        let key = Key::new("agenda", pseudonyms.hash(&[b"agenda"]));
+        let queues: Vec<Arc<dyn Queue>> = vec![Arc::new(Away), Arc::new(Memory::new(10))];
+        let agenda = Agenda(Arc::new(Inner { queues, key, failed: Mutex::default() }));
+        assert!(agenda.is_settled());
+        let since = Timestamp::UNIX_EPOCH;
+        let over = Item::Over { provider: "x".into(), transaction_id: "1".into(), channel: Channel::Sms, since };
+        agenda.note([over], Duration::ZERO).await;
+        assert!(!agenda.is_settled());
+        tokio::time::advance(UNSETTLED).await;
+        assert!(agenda.is_settled());
+        assert_eq!(agenda.due(9).await.len(), 1);
+        assert!(!agenda.is_settled(), "there may be work in the store that nobody sees");
     }
 }

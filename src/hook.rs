@@ -34,7 +34,7 @@ use crate::learn::Learn;
 use crate::metrics::Metrics;
 use crate::okta::authenticate::Denied;
 use crate::okta::oauth::Reason;
-use crate::okta::{Decoded, Fault, Replies, Reply, decode};
+use crate::okta::{Decoded, Fault, Replies, Reply, decode, request_id};
 use crate::otp::{self, Content, Message, Outcome, ProviderName};
 use crate::recent::Recent;
 use crate::secret::Pseudonyms;
@@ -155,6 +155,7 @@ impl Hook {
             let mut record = Record::new(&hook.config.name, &hook.shared.metrics);
             let reply = hook.tell(&headers, body, &mut deadline, mark, &mut record).await;
             let reply = reply.unwrap_or_else(|rejection| record.rejected(&rejection));
+            hook.answered(record.request(), &reply, deadline.elapsed()).await;
             record.write(&deadline, &hook.shared);
             reply
         }));
@@ -182,7 +183,7 @@ impl Hook {
         let decoded = {
             // Gone with the block: it holds the code, and takes half of its connection's memory.
             let body = deadline.bound(body).await.unwrap_or(Err(Unread::Slow))?;
-            decode(&body, self.config.default_country)?
+            decode(&body, self.config.default_country).inspect_err(|_| record.unreadable(request_id(&body)))?
         };
         let (job, noted) = self.job(decoded, begun, record);
         if self.has_expired(&job.message) {
@@ -208,7 +209,7 @@ impl Hook {
         record.outcome(&outcome);
         let reply = self.reply(&job.message, &outcome, deadline);
         ticket.answer(&reply);
-        self.noted(&job.message, &outcome, previous, deadline.elapsed(), noted).await;
+        self.noted(&job.message, &outcome, previous, noted).await;
         Ok(reply)
     }
 

@@ -38,7 +38,7 @@ impl Feedback {
             callbacks.extend(callback::build(&provider).map(|callback| (ProviderName::new(name), callback)));
             listeners.extend(Listener::new(&provider, outbound).map(|listener| (ProviderName::new(name), listener)));
         }
-        let worker = Arc::new(Worker::new(Tools {
+        let tools = Tools {
             agenda: shared.agenda.clone(),
             journal: shared.journal.clone(),
             strangers: Arc::new(strangers(config, &listeners, outbound)),
@@ -46,16 +46,16 @@ impl Feedback {
             learn: shared.learn.clone(),
             metrics: Arc::clone(&shared.metrics),
             clock: shared.clock,
-        }));
+        };
+        let worker = Arc::new(Worker::new(tools.clone()));
         let event_hook = |org: &crate::hook::Config| {
             let (name, event_hook) = (Arc::clone(&org.name), org.event_hook.clone()?);
             let (worker, tasks) = (Arc::clone(&worker), shared.tasks.clone());
             Some(Arc::new(Events::new(name, event_hook, org.budget, worker, tasks)))
         };
-        let (journal, learn, metrics) = (shared.journal.clone(), shared.learn.clone(), Arc::clone(&shared.metrics));
         Self {
             events: config.orgs.iter().filter_map(event_hook).collect(),
-            reports: Reports::new(callbacks, journal, learn, metrics, shared.tasks.clone()),
+            reports: Reports::new(callbacks, tools, shared.tasks.clone()),
             worker,
         }
     }

@@ -99,7 +99,7 @@ impl Events {
         let hook = Arc::clone(self);
         let work = self.tasks.spawn(async move {
             for event in failed {
-                hook.failed(event).await;
+                hook.failed(event, now).await;
             }
             hook.worker.work_off(tasks, until).await;
         });
@@ -124,16 +124,18 @@ impl Events {
     }
 
     /// Holds a failure that Okta saw against what we know of that hook.
-    async fn failed(&self, event: Event) {
+    async fn failed(&self, event: Event, now: Timestamp) {
         let What::HookFailed(request) = event.what else { return };
         let Tools { journal, metrics, .. } = self.worker.tools();
         let key = journal.event_key(&self.org, &event.id);
-        if journal.begin_event(&key, Agenda::LEASE).await != Begun::Ours {
+        // Without a store that answers, everything is ours: counted twice is better than lost.
+        let begun = journal.begin_event(&key, now, Agenda::LEASE).await.unwrap_or(Begun::Ours);
+        if begun != Begun::Ours {
             return;
         }
         let cause = match &request {
             None => "unknown",
-            Some(request) => self.cause(journal.answer_to(&self.org, request).await),
+            Some(request) => journal.answer_to(&self.org, request).await.map_or("unknown", |answer| self.cause(answer)),
         };
         metrics.feedback.failed_at_okta(&self.org, cause);
         tracing::warn!(org = %self.org, cause, "Okta reports that an inline hook failed");

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
 
-use crate::journal::{Journal, Reported};
-use crate::learn::Learn;
-use crate::metrics::Metrics;
+use super::worker::{MIN_PAUSE, Tools};
+use crate::agenda::Item;
+use crate::journal::Reported;
 use crate::otp::{Delivery, ProviderName, TransactionId};
 use crate::provider::callback::{Callback, CallbackRequest, Forged, Report};
+use crate::store::StoreFault;
 
 /// How long the answer to a callback waits for the store. Vendors want theirs at once.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -24,22 +25,14 @@ pub struct Reports(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     callbacks: BTreeMap<ProviderName, Box<dyn Callback>>,
-    journal: Journal,
-    learn: Learn,
-    metrics: Arc<Metrics>,
+    tools: Tools,
     tasks: TaskTracker,
 }
 
 impl Reports {
     /// Takes reports for these providers. What is not done in time is done on `tasks`.
-    pub fn new(
-        callbacks: BTreeMap<ProviderName, Box<dyn Callback>>,
-        journal: Journal,
-        learn: Learn,
-        metrics: Arc<Metrics>,
-        tasks: TaskTracker,
-    ) -> Self {
-        Self(Arc::new(Inner { callbacks, journal, learn, metrics, tasks }))
+    pub fn new(callbacks: BTreeMap<ProviderName, Box<dyn Callback>>, tools: Tools, tasks: TaskTracker) -> Self {
+        Self(Arc::new(Inner { callbacks, tools, tasks }))
     }
 
     /// Whether a provider of this name can send reports.
@@ -55,12 +48,12 @@ impl Reports {
     pub async fn take(&self, provider: &str, request: &CallbackRequest<'_>) -> Result<(), Forged> {
         let provider = ProviderName::new(provider);
         let callback = self.0.callbacks.get(&provider).ok_or(Forged::Credential)?;
-        let feedback = &self.0.metrics.feedback;
+        let feedback = &self.0.tools.metrics.feedback;
         let verified = callback.verify(request).inspect_err(|_| feedback.refused(&provider, "forged"))?;
         match callback.parse(verified) {
             Report::Delivery(id, delivery) => {
                 let inner = Arc::clone(&self.0);
-                let noted = self.0.tasks.spawn(async move { inner.note(&provider, &id, delivery).await });
+                let noted = self.0.tasks.spawn(async move { inner.take(&provider, &id, delivery).await });
                 // Done or not: the task goes on.
                 let _ = tokio::time::timeout(PATIENCE, noted).await;
             }
@@ -71,16 +64,37 @@ impl Reports {
 }
 
 impl Inner {
-    async fn note(&self, provider: &ProviderName, id: &TransactionId, delivery: Delivery) {
-        let feedback = &self.metrics.feedback;
-        match self.journal.report(provider, id, delivery).await {
-            Reported::News(entry) => {
-                feedback.reported(provider, entry.channel, delivery);
-                self.learn.reported(&entry.sent(), delivery);
-                tracing::debug!(%provider, channel = %entry.channel, %delivery, transaction_id = id.as_str(), "report");
-            }
-            Reported::Nothing => {}
-            Reported::Unknown => feedback.refused(provider, "unknown"),
+    /// Few vendors tell again what could not be noted, and none says so of all its reports: it is kept here.
+    async fn take(&self, provider: &ProviderName, id: &TransactionId, delivery: Delivery) {
+        if note(&self.tools, provider, id, delivery).await.is_ok() {
+            return;
         }
+        let report = Item::Report {
+            provider: provider.to_string(),
+            transaction_id: id.as_str().to_owned(),
+            delivery,
+            since: self.tools.clock.now(),
+        };
+        self.tools.agenda.note([report], MIN_PAUSE).await;
     }
+}
+
+/// Notes what a provider says of a message; a fault when it is not known of which.
+pub(super) async fn note(
+    tools: &Tools,
+    provider: &ProviderName,
+    id: &TransactionId,
+    delivery: Delivery,
+) -> Result<(), StoreFault> {
+    let feedback = &tools.metrics.feedback;
+    match tools.journal.report(provider, id, delivery).await? {
+        Reported::News(entry) => {
+            feedback.reported(provider, entry.channel, delivery);
+            tools.learn.reported(&entry.sent(), delivery);
+            tracing::debug!(%provider, channel = %entry.channel, %delivery, transaction_id = id.as_str(), "report");
+        }
+        Reported::Nothing => {}
+        Reported::Unknown => feedback.refused(provider, "unknown"),
+    }
+    Ok(())
 }

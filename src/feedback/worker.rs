@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::Strangers;
+use super::{Strangers, reports};
 use crate::agenda::{Agenda, Item, Task};
 use crate::deadline::Clock;
 use crate::journal::{Begun, Entry, Journal, Use};
@@ -21,7 +21,7 @@ use crate::learn::Learn;
 use crate::metrics::Metrics;
 use crate::otp::{Channel, FailureKind, ProviderName, TransactionId, UserId};
 use crate::provider::{Fate, Listener, News};
-use crate::store::Key;
+use crate::store::{Key, StoreFault};
 
 /// Tasks done at once: enough for a busy org's sign-ins at a provider that takes a second, and no flood for it.
 const AT_ONCE: usize = 16;
@@ -36,7 +36,7 @@ const WAIT: Duration = Duration::from_secs(8);
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The first try again comes after this, a later one after a quarter of the task's age.
-const MIN_PAUSE: Duration = Duration::from_secs(2);
+pub(super) const MIN_PAUSE: Duration = Duration::from_secs(2);
 const MAX_PAUSE: Duration = Duration::from_secs(300);
 
 /// A code's fate is of no use to anybody later than this: Verify itself forgets a verification after ten minutes.
@@ -73,8 +73,10 @@ pub struct Tools {
 /// What became of a task.
 enum Ending {
     Done,
-    /// To be tried again.
+    /// To be tried again, less and less often: it costs a provider a call each time.
     Again,
+    /// The store did not tell: to be tried again soon.
+    Unknown,
     /// Somebody else is at it.
     Left,
 }
@@ -119,7 +121,7 @@ impl Worker {
             let Ok(Ok(turn)) = timeout_at(until, Arc::clone(&self.turns).acquire_owned()).await else { break };
             let worker = Arc::clone(self);
             at_work.spawn(async move {
-                let ending = worker.work_on(&task.item).await;
+                let ending = worker.work_on(&task.item).await.unwrap_or(Ending::Unknown);
                 drop(turn);
                 worker.settle(task, ending).await
             });
@@ -134,48 +136,59 @@ impl Worker {
 
     /// Gives back what is done; has the rest done later.
     async fn settle(&self, task: Task, ending: Ending) -> Option<Task> {
-        let age = self.age(&task.item);
-        match ending {
-            Ending::Done => Some(task),
-            Ending::Again if age >= GIVE_UP => {
+        let age = Duration::try_from(self.tools.clock.now().duration_since(task.item.since())).unwrap_or_default();
+        let pause = match ending {
+            Ending::Done => return Some(task),
+            Ending::Left => return None,
+            Ending::Again | Ending::Unknown if age >= GIVE_UP => {
+                self.give_up(&task.item, age);
+                return Some(task);
+            }
+            Ending::Again => (age / 4).clamp(MIN_PAUSE, MAX_PAUSE),
+            Ending::Unknown => MIN_PAUSE,
+        };
+        self.tools.agenda.postpone(&task, pause).await;
+        None
+    }
+
+    fn give_up(&self, item: &Item, age: Duration) {
+        let feedback = &self.tools.metrics.feedback;
+        match item {
+            Item::Used { .. } | Item::Over { .. } => {
                 tracing::warn!(age_seconds = age.as_secs(), "given up: what became of a code could not be told");
-                self.tools.metrics.feedback.given_up();
-                Some(task)
+                feedback.given_up();
             }
-            Ending::Again => {
-                self.tools.agenda.postpone(&task, (age / 4).clamp(MIN_PAUSE, MAX_PAUSE)).await;
-                None
-            }
-            Ending::Left => None,
+            Item::Report { provider, .. } => feedback.refused(&ProviderName::new(provider), "unknown"),
         }
     }
 
-    fn age(&self, item: &Item) -> Duration {
-        let (Item::Used { since, .. } | Item::Over { since, .. }) = item;
-        Duration::try_from(self.tools.clock.now().duration_since(*since)).unwrap_or_default()
-    }
-
-    async fn work_on(&self, item: &Item) -> Ending {
+    async fn work_on(&self, item: &Item) -> Result<Ending, StoreFault> {
         match item {
-            Item::Used { org, event, user, channel, at, user_id, .. } => {
-                let (Some(event), Some(user)) = (Key::parse(event), Key::parse(user)) else { return Ending::Done };
-                match self.tools.journal.begin_event(&event, Agenda::LEASE).await {
-                    Begun::Done => return Ending::Done,
-                    Begun::Busy => return Ending::Left,
+            Item::Used { org, event, user, channel, at, since, user_id } => {
+                let (Some(event), Some(user)) = (Key::parse(event), Key::parse(user)) else { return Ok(Ending::Done) };
+                match self.tools.journal.begin_event(&event, *since, Agenda::LEASE).await? {
+                    Begun::Done => return Ok(Ending::Done),
+                    Begun::Busy => return Ok(Ending::Left),
                     Begun::Ours => {}
                 }
                 let stranger = user_id.as_deref().and_then(UserId::parse);
-                let is_done = match self.tools.journal.used(&user, &event).await {
+                let is_done = match self.tools.journal.used(&user, &event).await? {
                     Use::Of(entry) => self.used(org, &entry, *at).await,
                     Use::Unknown => self.unknown(org, stranger.as_ref(), *channel).await,
                     Use::Known => true,
                 };
-                self.end(&event, is_done).await
+                Ok(self.end(&event, is_done).await)
             }
             Item::Over { provider, transaction_id, channel, since } => match TransactionId::parse(transaction_id) {
                 Some(id) => self.over(&ProviderName::new(provider), &id, *channel, *since).await,
-                None => Ending::Done,
+                None => Ok(Ending::Done),
             },
+            Item::Report { provider, transaction_id, delivery, .. } => {
+                if let Some(id) = TransactionId::parse(transaction_id) {
+                    reports::note(&self.tools, &ProviderName::new(provider), &id, *delivery).await?;
+                }
+                Ok(Ending::Done)
+            }
         }
     }
 
@@ -208,18 +221,29 @@ impl Worker {
         }
     }
 
-    /// A code that is over was used, or goes on under a newer message, or its provider hears that it was not.
-    async fn over(&self, provider: &ProviderName, id: &TransactionId, channel: Channel, since: Timestamp) -> Ending {
+    /// A code that is over was used, or goes on under a newer message, or its provider hears that it was not. To call a
+    /// used code unused would teach the provider the wrong thing, so it must be known: by a journal that could have told
+    /// whose code was used, when no event waits for a store that fails.
+    async fn over(
+        &self,
+        provider: &ProviderName,
+        id: &TransactionId,
+        channel: Channel,
+        since: Timestamp,
+    ) -> Result<Ending, StoreFault> {
         let journal = &self.tools.journal;
-        let goes_on = journal.of_transaction(provider, id.as_str()).await.is_some_and(|entry| entry.sent_at > since);
-        match journal.is_used(provider.as_str(), id.as_str()).await {
-            Ok(is_used) if is_used || goes_on => return Ending::Done,
-            Ok(_) => {}
-            // To call a used code unused would teach the provider the wrong thing.
-            Err(_) => return Ending::Again,
+        let goes_on = match journal.of_transaction(provider, id.as_str()).await? {
+            Some(entry) => entry.sent_at > since,
+            None => return Ok(Ending::Done),
+        };
+        if goes_on || journal.is_used(provider.as_str(), id.as_str()).await? {
+            return Ok(Ending::Done);
+        }
+        if !self.tools.agenda.is_settled() {
+            return Ok(Ending::Unknown);
         }
         let news = News { id, channel, fate: Fate::Unused, at: None };
-        if self.tell(provider, news).await { Ending::Done } else { Ending::Again }
+        Ok(if self.tell(provider, news).await { Ending::Done } else { Ending::Again })
     }
 
     /// Tells a provider that wants to hear it; false when that is worth another try.

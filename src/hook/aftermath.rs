@@ -10,7 +10,8 @@ use tokio_util::sync::DropGuard;
 use super::Hook;
 use crate::agenda::Item;
 use crate::journal::{Answer, Previous};
-use crate::otp::{Attempt, Message, Outcome};
+use crate::okta::Reply;
+use crate::otp::{Attempt, Message, Outcome, RequestId};
 
 /// How long a code lives at Okta, when a message does not say.
 const CODE_LIFE: Duration = Duration::from_secs(5 * 60);
@@ -35,13 +36,19 @@ pub(super) fn until_told(message: &Message, now: Timestamp) -> Duration {
 }
 
 impl Hook {
+    /// Remembers an answer, whatever it says: Okta tells of those it could not use in the org's event hook, if it has one.
+    pub(super) async fn answered(&self, request: Option<&RequestId>, reply: &Reply, elapsed: Duration) {
+        let Some(request) = request.filter(|_| self.config.event_hook.is_some()) else { return };
+        let answer = Answer { elapsed, leaves_to_okta: reply.leaves_to_okta() };
+        self.shared.journal.answered(&self.config.name, request, answer).await;
+    }
+
     /// Notes what became of a message, and when its code will be over. `done` is dropped when the journal has it.
     pub(super) async fn noted(
         &self,
         message: &Message,
         outcome: &Outcome,
         previous: Option<Previous>,
-        elapsed: Duration,
         done: DropGuard,
     ) {
         let (org, journal) = (&self.config.name, &self.shared.journal);
@@ -53,19 +60,16 @@ impl Hook {
         if sent.awaited {
             self.shared.learn.awaits(org, &sent.way);
         }
-        if let Some(request) = &message.request_id {
-            let leaves_to_okta = self.config.replies.leave_to_okta(outcome.verdict);
-            journal.answered(org, request, Answer { elapsed, leaves_to_okta }).await;
-        }
         self.note_end(message, outcome, sent.at);
         if let Some(previous) = previous {
             self.note_superseded(outcome, previous);
         }
     }
 
-    /// Has whoever took a message hear of it when its code has run out, if it wants to.
+    /// Has whoever took a message hear of it when its code has run out, if it wants to and a use would be known.
     fn note_end(&self, message: &Message, outcome: &Outcome, sent_at: Timestamp) {
-        let taken = outcome.decisive().filter(|attempt| self.shared.listeners.contains(&attempt.provider));
+        let listens = |attempt: &&Attempt| message.user.is_some() && self.shared.listeners.contains(&attempt.provider);
+        let taken = outcome.decisive().filter(listens);
         let Some(item) = taken.and_then(|attempt| end_of(message, attempt, sent_at)) else { return };
         let delay = until_told(message, self.shared.clock.now());
         let agenda = self.shared.agenda.clone();

@@ -55,7 +55,8 @@ impl Afterwards for Late {
         let Some(item) = end_of(message, attempt, self.since) else { return };
         self.noted.cancelled().await;
         let is_noted = self.journal.note_late(&self.org, message, attempt, self.since).await;
-        if is_noted && self.listeners.as_ref().is_some_and(|listeners| listeners.contains(&attempt.provider)) {
+        let is_awaited = is_noted && message.user.is_some();
+        if is_awaited && self.listeners.as_ref().is_some_and(|listeners| listeners.contains(&attempt.provider)) {
             self.agenda.note([item], until_told(message, self.clock.now())).await;
         }
     }

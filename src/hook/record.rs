@@ -11,12 +11,14 @@ use crate::dedupe::Repeat;
 use crate::journal::Previous;
 use crate::metrics::Metrics;
 use crate::okta::{Oddity, Reply};
-use crate::otp::{Channel, Message, Outcome, RequestType};
+use crate::otp::{Channel, Message, Outcome, RequestId, RequestType};
 use crate::recent::Told;
 
 /// What is told of one hook when it has been answered.
 pub(super) struct Record {
     told: Told,
+    /// By what Okta will name the request, should it tell that it failed.
+    request: Option<RequestId>,
     in_flight: InFlight,
 }
 
@@ -26,7 +28,7 @@ struct InFlight(Arc<Metrics>);
 impl Record {
     pub(super) fn new(org: &Arc<str>, metrics: &Arc<Metrics>) -> Self {
         metrics.in_flight.inc();
-        Self { told: Told::new(org), in_flight: InFlight(Arc::clone(metrics)) }
+        Self { told: Told::new(org), request: None, in_flight: InFlight(Arc::clone(metrics)) }
     }
 
     pub(super) fn message(&mut self, message: &Message, phone_ref: &str) {
@@ -36,6 +38,17 @@ impl Record {
         self.told.request_type = Some(message.request_type.clone());
         self.told.preview = message.preview;
         phone_ref.clone_into(&mut self.told.phone_ref);
+        self.request.clone_from(&message.request_id);
+    }
+
+    /// A message that cannot be read, of a request with this id.
+    pub(super) fn unreadable(&mut self, request: Option<RequestId>) {
+        self.request = request;
+    }
+
+    /// The id of the request, if it was read that far.
+    pub(super) fn request(&self) -> Option<&RequestId> {
+        self.request.as_ref()
     }
 
     /// Tells of what is not as Okta documents it: a line each, as nobody would look for it in the hook's own.
@@ -108,7 +121,7 @@ impl Record {
 
     /// Counts the hook, writes its line, and keeps it for whoever asks what happened.
     pub(super) fn write(self, deadline: &Deadline, shared: &Shared) {
-        let Self { mut told, in_flight } = self;
+        let Self { mut told, in_flight, .. } = self;
         told.elapsed = deadline.elapsed();
         told.at = shared.clock.now();
         let channel = told.channel.map_or("none", Channel::as_str);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Inner, Journal};
 use crate::otp::RequestId;
-use crate::store::Key;
+use crate::store::{Key, StoreFault};
 
 /// How long an answer is remembered. Okta tells within minutes; its documentation promises nothing below an hour.
 const TTL: Duration = Duration::from_secs(2 * 60 * 60);
@@ -33,10 +33,18 @@ impl Journal {
     }
 
     /// How a request of an org was answered, if it ever came here.
-    pub async fn answer_to(&self, org: &str, request: &RequestId) -> Option<Answer> {
-        let value = self.0.store.read(&self.0.answer(org, request)).await.ok()??;
-        let (elapsed, word) = std::str::from_utf8(&value).ok()?.split_once(' ')?;
-        Some(Answer { elapsed: Duration::from_millis(elapsed.parse().ok()?), leaves_to_okta: word == LEFT })
+    ///
+    /// # Errors
+    /// When the store does not tell: then it may have come.
+    pub async fn answer_to(&self, org: &str, request: &RequestId) -> Result<Option<Answer>, StoreFault> {
+        Ok(self.0.store.read(&self.0.answer(org, request)).await?.and_then(|value| Answer::read(&value)))
+    }
+}
+
+impl Answer {
+    fn read(value: &[u8]) -> Option<Self> {
+        let (elapsed, word) = str::from_utf8(value).ok()?.split_once(' ')?;
+        Some(Self { elapsed: Duration::from_millis(elapsed.parse().ok()?), leaves_to_okta: word == LEFT })
     }
 }
 

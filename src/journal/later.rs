@@ -39,7 +39,8 @@ impl Journal {
         let mut keys = Vec::new();
         // Its own id may be taken: Verify gives one to all messages that go out under one verification.
         for key in inner.transaction_of(&entry).into_iter().chain(inner.last(org, message, &to)) {
-            if self.read(&key).await.is_none_or(|last| gives_way(&last, &entry)) {
+            // What may stand there and cannot be read is left alone.
+            if self.read(&key).await.is_ok_and(|last| last.is_none_or(|last| gives_way(&last, &entry))) {
                 keys.push(key);
             }
         }
@@ -49,17 +50,25 @@ impl Journal {
     }
 
     /// Notes how far a message has come.
-    pub async fn report(&self, provider: &ProviderName, id: &TransactionId, delivery: Delivery) -> Reported {
+    ///
+    /// # Errors
+    /// When the store does not tell what message it is.
+    pub async fn report(
+        &self,
+        provider: &ProviderName,
+        id: &TransactionId,
+        delivery: Delivery,
+    ) -> Result<Reported, StoreFault> {
         let key = self.0.transaction(provider.as_str(), id.as_str());
-        let Some(entry) = self.read(&key).await else { return Reported::Unknown };
+        let Some(entry) = self.read(&key).await? else { return Ok(Reported::Unknown) };
         if !delivery.is_news_after(entry.delivery) {
-            return Reported::Nothing;
+            return Ok(Reported::Nothing);
         }
-        let Some(left) = self.left(&entry) else { return Reported::Unknown };
+        let Some(left) = self.left(&entry) else { return Ok(Reported::Unknown) };
         // Any two final reports meet in one claim, whatever they say.
         let claim = self.0.stage(provider, id, delivery.is_final());
         if !self.is_first(&claim, delivery.as_str(), left).await {
-            return Reported::Nothing;
+            return Ok(Reported::Nothing);
         }
         let entry = Entry { delivery: Some(delivery), ..entry };
         self.0.replace(&key, &entry, left).await;
@@ -72,7 +81,7 @@ impl Journal {
         if delivery == Delivery::Undelivered {
             self.tell_recipient(&entry, left).await;
         }
-        Reported::News(entry)
+        Ok(Reported::News(entry))
     }
 
     /// The final report of a message, by the claim that it left.
@@ -88,7 +97,7 @@ impl Journal {
     /// one for the last, and begins with a provider that was asked already. Nothing is lost by it.
     async fn tell_recipient(&self, entry: &Entry, left: Duration) {
         let Some(key) = &entry.to else { return };
-        let Some(last) = self.read(key).await else { return };
+        let Ok(Some(last)) = self.read(key).await else { return };
         if (&last.provider, &last.transaction_id) == (&entry.provider, &entry.transaction_id) {
             self.0.replace(key, entry, left).await;
         }

@@ -11,9 +11,10 @@ mod uses;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
 use tokio_util::task::TaskTracker;
@@ -78,6 +79,8 @@ struct Inner {
     clock: Clock,
     tasks: TaskTracker,
     ttl: Duration,
+    /// What this process is told from others by. Made when it is needed: the first random bytes take their time.
+    me: OnceLock<Bytes>,
 }
 
 /// The send before this one, to the same user and number.
@@ -99,22 +102,26 @@ impl Journal {
     /// A journal in this state's store. What need not be waited for is written on `tasks`.
     pub fn new(state: &State, settings: &Settings, pseudonyms: Pseudonyms, clock: Clock, tasks: TaskTracker) -> Self {
         let is_remote = state.shared().is_some();
-        Self(Arc::new(Inner { store: state.store(), is_remote, pseudonyms, clock, tasks, ttl: settings.ttl }))
+        let (store, ttl) = (state.store(), settings.ttl);
+        Self(Arc::new(Inner { store, is_remote, pseudonyms, clock, tasks, ttl, me: OnceLock::new() }))
     }
 
     /// An org's last send to this user at this number; to the number alone when there is no user.
     pub async fn last(&self, org: &str, user: Option<&UserId>, number: &Phone) -> Option<Entry> {
-        self.read(&self.0.recipient(org, user, number)).await
+        self.read(&self.0.recipient(org, user, number)).await.ok()?
     }
 
     /// The send a provider gave this id.
-    pub async fn of_transaction(&self, provider: &ProviderName, id: &str) -> Option<Entry> {
+    ///
+    /// # Errors
+    /// When the store does not tell: then there may be one.
+    pub async fn of_transaction(&self, provider: &ProviderName, id: &str) -> Result<Option<Entry>, StoreFault> {
         self.read(&self.0.transaction(provider.as_str(), id)).await
     }
 
     /// An org's last send to this user over this channel.
     pub async fn last_to_user(&self, org: &str, user: &UserId, channel: Channel) -> Option<Entry> {
-        self.read(&self.0.user(org, user, channel)).await
+        self.read(&self.0.user(org, user, channel)).await.ok()?
     }
 
     /// The org's send that this message repeats with a new code, if there was one a short while ago. Never for a preview.
@@ -205,8 +212,8 @@ impl Journal {
         }
     }
 
-    async fn read(&self, key: &Key) -> Option<Entry> {
-        Entry::read(&self.0.store.read(key).await.ok()??)
+    async fn read(&self, key: &Key) -> Result<Option<Entry>, StoreFault> {
+        Ok(self.0.store.read(key).await?.and_then(|bytes| Entry::read(&bytes)))
     }
 }
 

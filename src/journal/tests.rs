@@ -85,11 +85,11 @@ async fn an_entry_is_found_by_recipient_transaction_and_user() {
     assert_eq!((entry.transaction_id.as_ref().map(TransactionId::as_str), entry.failure), (Some("SM1"), None));
     assert_eq!(entry.event.as_ref().map(String::len), Some(32));
     let one = ProviderName::new("one");
-    assert_eq!(journal.of_transaction(&one, "SM1").await.as_ref(), Some(&entry));
+    assert_eq!(journal.of_transaction(&one, "SM1").await.expect("answers").as_ref(), Some(&entry));
     assert_eq!(journal.last_to_user("main", &user, Channel::Sms).await, Some(entry));
     for nothing in [
-        journal.of_transaction(&ProviderName::new("two"), "SM1").await,
-        journal.of_transaction(&one, "SM2").await,
+        journal.of_transaction(&ProviderName::new("two"), "SM1").await.expect("answers"),
+        journal.of_transaction(&one, "SM2").await.expect("answers"),
         journal.last_to_user("main", &user, Channel::Voice).await,
         journal.last("main", None, &phone(NUMBER)).await,
         journal.last("main", Some(&user), &phone("+15005550007")).await,
@@ -106,7 +106,7 @@ async fn of_two_that_were_accepted_in_one_instant_both_are_found_by_their_ids() 
     journal.note("main", &message(USER, NUMBER), &outcome, None, ()).await;
     written(&journal).await;
     for (provider, id) in [("one", "SM1"), ("two", "SM2")] {
-        let entry = journal.of_transaction(&ProviderName::new(provider), id).await.expect("an entry");
+        let entry = journal.of_transaction(&ProviderName::new(provider), id).await.expect("answers").expect("an entry");
         assert_eq!((entry.provider.as_str(), entry.failure), (provider, None));
     }
     let last = journal.last("main", UserId::parse(USER).as_ref(), &phone(NUMBER)).await.expect("an entry");
@@ -145,17 +145,17 @@ async fn a_resend_hears_that_the_last_send_will_not_arrive_and_not_that_an_earli
     journal.note("main", &message, &accepted("one", "SM1"), None, ()).await;
     written(&journal).await;
     for (delivery, expected) in [(Delivery::Underway, false), (Delivery::Undelivered, true)] {
-        assert!(matches!(journal.report(&one, &id("SM1"), delivery).await, Reported::News(_)));
+        assert!(matches!(journal.report(&one, &id("SM1"), delivery).await, Ok(Reported::News(_))));
         assert_eq!(undelivered().await, Some(expected), "{delivery}");
     }
     let previous = journal.previous("main", &message).await;
     journal.note("main", &message, &accepted("one", "SM2"), previous.as_ref(), ()).await;
     journal.note("main", &message, &accepted("one", "SM3"), previous.as_ref(), ()).await;
     written(&journal).await;
-    assert!(matches!(journal.report(&one, &id("SM2"), Delivery::Undelivered).await, Reported::News(_)));
+    assert!(matches!(journal.report(&one, &id("SM2"), Delivery::Undelivered).await, Ok(Reported::News(_))));
     assert_eq!(undelivered().await, Some(false), "that was not the last one");
-    assert!(journal.of_transaction(&one, "SM1").await.is_some_and(|entry| entry.awaited));
-    let entry = journal.of_transaction(&one, "SM2").await.expect("an entry");
+    assert!(journal.of_transaction(&one, "SM1").await.expect("answers").is_some_and(|entry| entry.awaited));
+    let entry = journal.of_transaction(&one, "SM2").await.expect("answers").expect("an entry");
     assert_eq!((entry.awaited, entry.country), (false, message.recipient.country()));
     assert_eq!(entry.delivery, Some(Delivery::Undelivered));
 }
@@ -207,7 +207,7 @@ async fn what_one_org_sent_is_nothing_to_another_and_forgotten_with_the_rest() {
     }
     assert_eq!(journal.last_to_user("gamma", &user, Channel::Sms).await, None);
     let (person, event) = (journal.user_key("gamma", &user, Channel::Sms), journal.event_key("gamma", "an event"));
-    assert_eq!(journal.used(&person, &event).await, Use::Unknown);
+    assert_eq!(journal.used(&person, &event).await, Ok(Use::Unknown));
     journal.note("gamma", &message(USER, elsewhere), &accepted("two", "SM4"), None, ()).await;
     written(&journal).await;
     let last = journal.last("main", Some(&user), &phone(elsewhere)).await.expect("an entry");
@@ -273,11 +273,11 @@ async fn a_final_report_is_not_undone_by_an_earlier_one_that_is_written_later() 
             tokio::time::sleep(ms(pause)).await;
             there.report(&one, &id, Delivery::Delivered).await
         });
-        assert!(matches!(underway, Reported::News(_)) && matches!(delivered, Reported::News(_)));
-        let entry = here.of_transaction(&one, "SM1").await.expect("an entry");
+        assert!(matches!(underway, Ok(Reported::News(_))) && matches!(delivered, Ok(Reported::News(_))));
+        let entry = here.of_transaction(&one, "SM1").await.expect("answers").expect("an entry");
         assert_eq!(entry.delivery, Some(Delivery::Delivered), "{slow} {fast} {pause}");
         for again in [Delivery::Underway, Delivery::Undelivered, Delivery::Delivered] {
-            assert_eq!(here.report(&one, &id, again).await, Reported::Nothing);
+            assert_eq!(here.report(&one, &id, again).await, Ok(Reported::Nothing));
         }
     }
 }

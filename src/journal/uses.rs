@@ -6,6 +6,8 @@
 use std::slice;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::later::unique;
 use super::{Entry, Inner, Journal};
 use crate::otp::{Channel, UserId};
@@ -47,16 +49,18 @@ impl Journal {
 
     /// The send whose code the user of this key has just used, told by this event. Asked again for the same event, it
     /// says the same again.
-    pub async fn used(&self, user: &Key, event: &Key) -> Use {
-        let Some(entry) = self.read(user).await else { return Use::Unknown };
-        let Some(left) = self.left(&entry) else { return Use::Unknown };
-        let Some(id) = &entry.transaction_id else { return Use::Of(entry) };
+    ///
+    /// # Errors
+    /// When the store does not tell, or has not kept that the code was used.
+    pub async fn used(&self, user: &Key, event: &Key) -> Result<Use, StoreFault> {
+        let Some(entry) = self.read(user).await? else { return Ok(Use::Unknown) };
+        let Some(left) = self.left(&entry) else { return Ok(Use::Unknown) };
+        let Some(id) = &entry.transaction_id else { return Ok(Use::Of(entry)) };
         let key = self.0.used(entry.provider.as_str(), id.as_str());
-        match self.0.claim(&key, event.to_string().into(), left).await {
-            Ok(Claim::Existing(_)) => Use::Known,
-            // Without a store that answers, everything is the first: counted twice is better than lost.
-            Ok(Claim::Claimed) | Err(_) => Use::Of(entry),
-        }
+        Ok(match self.0.claim(&key, event.to_string().into(), left).await? {
+            Claim::Existing(_) => Use::Known,
+            Claim::Claimed => Use::Of(entry),
+        })
     }
 
     /// Whether the code of a send is known to have been used.
@@ -72,13 +76,19 @@ impl Journal {
         Key::new("okta-event", self.0.pseudonyms.hash(&[b"okta-event", org.as_bytes(), id.as_bytes()]))
     }
 
-    /// Takes an event to be dealt with; nobody else gets it before `lease` is over.
-    pub async fn begin_event(&self, event: &Key, lease: Duration) -> Begun {
-        match self.0.store.claim(event, unique("begun"), lease).await {
-            Ok(Claim::Existing(value)) if value == DONE => Begun::Done,
-            Ok(Claim::Existing(_)) => Begun::Busy,
-            Ok(Claim::Claimed) | Err(_) => Begun::Ours,
-        }
+    /// Takes an event, `heard` of then, to be dealt with; nobody else gets it before `lease` is over. This process may
+    /// ask again for what it heard at that very time: a fault may leave a claim behind.
+    ///
+    /// # Errors
+    /// When the store does not tell whose it is.
+    pub async fn begin_event(&self, event: &Key, heard: Timestamp, lease: Duration) -> Result<Begun, StoreFault> {
+        let me = self.0.me.get_or_init(|| unique("begun"));
+        let value = [me, heard.to_string().as_bytes()].join(&b' ');
+        Ok(match self.0.store.claim(event, value.into(), lease).await? {
+            Claim::Existing(value) if value == DONE => Begun::Done,
+            Claim::Existing(_) => Begun::Busy,
+            Claim::Claimed => Begun::Ours,
+        })
     }
 
     /// Remembers that an event was dealt with.

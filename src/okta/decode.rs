@@ -96,7 +96,7 @@ pub fn decode(body: &[u8], default_country: Option<Country>) -> Result<Decoded, 
     let message = Message {
         event_id: body.event_id.as_deref().and_then(EventId::parse),
         source: body.source.as_deref().and_then(Source::parse),
-        request_id: request.id.as_ref().and_then(|id| RequestId::parse(id.text()?)),
+        request_id: id(&request),
         channel,
         recipient,
         template: template.filter(|t| holds(t, &code)).map(Text::new),
@@ -110,6 +110,16 @@ pub fn decode(body: &[u8], default_country: Option<Country>) -> Result<Decoded, 
         preview: is_preview(&request),
     };
     Ok(Decoded { message, oddities: oddities.into_iter().filter_map(|(is, oddity)| is.then_some(oddity)).collect() })
+}
+
+/// The id of a request of which other parts cannot be read.
+pub fn request_id(body: &[u8]) -> Option<RequestId> {
+    let body: Body = serde_json::from_slice(body).ok()?;
+    id(&body.data?.context?.request?)
+}
+
+fn id(request: &Request) -> Option<RequestId> {
+    RequestId::parse(request.id.as_ref()?.text()?)
 }
 
 const PROFILE_CHANNEL: &str = "data.messageProfile.deliveryChannel";

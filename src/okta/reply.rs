@@ -154,14 +154,6 @@ impl Replies {
         }
     }
 
-    /// Whether a verdict is worded so that Okta sends the code itself.
-    pub fn leave_to_okta(&self, verdict: Verdict) -> bool {
-        match self.say(verdict) {
-            Say::Status(Status::Successful | Status::Pending) => false,
-            Say::Status(Status::Failed) | Say::Error(_) | Say::Unavailable => true,
-        }
-    }
-
     /// The reply to a code that had run out on arrival: nothing was sent. `elapsed` is the time since the request began.
     pub fn expired(locale: Option<&Locale>, elapsed: Duration) -> Reply {
         error(200, wording(Notice::Expired, locale), &[], Some(&Summary::of_none("expired", Some(elapsed))))
@@ -220,6 +212,13 @@ impl Replies {
 }
 
 impl Reply {
+    /// Whether it has Okta send the code itself. Every answer is asked, first ones and repeated ones: a few bytes tell.
+    pub fn leaves_to_okta(&self) -> bool {
+        let word = self.body.strip_prefix(BEFORE_STATUS.as_bytes());
+        let keeps = |word: &[u8]| word.starts_with(b"SUCCESSFUL\"") || word.starts_with(b"PENDING\"");
+        self.status != 200 || !word.is_some_and(keeps)
+    }
+
     /// 401. One shape whatever was wrong with the credential.
     pub fn unauthorized() -> Self {
         error(401, "Unauthorized", &[], None)
@@ -329,6 +328,9 @@ struct Cause {
     location: String,
     domain: &'static str,
 }
+
+/// What stands in a command before its status.
+const BEFORE_STATUS: &str = r#"{"commands":[{"type":"com.okta.telephony.action","value":[{"status":""#;
 
 fn command(value: &Value<'_>) -> Reply {
     json(200, &Commands { commands: [Command { r#type: "com.okta.telephony.action", value: [value] }] })

@@ -2,11 +2,19 @@
 //! against.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+use okta_telephony_hook::dispatch::switches::{Setting, Target};
+use okta_telephony_hook::feedback::Taken;
+use okta_telephony_hook::otp::{FailureKind, ProviderName};
+use okta_telephony_hook::store::{Memory, Store};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
+use crate::support::moody::{Mood, Moody};
 use crate::support::okta::{self, SECRET as HOOK_SECRET};
 use crate::support::server::TestServer;
 use crate::support::stub::{Act, Stage};
@@ -244,6 +252,67 @@ async fn what_okta_could_not_use_is_held_against_our_own_record() {
     }
     server.stop().await;
     vendor.finish();
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_answer_that_okta_may_complain_of_is_remembered_whatever_it_was() {
+    let org = format!(
+        "event_hook.auth.header = {{ name = 'x-okta-events', secret = '{SECRET}' }}\n\
+         guard.countries.deny = ['GB']\nguard.per_user.mode = 'off'\nguard.per_ip.mode = 'off'"
+    );
+    let acts = [Act::Accept(5), Act::Fail(5, FailureKind::Rejected), Act::Accept(2800)];
+    for store in [Arc::new(Memory::new(1000)) as Arc<dyn Store>, Moody::new(Mood::Well)] {
+        let stage = Stage::sharing(&store, &org, &[("one", &acts)]);
+        let request = |id: &str, change: fn(&mut Value)| {
+            let mut body = hook_for(&format!("00u{id}"));
+            body["data"]["context"]["request"]["id"] = id.into();
+            change(&mut body);
+            body
+        };
+        let fine = request("Wfine", |_| {});
+        let mut repeat = fine.clone();
+        repeat["data"]["context"]["request"]["id"] = "Wrepeat".into();
+        for body in [
+            fine,
+            repeat,
+            request("Wpreview", |body| {
+                body["data"]["context"]["request"]["url"]["value"] = "/api/v1/inlineHooks/x/generatePreview".into();
+            }),
+            request("Wguard", |body| body["data"]["messageProfile"]["phoneNumber"] = "+447700900123".into()),
+            request("Wexpired", |body| body["data"]["messageProfile"]["otpExpires"] = "2020-01-05T10:00:00Z".into()),
+            request("Wunreadable", |body| body["data"]["messageProfile"]["phoneNumber"] = "no number".into()),
+            request("Wlate", |_| {}),
+        ] {
+            stage.call(&body).await;
+        }
+        stage.shared.switches.set(Target::Provider(ProviderName::new("one")), Setting::Disabled);
+        stage.call(&request("Wnobody", |_| {})).await;
+        assert_eq!(stage.unused(), BTreeMap::new(), "the others were not sent");
+        sleep(Duration::from_millis(1)).await;
+        for (request, cause) in [
+            ("Wfine", "unusable"),
+            ("Wrepeat", "unusable"),
+            ("Wpreview", "refused"),
+            ("Wguard", "refused"),
+            ("Wexpired", "refused"),
+            ("Wunreadable", "refused"),
+            ("Wlate", "unusable"),
+            ("Wnobody", "refused"),
+            ("Wneverseen", "unreachable"),
+        ] {
+            let line = format!("okta_hook_okta_reported_failures_total{{org=\"main\",cause=\"{cause}\"}}");
+            let before = stage.metric(&line);
+            let event = json!({
+                "uuid": request, "eventType": "inline_hook.executed", "outcome": { "result": "FAILURE" },
+                "transaction": { "id": request },
+            });
+            let mut headers = HeaderMap::new();
+            headers.insert("x-okta-events", HeaderValue::from_static(SECRET));
+            let body = Bytes::from(json!({ "data": { "events": [event] } }).to_string());
+            assert_eq!(stage.events().take(&headers, async { Ok::<_, ()>(body) }).await, Taken::Noted);
+            assert_eq!(stage.metric(&line), before + 1.0, "{request} is {cause}");
+        }
+    }
 }
 
 #[tokio::test]

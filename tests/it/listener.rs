@@ -11,7 +11,10 @@ use okta_telephony_hook::feedback::{Tools, Worker};
 use okta_telephony_hook::journal::{self, Journal};
 use okta_telephony_hook::learn::Learn;
 use okta_telephony_hook::metrics::Metrics;
-use okta_telephony_hook::otp::{Channel, FailureKind, Phone, ProviderName, SendError, TransactionId};
+use okta_telephony_hook::okta::decode;
+use okta_telephony_hook::otp::{
+    Accepted, Attempt, Channel, FailureKind, Outcome, Phone, ProviderName, SendError, TransactionId,
+};
 use okta_telephony_hook::outbound::{self, Outbound};
 use okta_telephony_hook::provider::{Fate, Listener, News};
 use okta_telephony_hook::secret::Pseudonyms;
@@ -197,32 +200,41 @@ async fn okta_tells_of_a_sign_in_and_8x8_hears_when_it_was() {
 }
 
 #[tokio::test]
-async fn while_the_journal_cannot_tell_whether_a_code_was_used_nobody_hears_that_it_was_not() {
+async fn nobody_hears_that_a_code_was_not_used_while_that_is_not_known() {
     let vendor = VendorServer::start([]).await;
-    let store = Moody::new(Mood::Down);
+    let store = Moody::new(Mood::Well);
     let metrics = Arc::new(Metrics::new());
     let state = State::over(Arc::clone(&store) as Arc<dyn Store>, Duration::from_secs(1), Arc::clone(&metrics));
-    let pseudonyms = Pseudonyms::new(None).expect("random");
+    let (pseudonyms, clock, tasks) = (Pseudonyms::new(None).expect("random"), Clock::SYSTEM, TaskTracker::new());
     let agenda = Agenda::new(&state, &pseudonyms);
-    let clock = Clock::SYSTEM;
+    let journal = Journal::new(&state, &journal::Settings::default(), pseudonyms, clock, tasks.clone());
+    let verify = listener(&verify(&vendor.url)).expect("Verify");
     let worker = Arc::new(Worker::new(Tools {
         agenda: agenda.clone(),
-        journal: Journal::new(&state, &journal::Settings::default(), pseudonyms, clock, TaskTracker::new()),
-        listeners: Arc::new(BTreeMap::from([(
-            ProviderName::new("x"),
-            listener(&verify(&vendor.url)).expect("Verify"),
-        )])),
+        journal: journal.clone(),
+        listeners: Arc::new(BTreeMap::from([(ProviderName::new("x"), verify)])),
         strangers: Arc::default(),
         learn: Learn::new(clock, Arc::clone(&metrics)),
         metrics,
         clock,
     }));
-    let over =
-        Item::Over { provider: "x".into(), transaction_id: SID.into(), channel: Channel::Sms, since: Timestamp::now() };
     let work_off = async || {
-        let tasks = agenda.take([over.clone()]).await;
+        let (provider, since) = ("x".into(), Timestamp::now());
+        let over = Item::Over { provider, transaction_id: SID.into(), channel: Channel::Sms, since };
+        let tasks = agenda.take([over]).await;
         worker.work_off(tasks, Instant::now() + Duration::from_secs(5)).await;
     };
+    work_off().await;
+    assert_eq!(vendor.calls().len(), 0, "the journal could not have told whose code was used");
+    let message = decode(okta::another_sms().to_string().as_bytes(), None).expect("readable").message;
+    let transaction_id = TransactionId::parse(SID).expect("an id");
+    let result = Ok(Accepted { transaction_id });
+    let attempt = Attempt { provider: ProviderName::new("x"), result, elapsed: Duration::ZERO };
+    let outcome = Outcome::of(Channel::Sms, "default".into(), vec![attempt]);
+    journal.note("main", &message, &outcome, None, ()).await;
+    tasks.close();
+    tasks.wait().await;
+    store.be(Mood::Down);
     work_off().await;
     assert_eq!(vendor.calls().len(), 0, "it may have been used");
     store.be(Mood::Well);

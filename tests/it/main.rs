@@ -29,6 +29,7 @@ mod listener;
 mod matrix;
 mod oauth;
 mod oauth_settings;
+mod outage;
 mod pairs;
 mod provider_contract;
 mod proxy;
