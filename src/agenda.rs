@@ -115,8 +115,8 @@ impl Agenda {
         Self(Arc::new(Inner { queues: state.queues(), key, failed: Mutex::default() }))
     }
 
-    /// Whether what was noted is done by now or comes before what is noted from now on. Not so while the shared store
-    /// fails and for some time after: work waits in the memory of some process, or under a lease that nobody heard of.
+    /// Whether anything that was heard has also been dealt with by now. Not so while the shared store fails and for some
+    /// time after: work waits in the memory of some process, or under a lease that nobody heard of.
     pub fn is_settled(&self) -> bool {
         let failed = *self.0.failed.lock().unwrap_or_else(PoisonError::into_inner);
         failed.is_none_or(|at| at.elapsed() >= UNSETTLED)

@@ -1,4 +1,4 @@
-//! Does what the agenda says: tells providers that a code of theirs was used, or is over.
+//! Does what the agenda says: tells providers that a code of theirs was used, or is over; notes reports that had to wait.
 //!
 //! Must not send anybody a message, nor know Okta's words. Whatever fails is tried again, by this process or another,
 //! until it is too old to be of use.
