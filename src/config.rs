@@ -245,6 +245,14 @@ fn check_orgs(
             let rule = format!("is the same as a path of orgs.{other}: each event hook needs its own");
             findings.fault(format!("{at}.event_hook.path"), rule);
         }
+        // Those below `/callbacks/` itself are found where the path is checked.
+        let callbacks = format!("{}/callbacks/", settings.server.base_path());
+        let event_path = org.event_hook.as_ref().map(|hook| ("event_hook.path", &hook.path));
+        for (key, path) in [("path", &org.path)].into_iter().chain(event_path) {
+            if !path.starts_with("/callbacks/") && path.starts_with(&callbacks) {
+                findings.fault(format!("{at}.{key}"), format!("must not be below {callbacks}, which is ours"));
+            }
+        }
         orgs.push(org.check(name, &at, &capabilities, environment, findings));
     }
     orgs

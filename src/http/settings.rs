@@ -2,7 +2,7 @@
 //!
 //! Must not know orgs or providers.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -144,7 +144,9 @@ impl AdminSettings {
     /// Whether the system would refuse to listen on both addresses.
     pub fn collides_with(&self, other: SocketAddr) -> bool {
         let (ours, theirs) = (self.listen.ip(), other.ip());
-        let overlap = ours.is_ipv4() == theirs.is_ipv4() && (ours.is_unspecified() || theirs.is_unspecified());
+        // The wildcard of IPv6 takes IPv4 along.
+        let takes = |ip: IpAddr, other: IpAddr| ip.is_unspecified() && (ip.is_ipv6() || other.is_ipv4());
+        let overlap = takes(ours, theirs) || takes(theirs, ours);
         // Port 0 is one of the system's choice, and never the same.
         self.listen.port() != 0 && self.listen.port() == other.port() && (ours == theirs || overlap)
     }

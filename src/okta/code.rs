@@ -31,28 +31,36 @@ fn with_leading_zeros(number: &str, text: &str) -> Option<String> {
     readings.max_by_key(String::len)
 }
 
-/// Where digits begin.
+/// Where digits begin, but for those behind a point, a colon or a stroke: they are the end of a time or a date.
 fn starts_of_runs(text: &str) -> impl Iterator<Item = usize> {
-    let mut before = ' ';
+    let (mut earlier, mut before) = (' ', ' ');
     text.char_indices().filter_map(move |(place, c)| {
-        let begins = c.is_ascii_digit() && !before.is_ascii_digit();
-        before = c;
+        let goes_on = before.is_ascii_digit() || (earlier.is_ascii_digit() && matches!(before, '.' | ':' | '/'));
+        let begins = c.is_ascii_digit() && !goes_on;
+        (earlier, before) = (before, c);
         begins.then_some(place)
     })
 }
 
-/// The digits at the start of a text, of as many groups as make up the number and the zeros before it.
+/// The digits at the start of a text, of as many groups as make up the number and the zeros before it. Where the last
+/// group is the whole number, those before it are its zeros only if all are of one length.
 fn grouped(text: &str, number: &str) -> Option<String> {
     let significant = number.trim_start_matches('0');
     let (mut digits, mut found, mut gap) = (String::new(), None, 0);
+    let mut groups: Vec<usize> = Vec::new();
     for c in text.chars().chain(['\n']) {
         if c.is_ascii_digit() {
             digits.push(c);
             gap = 0;
             continue;
         }
-        if gap == 0 && digits.len() >= number.len() && digits.trim_start_matches('0') == significant {
-            found = Some(digits.clone());
+        if gap == 0 && !digits.is_empty() {
+            groups.push(digits.len() - groups.iter().sum::<usize>());
+            let is_alike = groups.windows(2).all(|pair| pair[0] == pair[1]);
+            let is_apart = groups.last() == Some(&number.len()) && !is_alike;
+            if !is_apart && digits.len() >= number.len() && digits.trim_start_matches('0') == significant {
+                found = Some(digits.clone());
+            }
         }
         gap += 1;
         if gap > MAX_GAP_CHARS || c.is_alphanumeric() || c == '\n' || digits.len() > MAX_DIGITS {
@@ -87,6 +95,12 @@ mod tests {
             ("48291", "Floor 048\n291", "48291"),
             ("48291", "Floor 048 and 291", "48291"),
             ("48291", "Your code is 148 291.", "48291"),
+            ("482910", "At 12:00, 482910 is your code", "482910"),
+            ("482910", "Expires at 12:00. 482910 is your code", "482910"),
+            ("482910", "14.05.2026 12:00 482910", "482910"),
+            ("482910", "05/10/00 482910", "482910"),
+            ("482910", "Call 0800 000 482910", "482910"),
+            ("48291", "At 12:00, 048 291", "048291"),
             ("48291", "", "48291"),
         ] {
             let digits = Digits { text: number.to_owned(), was_number: true };

@@ -8,6 +8,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::code::{holds, whole};
 use super::wire::{Body, Digits, MessageProfile, Request};
@@ -96,12 +97,12 @@ pub fn decode(body: &[u8], default_country: Option<Country>) -> Result<Decoded, 
     let message = Message {
         event_id: body.event_id.as_deref().and_then(EventId::parse),
         source: body.source.as_deref().and_then(Source::parse),
-        request_id: id(&request),
+        request_id: request.id.as_ref().and_then(|id| RequestId::parse(id.text()?)),
         channel,
         recipient,
         template: template.filter(|t| holds(t, &code)).map(Text::new),
         code,
-        locale: profile.locale.as_deref().and_then(Locale::parse),
+        locale: profile.locale.as_ref().and_then(|locale| Locale::parse(locale.text()?)),
         request_type: body.request_type.as_deref().map_or(RequestType::ABSENT, RequestType::parse),
         asked: body.event_time.as_ref().and_then(|time| time.text()?.trim().parse().ok()),
         expires,
@@ -114,12 +115,8 @@ pub fn decode(body: &[u8], default_country: Option<Country>) -> Result<Decoded, 
 
 /// The id of a request of which other parts cannot be read.
 pub fn request_id(body: &[u8]) -> Option<RequestId> {
-    let body: Body = serde_json::from_slice(body).ok()?;
-    id(&body.data?.context?.request?)
-}
-
-fn id(request: &Request) -> Option<RequestId> {
-    RequestId::parse(request.id.as_ref()?.text()?)
+    let body: Value = serde_json::from_slice(body).ok()?;
+    RequestId::parse(body.pointer("/data/context/request/id")?.as_str()?)
 }
 
 const PROFILE_CHANNEL: &str = "data.messageProfile.deliveryChannel";

@@ -76,7 +76,7 @@ pub(super) struct MessageProfile {
     pub otp_expires: Option<String>,
     pub delivery_channel: Option<String>,
     pub otp_code: Option<Digits>,
-    pub locale: Option<String>,
+    pub locale: Option<Loose>,
 }
 
 /// Digits that Okta writes as a text, and its own published example as a number.

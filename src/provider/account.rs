@@ -22,6 +22,10 @@ pub(super) fn base_url(configured: Option<&Url>, default: &str, at: &str, findin
         findings.fault(at, "must be an http or https address without query");
         return None;
     }
+    if !url.username().is_empty() || url.password().is_some() {
+        findings.fault(at, "must hold no user and no password: credentials have keys of their own");
+        return None;
+    }
     if url.scheme() == "http" && !is_loopback(&url) {
         findings.warn(at, "is not https: codes and credentials travel in clear");
     }

@@ -20,6 +20,10 @@ const USUAL_DIGITS: usize = 10;
 /// What is longer is more often a calling code and a number behind it, as in India: 91 and ten digits.
 const MOST_DIGITS: usize = 11;
 
+/// The fewest digits behind these calling codes, of which phonelib allows fewer: or else a number of Brazil's area code 55
+/// would be read as one with its calling code.
+const LEAST_DIGITS: [(&str, usize); 3] = [("55", 10), ("48", 9), ("27", 9)];
+
 /// The number that is meant by digits alone, with a `+`; `None` when they are none of this country.
 ///
 /// phonelib knows trunk prefixes but refuses ranges that are not assigned (`987` in the US, which Okta's own preview
@@ -28,7 +32,9 @@ pub(super) fn international(digits: &str, country: Country) -> Option<String> {
     let national = PhoneNumber::parse_with_country(digits, country.as_str());
     let calling_code = calling_code(country)?;
     // In many countries a number with its calling code has also a length that a national one may have.
-    let whole = digits.starts_with(&calling_code).then(|| PhoneNumber::parse(&format!("+{digits}"))).flatten();
+    let least = LEAST_DIGITS.iter().find(|(code, _)| *code == calling_code).map_or(0, |(_, least)| *least);
+    let is_whole = digits.strip_prefix(&calling_code).is_some_and(|rest| rest.len() >= least);
+    let whole = is_whole.then(|| PhoneNumber::parse(&format!("+{digits}"))).flatten();
     // Of two that are equally likely the last is taken: the digits spell out the calling code.
     if let Some(likeliest) = [national, whole].into_iter().flatten().max_by_key(likelihood) {
         return Some(likeliest.e164().to_owned());
@@ -95,7 +101,9 @@ mod tests {
         check("VN", &[("849123456", "+84849123456")]);
         check("NO", &[("47123456", "+4747123456")]);
         check("PL", &[("481234567", "+48481234567")]);
-        check("BR", &[("55991234567", "+5555991234567")]);
+        check("BR", &[("55991234567", "+5555991234567"), ("55987654321", "+5555987654321")]);
+        check("BR", &[("5532941206", "+555532941206"), ("5511987654321", "+5511987654321")]);
+        check("ZA", &[("277963980", "+27277963980"), ("27821234567", "+27821234567")]);
         check("DE", &[("04921123456", "+494921123456"), ("015112345678", "+4915112345678")]);
     }
 
