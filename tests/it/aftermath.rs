@@ -281,6 +281,7 @@ async fn every_answer_that_okta_may_complain_of_is_remembered_whatever_it_was() 
             request("Wguard", |body| body["data"]["messageProfile"]["phoneNumber"] = "+447700900123".into()),
             request("Wexpired", |body| body["data"]["messageProfile"]["otpExpires"] = "2020-01-05T10:00:00Z".into()),
             request("Wunreadable", |body| body["data"]["messageProfile"]["phoneNumber"] = "no number".into()),
+            request("Wodd", |body| body["data"]["messageProfile"]["otpCode"] = json!([])),
             request("Wlate", |_| {}),
         ] {
             stage.call(&body).await;
@@ -296,6 +297,7 @@ async fn every_answer_that_okta_may_complain_of_is_remembered_whatever_it_was() 
             ("Wguard", "refused"),
             ("Wexpired", "refused"),
             ("Wunreadable", "refused"),
+            ("Wodd", "refused"),
             ("Wlate", "unusable"),
             ("Wnobody", "refused"),
             ("Wneverseen", "unreachable"),

@@ -256,6 +256,22 @@ fn what_would_stop_the_start_is_a_fault_of_the_configuration() {
             "[server]\nlisten = '0.0.0.0:9464'".to_owned(),
             "admin.listen: must not be the address of server.listen: operators' pages are not for everybody",
         ),
+        (
+            "[server]\nlisten = '[::]:9464'".to_owned(),
+            "admin.listen: must not be the address of server.listen: operators' pages are not for everybody",
+        ),
+        (
+            "[server]\npublic_url = 'https://example.com/otp'\n[orgs.other]\npath = '/otp/callbacks/x'\n\
+             auth.header.secret = { env = 'STORE' }"
+                .to_owned(),
+            "orgs.other.path: must not be below /otp/callbacks/, which is ours",
+        ),
+        (
+            "[server]\npublic_url = 'https://example.com/otp'\n[orgs.main.event_hook]\npath = '/otp/callbacks/x'\n\
+             auth.header = { name = 'x', secret = { env = 'STORE' } }"
+                .to_owned(),
+            "orgs.main.event_hook.path: must not be below /otp/callbacks/, which is ours",
+        ),
     ] {
         assert_eq!(findings(&format!("{GOOD}{toml}"), &variables).0, format!("{told}\n"), "{toml}");
     }
@@ -278,6 +294,7 @@ fn a_secret_is_never_quoted() {
         format!("[outbound]\nproxy = 'http://user:{canary}@127.0.0.1:99999'"),
         format!("[outbound]\nproxy = 'http://user:{canary}, expected {canary}@'"),
         format!("[providers.t]\nkind = 'twilio'\nbase_url = '//user:{canary}@example.com'"),
+        format!("[providers.t]\nkind = 'twilio'\nbase_url = 'https://user:{canary}@example.com'"),
         format!("[server]\npublic_url = '{canary}'"),
         format!("[server]\npublic_url = 'https://user:{canary}@example.com'"),
         format!("[server]\nlisten = '{canary}'"),

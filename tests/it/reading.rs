@@ -44,6 +44,7 @@ async fn a_code_that_came_as_a_number_is_told_whole_in_texts_and_calls() {
     assert!(content.starts_with("Your verification code is 48291."), "{content}");
     assert_eq!(oddities, [Oddity::CodeAsNumber, Oddity::TextWithoutCode]);
     for usual in [okta::sms(NUMBER, "482913"), okta::voice(NUMBER, "482913")] {
+        assert_eq!(said(with(usual.clone(), "locale", json!(7))), said(usual.clone()), "in no language we know");
         assert_eq!(said(usual).1, [], "nothing is odd");
     }
 }
