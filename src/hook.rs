@@ -181,7 +181,7 @@ impl Hook {
         self.shared.learn.hook(&self.config.name);
         let _place = self.enter(deadline)?;
         let decoded = {
-            // Gone with the block: it holds the code, and takes half of its connection's memory.
+            // Gone with the block: it holds the code, and its connection's buffer.
             let body = deadline.bound(body).await.unwrap_or(Err(Unread::Slow))?;
             decode(&body, self.config.default_country).inspect_err(|_| record.unreadable(request_id(&body)))?
         };
