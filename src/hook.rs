@@ -35,7 +35,7 @@ use crate::metrics::Metrics;
 use crate::okta::authenticate::Denied;
 use crate::okta::oauth::Reason;
 use crate::okta::{Decoded, Fault, Replies, Reply, decode, request_id};
-use crate::otp::{self, Content, Message, Outcome, ProviderName};
+use crate::otp::{Content, Message, Outcome, ProviderName};
 use crate::recent::Recent;
 use crate::secret::Pseudonyms;
 use crate::store::{State, Store};
@@ -265,25 +265,13 @@ impl Hook {
     /// The outcome of a message that a switch or the guard forbids.
     async fn guarded(&self, job: &Job, until: Instant) -> Option<Outcome> {
         if self.shared.switches.forbids(&job.message).is_some() {
-            self.dropped(job, "switch");
-            return Some(Outcome::blocked(job.message.channel, "switch"));
+            return Some(Outcome::blocked(job.message.channel, record::SWITCH));
         }
         self.guard.check(&job.message, &job.phone_ref, until).await.outcome(&job.message)
     }
 
-    /// Tells of a message that nobody gets although Okta may hear that it was sent. The guard tells of its own.
-    fn dropped(&self, job: &Job, by: &str) {
-        let Message { channel, recipient, .. } = &job.message;
-        let country = recipient.country().map(tracing::field::display);
-        let channel = channel.as_str();
-        tracing::warn!(org = %self.config.name, by, phone_ref = job.phone_ref, country, channel, "blocked");
-    }
-
     /// Lets the guard learn from an outcome that tells of fraud, without waiting for it.
     fn learned(&self, job: &Arc<Job>, outcome: Outcome) -> Outcome {
-        if outcome.verdict == otp::Verdict::Blocked {
-            self.dropped(job, outcome.decisive().map_or("", |attempt| attempt.provider.as_str()));
-        }
         if Guard::learns_from(&outcome) {
             let (guard, job, seen) = (Arc::clone(&self.guard), Arc::clone(job), outcome.clone());
             self.shared.tasks.spawn(async move { guard.learn(&job.message, &seen).await });

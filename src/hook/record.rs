@@ -1,4 +1,4 @@
-//! The one log line and the counters of a hook.
+//! The log lines and the counters of a hook.
 //!
 //! Must not decide anything. What it holds is fit to be seen: names from the configuration, words from fixed sets,
 //! a keyed hash of the number, Okta's event id.
@@ -11,8 +11,11 @@ use crate::dedupe::Repeat;
 use crate::journal::Previous;
 use crate::metrics::Metrics;
 use crate::okta::{Oddity, Reply};
-use crate::otp::{Channel, Message, Outcome, RequestId, RequestType};
+use crate::otp::{Channel, Message, Outcome, RequestId, RequestType, Verdict};
 use crate::recent::Told;
+
+/// The route of a message that a switch forbids.
+pub(super) const SWITCH: &str = "switch";
 
 /// What is told of one hook when it has been answered.
 pub(super) struct Record {
@@ -83,7 +86,23 @@ impl Record {
                 Err(e) => format!("{} {e} {}ms", a.provider, a.elapsed.as_millis()),
             })
             .collect();
+        self.dropped(outcome);
         self.told.skipped = outcome.skipped.iter().map(|(provider, why)| format!("{provider} {why}")).collect();
+    }
+
+    /// Tells of a message that nobody gets although Okta may hear that it was sent. The guard tells of its own.
+    fn dropped(&self, outcome: &Outcome) {
+        let by_switch = (*outcome.route == *SWITCH).then_some(SWITCH);
+        let by = outcome.decisive().map(|attempt| attempt.provider.as_str()).or(by_switch);
+        let Some(by) = by.filter(|_| outcome.verdict == Verdict::Blocked) else { return };
+        tracing::warn!(
+            org = %self.told.org,
+            by,
+            phone_ref = self.told.phone_ref,
+            country = self.told.country.map(tracing::field::display),
+            channel = outcome.channel.as_str(),
+            "blocked"
+        );
     }
 
     /// The answer to a repeat, which is no outcome of its own.
