@@ -94,8 +94,7 @@ impl Entry {
         let mut bytes = Vec::with_capacity(ROOM);
         // Texts and a date only, and memory: serde_json has nothing to refuse.
         drop(serde_json::to_writer(&mut bytes, &written));
-        // Kept for a day, so without the room that was left.
-        bytes.into_boxed_slice().into()
+        bytes.into()
     }
 
     /// Reads an entry; one that cannot be read is as none.

@@ -329,7 +329,7 @@ mod tests {
 
     #[test]
     fn a_value_takes_three_words_as_there_are_hundreds_of_thousands() {
-        assert_eq!(size_of::<Value>(), 24);
+        assert!(size_of::<Value>() <= 24);
     }
 
     #[tokio::test(start_paused = true)]
