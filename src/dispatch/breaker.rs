@@ -111,18 +111,22 @@ impl Breaker {
         tripped
     }
 
-    /// The provider refuses our account: opens at once.
+    /// The provider refuses our account: opens at once; true when it was not open. Refusals of what was under way
+    /// together are one.
     pub(super) fn refuse(&mut self, now: Instant, jitter: f64) -> bool {
-        let was_open = matches!(self.phase, Phase::Open { .. });
-        self.open(now, jitter, ACCOUNT_DOUBLINGS);
-        !was_open
+        let Phase::Open { until } = self.phase else {
+            self.open(now, jitter, ACCOUNT_DOUBLINGS);
+            return true;
+        };
+        self.phase = Phase::Open { until: until.max(now + penalty(ACCOUNT_DOUBLINGS, jitter)) };
+        self.trips = self.trips.max(ACCOUNT_DOUBLINGS + 1);
+        false
     }
 
     fn open(&mut self, now: Instant, jitter: f64, least_doublings: u32) {
         let doublings = self.trips.max(least_doublings).min(6);
-        let penalty = (FIRST_PENALTY * 2_u32.pow(doublings)).mul_f64(1.0 + jitter / 2.0).min(LONGEST_PENALTY);
         self.trips = doublings + 1;
-        self.phase = Phase::Open { until: now + penalty };
+        self.phase = Phase::Open { until: now + penalty(doublings, jitter) };
     }
 
     fn half_of_many(&self, now: Instant) -> bool {
@@ -140,6 +144,10 @@ impl Breaker {
         self.window[oldest] = Bucket { since: now, good: 0, bad: 0 };
         &mut self.window[oldest]
     }
+}
+
+fn penalty(doublings: u32, jitter: f64) -> Duration {
+    (FIRST_PENALTY * 2_u32.pow(doublings)).mul_f64(1.0 + jitter / 2.0).min(LONGEST_PENALTY)
 }
 
 #[cfg(test)]
@@ -177,7 +185,9 @@ mod tests {
     fn each_failed_probe_doubles_the_penalty_up_to_a_minute() {
         let mut now = Instant::now();
         let mut breaker = Breaker::new(now);
-        (0..5).for_each(|_| assert!(!breaker.fail(now, 0.0) || breaker.consecutive == 5));
+        for n in 1..=5 {
+            assert_eq!(breaker.fail(now, 0.0), n == 5);
+        }
         for expected in [1, 2, 4, 8, 16, 32, 60, 60] {
             assert_eq!(open_for(&breaker, now), expected * 1000);
             now += Duration::from_secs(61);
@@ -191,7 +201,9 @@ mod tests {
         for (jitter, expected) in [(0.0, 1000), (0.5, 1250), (1.0, 1500)] {
             let now = Instant::now();
             let mut breaker = Breaker::new(now);
-            (0..5).for_each(|_| assert!(!breaker.fail(now, jitter) || breaker.consecutive == 5));
+            for n in 1..=5 {
+                assert_eq!(breaker.fail(now, jitter), n == 5);
+            }
             assert_eq!(open_for(&breaker, now), expected);
         }
     }
@@ -201,15 +213,11 @@ mod tests {
         let start = Instant::now();
         let mut breaker = Breaker::new(start);
         for n in 0..19 {
-            let tripped = if n % 2 == 0 {
-                breaker.fail(start, 0.0)
+            if n % 2 == 0 {
+                assert!(!breaker.fail(start, 0.0), "result {n}");
             } else {
-                {
-                    breaker.succeed(start);
-                    false
-                }
-            };
-            assert!(!tripped, "result {n}");
+                breaker.succeed(start);
+            }
         }
         assert!(breaker.fail(start, 0.0), "the twentieth");
 
@@ -244,5 +252,26 @@ mod tests {
         assert!(breaker.refuse(now, 0.0));
         assert_eq!(open_for(&breaker, now), 16_000);
         assert!(!breaker.refuse(now, 0.0), "told once");
+    }
+
+    #[test]
+    fn refusals_of_what_was_under_way_together_are_one() {
+        let start = Instant::now();
+        let mut breaker = Breaker::new(start);
+        for millis in [0, 5, 10] {
+            breaker.refuse(start + Duration::from_millis(millis), 0.0);
+        }
+        assert_eq!(open_for(&breaker, start), 16_010);
+        let later = start + Duration::from_secs(20);
+        breaker.begin();
+        assert!(breaker.refuse(later, 0.0), "the probe");
+        assert_eq!(open_for(&breaker, later), 32_000);
+
+        let mut breaker = Breaker::new(start);
+        for _ in 0..5 {
+            breaker.fail(start, 0.0);
+        }
+        breaker.refuse(start, 0.0);
+        assert_eq!(open_for(&breaker, start), 16_000, "a person has to act, however it was opened");
     }
 }

@@ -183,13 +183,29 @@ impl Health {
         }
     }
 
-    /// Notes that an attempt begins.
-    pub(super) fn begin(self: &Arc<Self>, name: &ProviderName, channel: Channel) -> Ticket {
-        if let Some(entry) = self.entries.get(&(name.clone(), channel)) {
-            lock(&entry.state).breaker.begin();
-            entry.lane.take(Instant::now());
+    /// Whether a provider that might have been asked a while ago still may be.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) fn still_well(&self, name: &ProviderName, channel: Channel) -> Result<(), Skip> {
+        match self.availability(name, channel) {
+            Availability::Ready | Availability::Probe => Ok(()),
+            Availability::Later(skip, _) | Availability::Never(skip) => Err(skip),
         }
-        Ticket { health: Arc::clone(self), name: name.clone(), channel, settled: AtomicBool::new(false) }
+    }
+
+    /// Notes that an attempt begins.
+    ///
+    /// # Errors
+    /// When that would be one more than our limits allow.
+    pub(super) fn begin(self: &Arc<Self>, name: &ProviderName, channel: Channel) -> Result<Ticket, Skip> {
+        if let Some(entry) = self.entries.get(&(name.clone(), channel)) {
+            if !entry.lane.take(Instant::now()) {
+                return Err(Skip::Limit);
+            }
+            lock(&entry.state).breaker.begin();
+        }
+        Ok(Ticket { health: Arc::clone(self), name: name.clone(), channel, settled: AtomicBool::new(false) })
     }
 
     fn settle(&self, name: &ProviderName, channel: Channel, result: Result<(), &SendError>) {

@@ -32,6 +32,20 @@ struct Taken {
     next_free: Instant,
 }
 
+/// How far apart so many attempts a second are.
+fn interval(rate: u32) -> Duration {
+    Duration::from_secs(1) / rate.max(1)
+}
+
+impl Taken {
+    fn is_full(&self, limits: Limits, now: Instant) -> bool {
+        let crowded = limits.max_in_flight.is_some_and(|max| self.in_flight >= max);
+        // One second's worth may come at once.
+        let fast = |rate: u32| self.next_free + interval(rate) > now + Duration::from_secs(1);
+        crowded || limits.max_per_second.is_some_and(fast)
+    }
+}
+
 impl Lane {
     pub(super) fn new(limits: Limits, now: Instant) -> Self {
         Self { limits, taken: Mutex::new(Taken { in_flight: 0, next_free: now }) }
@@ -47,20 +61,22 @@ impl Lane {
         self.taken().in_flight
     }
 
+    /// Whether there is no place for another attempt.
     pub(super) fn is_full(&self, now: Instant) -> bool {
-        let taken = self.taken();
-        let crowded = self.limits.max_in_flight.is_some_and(|max| taken.in_flight >= max);
-        // One second's worth may come at once.
-        let fast = self.limits.max_per_second.is_some() && taken.next_free >= now + Duration::from_secs(1);
-        crowded || fast
+        self.taken().is_full(self.limits, now)
     }
 
-    pub(super) fn take(&self, now: Instant) {
+    /// Takes a place; false when there is none.
+    pub(super) fn take(&self, now: Instant) -> bool {
         let mut taken = self.taken();
+        if taken.is_full(self.limits, now) {
+            return false;
+        }
         taken.in_flight += 1;
         if let Some(rate) = self.limits.max_per_second {
-            taken.next_free = taken.next_free.max(now) + Duration::from_secs(1) / rate.max(1);
+            taken.next_free = taken.next_free.max(now) + interval(rate);
         }
+        true
     }
 
     pub(super) fn release(&self) {
@@ -70,5 +86,32 @@ impl Lane {
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_seconds_worth_may_come_at_once_and_no_more() {
+        for rate in [1, 2, 3, 7] {
+            let start = Instant::now();
+            let lane = Lane::new(Limits { max_per_second: Some(rate), max_in_flight: None }, start);
+            let at_once = (0..20).filter(|_| lane.take(start)).count();
+            assert_eq!((at_once, lane.is_full(start)), (rate as usize, true), "{rate} a second");
+            // Later, as many as fit into the time.
+            let later = start + Duration::from_millis(1_001);
+            assert_eq!((0..20).filter(|_| lane.take(later)).count(), rate as usize, "{rate} a second");
+        }
+    }
+
+    #[test]
+    fn a_place_is_free_again_when_its_attempt_has_ended() {
+        let now = Instant::now();
+        let lane = Lane::new(Limits { max_per_second: None, max_in_flight: Some(2) }, now);
+        assert_eq!([lane.take(now), lane.take(now), lane.take(now)], [true, true, false]);
+        lane.release();
+        assert_eq!((lane.in_flight(), lane.is_full(now), lane.take(now), lane.take(now)), (1, false, true, false));
     }
 }

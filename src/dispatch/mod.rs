@@ -126,6 +126,20 @@ struct Candidates<'a> {
     skipped: Vec<(ProviderName, &'static str)>,
 }
 
+/// Why an attempt was not begun.
+enum Refusal {
+    /// This provider should not be asked.
+    Skip(Skip),
+    /// Nobody should: providers fail too often for every message to be tried again.
+    NoFailover,
+}
+
+impl From<Skip> for Refusal {
+    fn from(skip: Skip) -> Self {
+        Self::Skip(skip)
+    }
+}
+
 impl Dispatch {
     /// Dispatches to the team's providers as the policy says.
     pub fn new(team: Team, policy: Policy) -> Self {
@@ -136,19 +150,21 @@ impl Dispatch {
     pub async fn run(&self, job: &Arc<Job>, plan: &Plan, deadline: &Deadline) -> Outcome {
         let channel = job.message.channel;
         self.team.health.message();
-        let candidates = self.candidates(plan, channel, deadline);
+        let Candidates { asked, mut skipped } = self.candidates(plan, channel, deadline);
         let mut race = Race::new(job, &self.team.metrics, &self.team.tasks);
-        for (place, provider) in candidates.asked.iter().enumerate() {
-            let room = deadline.remaining() >= self.policy.min_attempt && race.may_begin();
-            if !room || (place > 0 && !self.team.health.may_fail_over()) {
+        for (place, provider) in asked.iter().enumerate() {
+            if deadline.remaining() < self.policy.min_attempt || !race.may_begin() {
                 break;
             }
-            if place > 0 {
-                let (from, kind) = (candidates.asked[place - 1].name(), race.last_kind().as_str());
-                tracing::warn!(%from, to = %provider.name(), kind, phone_ref = job.phone_ref, "failover");
+            match self.begin(job, provider, &mut race) {
+                Ok(()) => {}
+                Err(Refusal::Skip(skip)) => {
+                    skipped.push((provider.name().clone(), skip.as_str()));
+                    continue;
+                }
+                Err(Refusal::NoFailover) => break,
             }
-            self.begin(job, provider, &mut race);
-            let until = self.patience(channel, place + 1 < candidates.asked.len(), &race, deadline);
+            let until = self.patience(channel, place + 1 < asked.len(), &race, deadline);
             if race.wait(until).await || !self.may_go_on(channel, &race) {
                 break;
             }
@@ -159,7 +175,7 @@ impl Dispatch {
             let kind = attempt.result.as_ref().err().map(|e| e.kind);
             self.team.metrics.attempts.get_or_create(&AttemptLabels::new(&attempt.provider, channel, kind)).inc();
         }
-        Outcome { skipped: candidates.skipped, ..Outcome::of(channel, Arc::clone(&plan.route), attempts) }
+        Outcome { skipped, ..Outcome::of(channel, Arc::clone(&plan.route), attempts) }
     }
 
     /// The plan without those that should not be asked now; when nobody is left, the one that is best off.
@@ -169,24 +185,21 @@ impl Dispatch {
         let mut candidates = Candidates { asked: Vec::new(), skipped: plan.skipped.clone() };
         let mut spare: Option<(Instant, &Arc<dyn Provider>)> = None;
         for provider in plan.providers.iter().filter_map(|name| self.team.providers.get(name)) {
-            let skip = match self.team.health.availability(provider.name(), channel) {
-                Availability::Probe if !may_probe => {
-                    spare = spare.or(Some((Instant::now(), provider)));
-                    Skip::BreakerOpen
-                }
+            let (skip, until) = match self.team.health.availability(provider.name(), channel) {
+                Availability::Probe if !may_probe => (Skip::BreakerOpen, Some(Instant::now())),
                 Availability::Ready | Availability::Probe => {
                     candidates.asked.push(provider);
                     continue;
                 }
-                Availability::Later(skip, until) => {
-                    if spare.is_none_or(|(earliest, _)| until < earliest) {
-                        spare = Some((until, provider));
-                    }
-                    skip
-                }
-                Availability::Never(skip) => skip,
+                Availability::Later(skip, until) => (skip, Some(until)),
+                Availability::Never(skip) => (skip, None),
             };
             candidates.skipped.push((provider.name().clone(), skip.as_str()));
+            if let Some(until) = until
+                && spare.is_none_or(|(earliest, _)| until < earliest)
+            {
+                spare = Some((until, provider));
+            }
         }
         if candidates.asked.is_empty()
             && let Some(provider) = spare.map(|(_, provider)| provider).or_else(|| self.last_resort(plan, channel))
@@ -217,19 +230,33 @@ impl Dispatch {
         leaves_room.min(Instant::now() + self.policy.attempt_timeout)
     }
 
-    /// Whether the attempt begun last allows another provider.
+    /// Whether the attempts so far allow another provider. A refusal that came late, while the next one was asked,
+    /// still is one.
     fn may_go_on(&self, channel: Channel, race: &Race) -> bool {
-        match race.last_kind().next() {
+        race.kinds().all(|kind| match kind.next() {
             Next::Provider => true,
             Next::ByPolicy => self.policy.after_unconfirmed(channel) == AfterUnconfirmed::Next,
             Next::Stop => false,
-        }
+        })
     }
 
-    /// Begins an attempt.
-    fn begin(&self, job: &Arc<Job>, provider: &Arc<dyn Provider>, race: &mut Race) {
+    /// Begins an attempt, unless the provider should not be asked any more: while another one was waited for, others have
+    /// asked it.
+    fn begin(&self, job: &Arc<Job>, provider: &Arc<dyn Provider>, race: &mut Race) -> Result<(), Refusal> {
+        let (health, to) = (&self.team.health, provider.name());
+        let ticket = match race.last() {
+            None => health.begin(to, job.message.channel)?,
+            Some((from, kind)) => {
+                health.still_well(to, job.message.channel)?;
+                if !health.may_fail_over() {
+                    return Err(Refusal::NoFailover);
+                }
+                let ticket = health.begin(to, job.message.channel)?;
+                tracing::warn!(%from, %to, kind = kind.as_str(), phone_ref = job.phone_ref, "failover");
+                ticket
+            }
+        };
         job.begun.store(true, Ordering::Release);
-        let ticket = self.team.health.begin(provider.name(), job.message.channel);
         let (job, asked) = (Arc::clone(job), Arc::clone(provider));
         let now = self.team.clock.now();
         let learn = (!job.message.preview).then(|| self.team.learn.clone());
@@ -243,5 +270,6 @@ impl Dispatch {
             ending
         };
         race.begin(provider.name(), ticket, Box::pin(work));
+        Ok(())
     }
 }

@@ -78,20 +78,23 @@ impl Race {
         false
     }
 
-    /// The kind of the attempt begun last; one that has not ended is in doubt.
-    pub(super) fn last_kind(&self) -> FailureKind {
-        let finished = self.attempts.last().and_then(|a| a.finished.as_ref());
-        finished.and_then(|(ending, _)| ending.as_ref().err()).map_or(FailureKind::Unconfirmed, |e| e.kind)
+    /// How each attempt failed, in the order they were begun; one that has not ended is in doubt.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = FailureKind> {
+        self.attempts.iter().map(Entry::kind)
+    }
+
+    /// Who was asked last, and how that failed.
+    pub(super) fn last(&self) -> Option<(&ProviderName, FailureKind)> {
+        self.attempts.last().map(|entry| (&entry.provider, entry.kind()))
     }
 
     /// Whether the limits on attempts leave room for one more.
     pub(super) fn may_begin(&self) -> bool {
-        let doubt = |a: &Entry| match &a.finished {
-            None => true,
-            Some((Ok(_), _)) => false,
-            Some((Err(e), _)) => e.kind == FailureKind::Unconfirmed,
+        let limit = if self.kinds().any(|kind| kind == FailureKind::Unconfirmed) {
+            MAX_ATTEMPTS_WITH_DOUBT
+        } else {
+            MAX_ATTEMPTS
         };
-        let limit = if self.attempts.iter().any(doubt) { MAX_ATTEMPTS_WITH_DOUBT } else { MAX_ATTEMPTS };
         self.attempts.len() < limit
     }
 
@@ -144,6 +147,11 @@ impl Drop for Race {
 }
 
 impl Entry {
+    fn kind(&self) -> FailureKind {
+        let error = self.finished.as_ref().and_then(|(ending, _)| ending.as_ref().err());
+        error.map_or(FailureKind::Unconfirmed, |e| e.kind)
+    }
+
     /// True when the attempt ends with this.
     fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(work) = &mut self.work else { return false };

@@ -47,6 +47,42 @@ async fn what_every_provider_would_refuse_is_asked_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_that_comes_while_the_next_one_is_asked_is_final_too() {
+    for (kind, expected) in [(Recipient, "refused"), (Blocked, "blocked")] {
+        let (late, failed) = ([Act::Fail(1300, kind)], [Act::Fail(200, Unavailable)]);
+        let stage = Stage::new("", &[("a", &late), ("b", &failed), ("c", &[])]);
+        let reply = stage.call(&okta::sms("+15005550010", "482913")).await;
+        let refusal = format!("1300 a {}", kind.as_str());
+        assert_eq!(
+            stage.transcript(),
+            ["0 a asked", "1200 b asked", &refusal, "1400 b unavailable", "1400 Okta hears 200"]
+        );
+        let told = String::from_utf8_lossy(&reply.body).into_owned();
+        assert_eq!(told.contains("SUCCESSFUL"), expected == "blocked", "{told}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_providers_limit_holds_when_everybody_fails_over_to_it() {
+    let rest = "[providers.b.limits]\nmax_in_flight = 1";
+    let stage = Stage::new(rest, &[("a", &[Act::Hang; 4]), ("b", &[Act::Accept(100); 4])]);
+    let hooks = [(); 4].map(|()| okta::another_sms());
+    let _ = futures_util::future::join_all(hooks.iter().map(|hook| stage.call(hook))).await;
+    let asked = |name: &str| stage.transcript().iter().filter(|line| line.ends_with(&format!("{name} asked"))).count();
+    assert_eq!((asked("a"), asked("b")), (4, 1), "{:?}", stage.transcript());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_broke_down_while_another_was_waited_for_is_not_asked() {
+    let (soon, later) = ([Act::Fail(100, Unavailable); 5], [Act::Fail(600, Unavailable)]);
+    let stage = Stage::new("", &[("a", &[&soon[..], &later].concat()), ("b", &[Act::Fail(10, Unavailable); 5])]);
+    let hooks = [(); 6].map(|()| okta::another_sms());
+    let _ = futures_util::future::join_all(hooks.iter().map(|hook| stage.call(hook))).await;
+    assert_eq!(stage.transcript().last().map(String::as_str), Some("600 Okta hears 200"));
+    assert!(stage.unused().is_empty(), "{:?}", stage.transcript());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_late_acceptance_before_the_answer_counts() {
     let stage = Stage::new("", &[("a", &[Act::Accept(1500)]), ("b", &[Act::Hang])]);
     let reply = stage.call(&okta::sms("+15005550010", "482913")).await;

@@ -89,8 +89,8 @@ mod tests {
             retry_after: Some(Duration::from_secs(7)),
             ..SendError::new(FailureKind::Throttled, "http_429")
         };
-        health.begin(&name, Channel::Voice).settle(Err(&throttled));
-        let (one, _two) = (health.begin(&name, Channel::Sms), health.begin(&name, Channel::Sms));
+        health.begin(&name, Channel::Voice).expect("a place").settle(Err(&throttled));
+        let (one, _two) = (health.begin(&name, Channel::Sms).expect("a place"), health.begin(&name, Channel::Sms));
         one.settle(Err(&SendError::new(FailureKind::Account, "http_401")));
         switches.set(Target::Provider(name.clone()), Setting::Drained);
         let busy = Condition { in_flight: 2, is_full: true, switch: Some(Setting::Drained), ..well };
