@@ -149,6 +149,9 @@ impl From<StoreFault> for Stop {
 pub struct Tools {
     /// Where it counts.
     pub store: Arc<dyn Store>,
+    /// Where it remembers for a month which numbers are known. Apart, if it is memory: they would leave no room for what
+    /// is counted for ten minutes.
+    pub numbers: Arc<dyn Store>,
     /// Makes keyed hashes.
     pub pseudonyms: Pseudonyms,
     /// Where decisions are counted.
@@ -174,7 +177,12 @@ impl Guard {
         Self {
             is_off: config.is_off(),
             config,
-            ledger: Ledger { store: tools.store, pseudonyms: tools.pseudonyms, org: Arc::clone(org) },
+            ledger: Ledger {
+                store: tools.store,
+                numbers: tools.numbers,
+                pseudonyms: tools.pseudonyms,
+                org: Arc::clone(org),
+            },
             caps: Caps::default(),
             metrics: tools.metrics,
             clock: tools.clock,

@@ -98,6 +98,8 @@ pub struct Shared {
     pub state: State,
     /// Where guards count: one place for as long as the process lives, whatever becomes of the configuration.
     pub counters: Arc<dyn Store>,
+    /// Where they remember known numbers.
+    pub numbers: Arc<dyn Store>,
 }
 
 /// Why a request is turned away before anything is sent.
@@ -126,6 +128,7 @@ impl Hook {
     pub fn new(config: Config, dispatch: Dispatch, shared: Shared) -> Self {
         let tools = Tools {
             store: Arc::clone(&shared.counters),
+            numbers: Arc::clone(&shared.numbers),
             pseudonyms: shared.keys.clone(),
             metrics: Arc::clone(&shared.metrics),
             clock: shared.clock,

@@ -14,6 +14,7 @@ fn check(bencher: Bencher) {
     let (shared, hook) = (&HOOKS.shared, hook());
     let tools = Tools {
         store: std::sync::Arc::clone(&shared.counters),
+        numbers: std::sync::Arc::clone(&shared.numbers),
         pseudonyms: shared.pseudonyms.clone(),
         metrics: std::sync::Arc::clone(&shared.metrics),
         clock: shared.clock,

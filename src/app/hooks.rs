@@ -74,6 +74,7 @@ impl Hooks {
             listeners: listeners(config),
             learn: Learn::new(clock, Arc::clone(&metrics)),
             counters: state.store(),
+            numbers: state.store(),
             state,
         };
         let providers: Providers =

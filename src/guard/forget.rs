@@ -21,7 +21,12 @@ pub async fn forget(
     number: &Phone,
     user: Option<&UserId>,
 ) -> Result<usize, StoreFault> {
-    let ledger = Ledger { store: Arc::clone(store), pseudonyms: pseudonyms.clone(), org: Arc::clone(org) };
+    let ledger = Ledger {
+        store: Arc::clone(store),
+        numbers: Arc::clone(store),
+        pseudonyms: pseudonyms.clone(),
+        org: Arc::clone(org),
+    };
     let of = [Some(ledger.phone(number.expose_digits())), user.map(|user| ledger.user(user))];
     let mut forgotten = 0;
     for of in of.into_iter().flatten() {

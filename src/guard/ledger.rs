@@ -21,6 +21,8 @@ pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug)]
 pub(super) struct Ledger {
     pub(super) store: Arc<dyn Store>,
+    /// Where known numbers stand.
+    pub(super) numbers: Arc<dyn Store>,
     pub(super) pseudonyms: Pseudonyms,
     pub(super) org: Arc<str>,
 }

@@ -18,7 +18,7 @@ use crate::metrics::Metrics;
 use crate::otp::{Channel, Message, OtpCode, Phone, RequestType, UserId};
 use crate::secret::{Pseudonyms, Secret};
 use crate::settings::{Findings, List};
-use crate::store::{Memory, State, Store};
+use crate::store::{Backend, Memory, State, Store};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -82,6 +82,10 @@ impl Watch {
 
     /// A guard over a store that somebody else may use too.
     fn over(store: Arc<dyn Store>, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::in_state(|metrics| State::over(store, Duration::from_millis(50), metrics), change)
+    }
+
+    fn in_state(open: impl FnOnce(Arc<Metrics>) -> State, change: impl FnOnce(&mut Settings)) -> Self {
         wall();
         let mut settings = Settings::default();
         change(&mut settings);
@@ -89,9 +93,10 @@ impl Watch {
         let config = settings.check("guard", &mut findings);
         assert!(findings.faults.is_empty(), "{findings:?}");
         let metrics = Arc::new(Metrics::new());
-        let state = State::over(store, Duration::from_millis(50), Arc::clone(&metrics));
+        let state = open(Arc::clone(&metrics));
         let tools = Tools {
             store: state.store(),
+            numbers: state.store(),
             pseudonyms: Pseudonyms::new(Secret::new("a test key").as_ref()).expect("key"),
             metrics: Arc::clone(&metrics),
             clock: Clock::new(wall),
@@ -247,4 +252,28 @@ async fn previews_are_not_counted_and_countries_hold_for_them_too() {
     assert_eq!(watch.stops(&preview("+15005550006")).await, Some("country"));
     assert_eq!(watch.stops(&preview("+97912345678")).await, Some("range"));
     assert_eq!(watch.passes(&by_user(NUMBER, "00u1")).await, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn numbers_known_for_a_month_leave_room_for_the_counts_of_ten_minutes() {
+    let small = |metrics| {
+        let config = crate::store::Config {
+            backend: Backend::Memory,
+            timeout: Duration::from_millis(50),
+            prefix: String::new(),
+            max_entries: 40,
+        };
+        State::open(&config, metrics).expect("memory")
+    };
+    let watch = Watch::in_state(small, |settings| settings.per_prefix.mode = Mode::Off);
+    for person in 0..40 {
+        watch.stops(&message(&format!("+15005550{person:03}"))).await;
+        advance(12 * HOUR).await;
+    }
+    let often = message("+15005551000");
+    for _ in 0..5 {
+        assert_eq!(watch.stops(&often).await, None);
+        advance(Duration::from_secs(2)).await;
+    }
+    assert_eq!(watch.stops(&often).await, Some("per_phone"));
 }

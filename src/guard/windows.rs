@@ -127,7 +127,7 @@ impl Guard {
         if !self.config.asks_for_acquaintance() {
             return Ok(Known::Never);
         }
-        let stored = self.ledger.store.read(&Key::new(kinds::KNOWN, case.number)).await?;
+        let stored = self.ledger.numbers.read(&Key::new(kinds::KNOWN, case.number)).await?;
         let written = stored.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok()?.split_once(' '));
         let seconds = |text: &str| text.parse::<i64>().ok();
         let seconds = written.and_then(|(first, renewed)| Some((seconds(first)?, seconds(renewed)?)));
@@ -161,7 +161,7 @@ impl Guard {
 
     async fn write_known(&self, case: &Case<'_>, first: i64) -> Result<(), StoreFault> {
         let value = Bytes::from(format!("{first} {}", self.seconds()));
-        self.ledger.store.write(&[Key::new(kinds::KNOWN, case.number)], value, MEMORY).await
+        self.ledger.numbers.write(&[Key::new(kinds::KNOWN, case.number)], value, MEMORY).await
     }
 
     /// Seconds since 1970.

@@ -152,6 +152,7 @@ impl Week {
             let state = State::over(Arc::clone(&store) as _, Duration::from_millis(50), Arc::clone(&metrics));
             let tools = Tools {
                 store: state.store(),
+                numbers: state.store(),
                 pseudonyms: Pseudonyms::new(Secret::new("a key of the simulation").as_ref()).expect("key"),
                 metrics: Arc::clone(&metrics),
                 clock: Clock::new(wall),

@@ -198,6 +198,7 @@ impl Stage {
             listeners: Arc::new([ProviderName::new("listener")].into()),
             learn: Learn::new(clock, Arc::clone(&metrics)),
             counters: state.store(),
+            numbers: state.store(),
             state: state.clone(),
         };
         let org = config.orgs.into_iter().next().expect("one org");
