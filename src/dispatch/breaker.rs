@@ -83,6 +83,13 @@ impl Breaker {
         }
     }
 
+    /// The attempt that began was none: the provider was not asked, and a probe is still due.
+    pub(super) fn withdraw(&mut self, now: Instant) {
+        if self.phase == Phase::Probing {
+            self.phase = Phase::Open { until: now };
+        }
+    }
+
     /// The provider answered as a provider that is well does.
     pub(super) fn succeed(&mut self, now: Instant) {
         match self.phase {
@@ -243,6 +250,19 @@ mod tests {
         breaker.begin();
         breaker.succeed(now);
         assert_eq!(breaker.standing(now), Standing::Closed);
+    }
+
+    #[test]
+    fn a_probe_that_did_not_ask_is_still_due() {
+        let start = Instant::now();
+        let mut breaker = Breaker::new(start);
+        breaker.withdraw(start);
+        assert_eq!(breaker.standing(start), Standing::Closed);
+        breaker.refuse(start, 0.0);
+        let later = start + Duration::from_secs(16);
+        breaker.begin();
+        breaker.withdraw(later);
+        assert_eq!(breaker.standing(later), Standing::Due);
     }
 
     #[test]

@@ -3,11 +3,11 @@
 //! Must not ask anybody. Shared by all orgs: a provider that is down is down for everyone.
 
 mod condition;
+mod sign;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -21,12 +21,7 @@ use crate::metrics::{ChannelLabels, Metrics};
 use crate::otp::{Channel, FailureKind, ProviderName, SendError};
 use crate::secret::random_below;
 pub use condition::Condition;
-
-/// A provider that says 429 without saying for how long.
-const DEFAULT_PACE: Duration = Duration::from_secs(1);
-
-/// A provider that asks for longer is asked again after this all the same.
-const LONGEST_PACE: Duration = Duration::from_secs(60);
+use sign::{Sign, pause, sign};
 
 /// The health of every provider.
 #[derive(Debug)]
@@ -51,8 +46,6 @@ struct State {
     breaker: Breaker,
     /// What the metric says of the breaker.
     shown: Standing,
-    /// The provider asked for a pause until then.
-    paced: Option<Instant>,
 }
 
 /// Why a provider is not asked now.
@@ -108,7 +101,7 @@ impl Health {
         for (name, limits) in providers {
             let lane = Arc::new(Lane::new(limits, now));
             for channel in Channel::ALL {
-                let state = Mutex::new(State { breaker: Breaker::new(now), shown: Standing::Closed, paced: None });
+                let state = Mutex::new(State { breaker: Breaker::new(now), shown: Standing::Closed });
                 entries.insert((name.clone(), channel), Arc::new(Entry { state, lane: Arc::clone(&lane) }));
             }
         }
@@ -165,13 +158,13 @@ impl Health {
             return Availability::Never(Skip::Disabled);
         }
         let Some(entry) = self.entries.get(&(name.clone(), channel)) else { return Availability::Ready };
-        let mut state = lock(&entry.state);
-        if let Some(until) = state.paced.filter(|until| *until > now) {
+        if let Some(until) = entry.lane.paused(now) {
             return Availability::Later(Skip::Paced, until);
         }
         if entry.lane.is_full(now) {
             return Availability::Never(Skip::Limit);
         }
+        let mut state = lock(&entry.state);
         let standing = state.breaker.standing(now);
         self.show(name, channel, &mut state, standing);
         match standing {
@@ -215,27 +208,23 @@ impl Health {
             self.metrics.opt_outs.get_or_create(&labels).inc();
         }
         let now = Instant::now();
+        if let Some(pause) = result.err().and_then(pause) {
+            entry.lane.pause(now + pause);
+        }
         // Drawn only when it is needed: a success pays for no random bytes.
         let jitter = || f64::from(random_below(1000)) / 1000.0;
         let mut state = lock(&entry.state);
-        let opened = match result.map_err(|e| e.kind) {
-            Ok(()) => {
+        let opened = match sign(result) {
+            Sign::Nothing => {
+                state.breaker.withdraw(now);
+                false
+            }
+            Sign::Well => {
                 state.breaker.succeed(now);
                 false
             }
-            // The provider is well: it was the message, or our pace, that it minded.
-            Err(FailureKind::Recipient | FailureKind::Blocked | FailureKind::Rejected) => {
-                state.breaker.succeed(now);
-                false
-            }
-            Err(FailureKind::Throttled) => {
-                state.breaker.succeed(now);
-                let asked = result.err().and_then(|e| e.retry_after).unwrap_or(DEFAULT_PACE);
-                state.paced = Some(now + asked.min(LONGEST_PACE));
-                false
-            }
-            Err(FailureKind::Account) => state.breaker.refuse(now, jitter()),
-            Err(FailureKind::Unavailable | FailureKind::Unconfirmed) => state.breaker.fail(now, jitter()),
+            Sign::Ill => state.breaker.fail(now, jitter()),
+            Sign::RefusesUs => state.breaker.refuse(now, jitter()),
         };
         let standing = state.breaker.standing(now);
         self.show(name, channel, &mut state, standing);

@@ -1,4 +1,4 @@
-//! What one provider is asked at most: attempts under way, attempts a second.
+//! What one provider is asked at most: attempts under way, attempts a second, and nothing while it asked for a pause.
 //!
 //! Must not know how it is doing.
 
@@ -30,6 +30,8 @@ struct Taken {
     in_flight: u32,
     /// When the next attempt fits into `max_per_second` (generic cell rate algorithm).
     next_free: Instant,
+    /// The provider asked for a pause until then.
+    paused: Option<Instant>,
 }
 
 /// How far apart so many attempts a second are.
@@ -48,7 +50,7 @@ impl Taken {
 
 impl Lane {
     pub(super) fn new(limits: Limits, now: Instant) -> Self {
-        Self { limits, taken: Mutex::new(Taken { in_flight: 0, next_free: now }) }
+        Self { limits, taken: Mutex::new(Taken { in_flight: 0, next_free: now, paused: None }) }
     }
 
     /// What it is asked at most.
@@ -59,6 +61,17 @@ impl Lane {
     /// Attempts under way.
     pub(super) fn in_flight(&self) -> u32 {
         self.taken().in_flight
+    }
+
+    /// Until when the provider asked for a pause, if that is not over.
+    pub(super) fn paused(&self, now: Instant) -> Option<Instant> {
+        self.taken().paused.filter(|until| *until > now)
+    }
+
+    /// Notes a pause. A longer one that it asked for before stands.
+    pub(super) fn pause(&self, until: Instant) {
+        let mut taken = self.taken();
+        taken.paused = taken.paused.max(Some(until));
     }
 
     /// Whether there is no place for another attempt.

@@ -220,7 +220,7 @@ impl Dispatch {
     /// Until when the attempt begun last is waited for: to the deadline when nobody could be asked after it.
     fn patience(&self, channel: Channel, more: bool, race: &Race, deadline: &Deadline) -> Instant {
         let last = !more
-            || race.begun() >= MAX_ATTEMPTS_WITH_DOUBT
+            || race.asked() >= MAX_ATTEMPTS_WITH_DOUBT
             || self.policy.after_unconfirmed(channel) == AfterUnconfirmed::Stop
             || deadline.remaining() < self.policy.min_attempt * 2;
         if last {
@@ -248,7 +248,7 @@ impl Dispatch {
             None => health.begin(to, job.message.channel)?,
             Some((from, kind)) => {
                 health.still_well(to, job.message.channel)?;
-                if !health.may_fail_over() {
+                if race.has_asked_last() && !health.may_fail_over() {
                     return Err(Refusal::NoFailover);
                 }
                 let ticket = health.begin(to, job.message.channel)?;
@@ -264,7 +264,7 @@ impl Dispatch {
             let options = SendOptions { content: &job.content, now };
             let ending = timeout(HARD_CAP, asked.send(&job.message, options)).await;
             let ending = ending.unwrap_or_else(|_| Err(SendError::new(FailureKind::Unconfirmed, "timeout")));
-            if let Some(learn) = learn {
+            if let Some(learn) = learn.filter(|_| !ending.as_ref().is_err_and(|e| e.unasked)) {
                 learn.ended(&Way::of(asked.name(), &job.message), ending.is_ok());
             }
             ending

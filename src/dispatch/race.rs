@@ -56,9 +56,9 @@ impl Race {
         self.attempts.push(entry);
     }
 
-    /// Attempts begun so far.
-    pub(super) fn begun(&self) -> usize {
-        self.attempts.len()
+    /// How often a provider was asked so far.
+    pub(super) fn asked(&self) -> usize {
+        self.attempts.iter().filter(|entry| !entry.is_unasked()).count()
     }
 
     /// Waits until the attempt begun last has ended or `until` has come; true when any attempt was accepted.
@@ -83,9 +83,14 @@ impl Race {
         self.attempts.iter().map(Entry::kind)
     }
 
-    /// Who was asked last, and how that failed.
+    /// Whose turn was last, and how that failed.
     pub(super) fn last(&self) -> Option<(&ProviderName, FailureKind)> {
         self.attempts.last().map(|entry| (&entry.provider, entry.kind()))
+    }
+
+    /// Whether the provider whose turn was last was asked, and not found unfit for the message before that.
+    pub(super) fn has_asked_last(&self) -> bool {
+        self.attempts.last().is_some_and(|entry| !entry.is_unasked())
     }
 
     /// Whether the limits on attempts leave room for one more.
@@ -95,7 +100,7 @@ impl Race {
         } else {
             MAX_ATTEMPTS
         };
-        self.attempts.len() < limit
+        self.asked() < limit
     }
 
     /// With nobody left to ask, an attempt still under way may yet be accepted: waits for that until `until`.
@@ -147,6 +152,10 @@ impl Drop for Race {
 }
 
 impl Entry {
+    fn is_unasked(&self) -> bool {
+        matches!(&self.finished, Some((Err(e), _)) if e.unasked)
+    }
+
     fn kind(&self) -> FailureKind {
         let error = self.finished.as_ref().and_then(|(ending, _)| ending.as_ref().err());
         error.map_or(FailureKind::Unconfirmed, |e| e.kind)

@@ -158,12 +158,20 @@ pub struct SendError {
     pub retry_after: Option<Duration>,
     /// Whether the provider says that the person wants no messages.
     pub opted_out: bool,
+    /// Whether the provider was never asked: what is configured for it does not fit this message.
+    pub unasked: bool,
 }
 
 impl SendError {
     /// A failure with its cause in one word.
     pub fn new(kind: FailureKind, code: impl Into<String>) -> Self {
-        Self { kind, code: code.into(), retry_after: None, opted_out: false }
+        Self { kind, code: code.into(), retry_after: None, opted_out: false, unasked: false }
+    }
+
+    /// A message that cannot be put to the provider, with the reason in one word: nothing was asked, and another one may
+    /// well take it.
+    pub fn unasked(code: impl Into<String>) -> Self {
+        Self { unasked: true, ..Self::new(FailureKind::Rejected, code) }
     }
 }
 

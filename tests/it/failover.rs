@@ -47,6 +47,46 @@ async fn what_every_provider_would_refuse_is_asked_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn providers_that_cannot_take_the_message_count_for_nothing() {
+    let unfit: &[Act] = &[Act::Unfit];
+    let stage = Stage::new("", &[("a", unfit), ("b", unfit), ("c", unfit), ("d", &[Act::Accept(10)])]);
+    let reply = stage.call(&okta::another_sms()).await;
+    assert!(matches!(understand(&reply.body), Understood::Command(_, Some(by), _) if by == "d"));
+
+    let doubt = [Act::Fail(10, Unconfirmed)];
+    let stage = Stage::new("", &[("a", unfit), ("b", &doubt), ("c", &doubt), ("d", &[])]);
+    let reply = stage.call(&okta::another_sms()).await;
+    assert_eq!(understand(&reply.body), Understood::Command("PENDING".into(), Some("c".into()), None));
+    assert!(stage.unused().is_empty(), "{:?}", stage.transcript());
+}
+
+#[tokio::test(start_paused = true)]
+async fn going_past_providers_that_cannot_take_a_message_uses_no_failover_up() {
+    let stage = Stage::new("", &[("a", &[Act::Unfit; 60]), ("b", &[Act::Accept(10); 60])]);
+    for _ in 0..60 {
+        let reply = stage.call(&okta::another_sms()).await;
+        assert!(matches!(understand(&reply.body), Understood::Command(_, Some(by), _) if by == "b"));
+    }
+    assert_eq!(stage.metrics.failovers_refused.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_cannot_take_the_message_says_nothing_of_the_provider() {
+    let script = [&[Act::Fail(10, Unavailable); 5][..], &[Act::Unfit, Act::Fail(10, Unavailable)]].concat();
+    let stage = Stage::new("", &[("a", &script), ("b", &[Act::Accept(10); 8])]);
+    for _ in 0..5 {
+        stage.call(&okta::another_sms()).await;
+    }
+    tokio::time::advance(Duration::from_secs(2)).await;
+    // Unfit, the failed probe, and one who finds the breaker open again.
+    for _ in 0..3 {
+        let reply = stage.call(&okta::another_sms()).await;
+        assert!(matches!(understand(&reply.body), Understood::Command(_, Some(by), _) if by == "b"));
+    }
+    assert!(stage.unused().is_empty(), "{:?}", stage.transcript());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_that_comes_while_the_next_one_is_asked_is_final_too() {
     for (kind, expected) in [(Recipient, "refused"), (Blocked, "blocked")] {
         let (late, failed) = ([Act::Fail(1300, kind)], [Act::Fail(200, Unavailable)]);

@@ -35,10 +35,7 @@ impl Health {
     pub fn condition(&self, name: &ProviderName, channel: Channel) -> Option<Condition> {
         let now = Instant::now();
         let entry = self.entries.get(&(name.clone(), channel))?;
-        let (standing, paced) = {
-            let state = lock(&entry.state);
-            (state.breaker.standing(now), state.paced)
-        };
+        let standing = lock(&entry.state).breaker.standing(now);
         let left = |until: Instant| until.checked_duration_since(now).filter(|left| !left.is_zero());
         let (breaker, open_for) = match standing {
             Standing::Closed => ("closed", None),
@@ -48,7 +45,7 @@ impl Health {
         Some(Condition {
             breaker,
             open_for,
-            paused_for: paced.and_then(left),
+            paused_for: entry.lane.paused(now).and_then(left),
             in_flight: entry.lane.in_flight(),
             limits: entry.lane.limits(),
             is_full: entry.lane.is_full(now),
@@ -97,10 +94,35 @@ mod tests {
         assert_eq!(on(Channel::Voice), Condition { paused_for: Some(Duration::from_secs(7)), ..busy });
         let texts = on(Channel::Sms);
         assert!(texts.open_for.is_some_and(|left| left > Duration::from_secs(1)), "{texts:?}");
-        assert_eq!(texts, Condition { breaker: "open", open_for: texts.open_for, ..busy });
+        let paused_for = Some(Duration::from_secs(7));
+        assert_eq!(texts, Condition { breaker: "open", open_for: texts.open_for, paused_for, ..busy });
 
         tokio::time::advance(Duration::from_secs(120)).await;
         assert_eq!((on(Channel::Sms).breaker, on(Channel::Sms).open_for), ("half-open", None));
         assert_eq!(on(Channel::Voice).paused_for, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_pause_asked_for_stands_for_both_channels_and_trips_no_breaker() {
+        let name = ProviderName::new("a");
+        let health = Health::new([(name.clone(), Limits::default())], Switches::default(), Arc::new(Metrics::new()));
+        let health = Arc::new(health);
+        let fail = |kind, seconds: Option<u64>| {
+            let retry_after = seconds.map(Duration::from_secs);
+            let error = SendError { retry_after, ..SendError::new(kind, "http") };
+            health.begin(&name, Channel::Sms).expect("a place").settle(Err(&error));
+        };
+        fail(FailureKind::Throttled, Some(30));
+        fail(FailureKind::Throttled, None);
+        fail(FailureKind::Throttled, Some(0));
+        for _ in 0..9 {
+            fail(FailureKind::Unavailable, Some(20));
+        }
+        for channel in Channel::ALL {
+            let condition = health.condition(&name, channel).expect("known");
+            assert_eq!((condition.paused_for, condition.breaker), (Some(Duration::from_secs(30)), "closed"));
+        }
+        tokio::time::advance(Duration::from_secs(30)).await;
+        assert_eq!(health.condition(&name, Channel::Sms).expect("known").paused_for, None);
     }
 }

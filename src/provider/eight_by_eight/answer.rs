@@ -89,7 +89,7 @@ fn failure(answer: &Answer, code: Option<i64>, table: &[Row]) -> SendError {
 
 /// The channel is off, or has no sender for this message: a reason of configuration, and nothing was sent.
 pub(super) fn not_configured() -> SendError {
-    SendError::new(FailureKind::Rejected, "no_sender")
+    SendError::unasked("no_sender")
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{expiry, senders};
-use crate::otp::{EventId, FailureKind, Message, SendError, Text};
+use crate::otp::{EventId, Message, SendError, Text};
 use crate::provider::account::Senders;
 use crate::segments::{self, Segments};
 use crate::settings::{Findings, optional_word};
@@ -132,7 +132,7 @@ pub(super) fn body(
 ) -> Result<Vec<u8>, SendError> {
     let text = text.expose();
     if text.len() > FITS_ANYHOW && parts(text, config.encoding) > MAX_PARTS {
-        return Err(SendError::new(FailureKind::Rejected, "text_too_long"));
+        return Err(SendError::unasked("text_too_long"));
     }
     let body = Body {
         destination: message.recipient.expose(),

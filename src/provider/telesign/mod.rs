@@ -22,7 +22,7 @@ use url::Url;
 
 use super::account::join;
 use super::{Check, Provider, SendOptions};
-use crate::otp::{Accepted, Channel, Content, FailureKind, Message, ProviderName, SendError};
+use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
 
 /// For the benches, which read an answer without a network.
@@ -150,7 +150,7 @@ impl Telesign {
             Content::Speech(_) => Channel::Voice,
         };
         if !self.supports(channel) {
-            return Err(SendError::new(FailureKind::Rejected, "channel_not_configured"));
+            return Err(SendError::unasked("channel_not_configured"));
         }
         let (product, body) = match (config.api, options.content) {
             (Api::Messaging, content) => (Product::Omnichannel, omnichannel::body(config, message, content)),

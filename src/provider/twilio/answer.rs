@@ -95,7 +95,7 @@ fn stillborn(code: Option<i64>) -> SendError {
 
 /// No sender for this message: a reason of configuration, and nothing was sent.
 pub(super) fn not_configured() -> SendError {
-    SendError::new(FailureKind::Rejected, "no_sender")
+    SendError::unasked("no_sender")
 }
 
 #[cfg(test)]

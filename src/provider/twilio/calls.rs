@@ -12,7 +12,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::answer;
-use crate::otp::{FailureKind, Message, Phone, SendError, Speech};
+use crate::otp::{Message, Phone, SendError, Speech};
 use crate::provider::account::{Senders, by_country};
 use crate::settings::{Findings, Localized, duration};
 
@@ -156,7 +156,7 @@ fn twiml(config: &Config, speech: &Speech) -> Result<String, SendError> {
     }
     let twiml = String::from_utf8(writer.into_inner()).expect("made of texts");
     if twiml.chars().count() > MAX_TWIML_CHARS {
-        return Err(SendError::new(FailureKind::Rejected, "twiml_too_long"));
+        return Err(SendError::unasked("twiml_too_long"));
     }
     Ok(twiml)
 }

@@ -41,6 +41,8 @@ pub enum Act {
     Accept(u64),
     /// Fails so after so many milliseconds.
     Fail(u64, FailureKind),
+    /// Finds that it cannot put the message to its vendor.
+    Unfit,
     /// Never answers.
     Hang,
     /// Panics.
@@ -113,6 +115,10 @@ impl Provider for Stub {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
                 self.note(kind.as_str());
                 Err(SendError::new(kind, "scripted"))
+            }
+            Act::Unfit => {
+                self.note("is unfit");
+                Err(SendError::unasked("no_sender"))
             }
             Act::Hang => std::future::pending().await,
             Act::Panic => {

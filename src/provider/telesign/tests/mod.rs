@@ -196,7 +196,7 @@ async fn a_channel_that_is_not_configured_is_left_to_the_next_provider() {
         let options = SendOptions { content: &content, now: Timestamp::UNIX_EPOCH };
         assert!(provider.request(&message, options).is_err());
         let error = provider.send(&message, options).await.expect_err("a failure");
-        assert_eq!(error, SendError::new(FailureKind::Rejected, "channel_not_configured"));
+        assert_eq!(error, SendError::unasked("channel_not_configured"));
     }
 }
 

@@ -6,7 +6,7 @@ use form_urlencoded::Serializer;
 
 use super::settings::Config;
 use super::wording::Wording;
-use crate::otp::{Channel, FailureKind, Message, SendError};
+use crate::otp::{Channel, Message, SendError};
 
 /// Verify takes codes of these lengths.
 const CODE_LENGTH: std::ops::RangeInclusive<usize> = 4..=10;
@@ -20,7 +20,7 @@ pub(super) fn form(
 ) -> Result<String, SendError> {
     let code = message.code.expose();
     if !CODE_LENGTH.contains(&code.len()) {
-        return Err(SendError::new(FailureKind::Rejected, "code_length"));
+        return Err(SendError::unasked("code_length"));
     }
     let channel = match channel {
         Channel::Sms => "sms",
