@@ -12,6 +12,7 @@ use crate::okta::factors::Factors;
 use crate::otp::ProviderName;
 use crate::outbound::Outbound;
 use crate::provider::{self, Listener, callback};
+use crate::secret::Pseudonyms;
 
 /// Everything that listens for feedback.
 #[derive(Debug, Clone)]
@@ -24,9 +25,10 @@ pub(super) struct Feedback {
     pub(super) worker: Arc<Worker>,
 }
 
-/// A provider's configuration, told where its delivery reports may go.
-pub(super) fn reporting(config: &Config, name: &str) -> provider::Config {
-    config.providers[name].clone().reporting_to(config.server.public_url.as_ref(), name, &config.pseudonyms)
+/// A provider's configuration, told where its delivery reports may go. `pseudonyms` outlive every configuration: what
+/// was put into an address with them must be known again after the next one.
+pub(super) fn reporting(config: &Config, name: &str, pseudonyms: &Pseudonyms) -> provider::Config {
+    config.providers[name].clone().reporting_to(config.server.public_url.as_ref(), name, pseudonyms)
 }
 
 impl Feedback {
@@ -34,7 +36,7 @@ impl Feedback {
         let mut callbacks = BTreeMap::new();
         let mut listeners = BTreeMap::new();
         for name in config.providers.keys() {
-            let provider = reporting(config, name);
+            let provider = reporting(config, name, &shared.pseudonyms);
             callbacks.extend(callback::build(&provider).map(|callback| (ProviderName::new(name), callback)));
             listeners.extend(Listener::new(&provider, outbound).map(|listener| (ProviderName::new(name), listener)));
         }

@@ -119,8 +119,9 @@ fn listeners(config: &Config) -> Arc<BTreeSet<ProviderName>> {
 }
 
 fn provider(config: &Config, name: &str, shared: &Shared, outbound: &Outbound) -> (ProviderName, Arc<dyn Provider>) {
-    let provider =
-        provider::build(name, reporting(config, name), outbound, &shared.pseudonyms, &shared.metrics.lookups);
+    let pseudonyms = &shared.pseudonyms;
+    let settings = reporting(config, name, pseudonyms);
+    let provider = provider::build(name, settings, outbound, pseudonyms, &shared.metrics.lookups);
     (provider.name().clone(), provider)
 }
 

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use okta_telephony_hook::config::{self, Sources};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use crate::callbacks;
 use crate::support::okta::{self, SECRET, Understood, understand};
 use crate::support::process::{Place, Running};
 use crate::support::server::{Answer, exchange, read_answer};
@@ -181,6 +182,35 @@ async fn a_provider_that_changes_starts_well_and_one_that_stays_keeps_its_breake
     assert!(open.len() == 1 && open.iter().all(|l| l.contains("two")), "{open:?}");
     let ended = server.stop().await;
     assert!(ended.stderr.contains("providers.one.auth_token"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn a_report_is_believed_after_a_reload_also_without_a_hash_key_or_with_another() {
+    for keys in [["", ""], ["[privacy]\nhash_key = 'one'\n", "[privacy]\nhash_key = 'another'\n"]] {
+        let queued = |id: &str| vendor::Answer::json(200, json!({ "umid": id, "status": { "code": "QUEUED" } }));
+        let vendor = VendorServer::start([queued("u-0"), queued("u-1")]).await;
+        let eight = callbacks::eight(&vendor.url, &format!("callback_secret = '{}'", callbacks::WEBHOOK));
+        let auth = format!("secret = '{SECRET}'");
+        let reporting = format!("{eight}[server]\npublic_url = '{}'\n", callbacks::PUBLIC);
+        let [before, after] = keys.map(|key| settings(&auth, &format!("{reporting}{key}")));
+        let server = start(&before).await;
+        let mut stream = TcpStream::connect(server.public).await.expect("connects");
+        for call in 0..2 {
+            assert_eq!(provider(&ask(&mut stream, "/okta/telephony", SECRET).await), "eight");
+            let sent: Value = serde_json::from_str(&vendor.calls()[call].body).expect("JSON");
+            let address = sent["dlrCallbackUrl"].as_str().expect("an address");
+            let path = address.strip_prefix(callbacks::PUBLIC).expect("ours");
+            let payload = json!({ "umid": format!("u-{call}"), "status": { "state": "delivered" } });
+            let body = json!({ "namespace": "SMS", "payload": payload }).to_string();
+            let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: {}\r\n", callbacks::WEBHOOK);
+            let report = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+            stream.write_all(report.as_bytes()).await.expect("written");
+            assert_eq!(read_answer(&mut stream).await.status, 200, "message {call}, {keys:?}");
+            reload(&server, &after, "ok").await;
+        }
+        assert_eq!(server.stop().await.code, Some(0));
+        vendor.finish();
+    }
 }
 
 #[test]
