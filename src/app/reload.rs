@@ -47,7 +47,7 @@ struct Generation {
     hooks: Hooks,
     issuers: Vec<Arc<Issuer>>,
     keys: Keys,
-    /// Ends what keeps its issuers' keys fresh, and what does the work of its event hooks.
+    /// Ends what keeps its issuers' keys fresh, and what does the work of its feedback.
     stop: CancellationToken,
 }
 
@@ -153,9 +153,9 @@ impl Generation {
         for keeper in self.hooks.keepers.drain(..) {
             tokio::spawn(keeper.run(self.hooks.outbound.clone(), self.stop.clone()));
         }
-        let Feedback { events, worker, .. } = &self.hooks.feedback;
-        // Without an event hook there is nothing to be done, and nobody asks the store for it.
-        if !events.is_empty() {
+        let Feedback { events, reports, worker } = &self.hooks.feedback;
+        // Where neither events nor reports come there is nothing to be done, and nobody asks the store for it.
+        if !events.is_empty() || !reports.is_empty() {
             tokio::spawn(Arc::clone(worker).run(self.stop.clone()));
         }
     }
