@@ -38,7 +38,7 @@ impl Feedback {
         for name in config.providers.keys() {
             let provider = reporting(config, name, &shared.pseudonyms);
             callbacks.extend(callback::build(&provider).map(|callback| (ProviderName::new(name), callback)));
-            listeners.extend(Listener::new(&provider, outbound).map(|listener| (ProviderName::new(name), listener)));
+            listeners.insert(ProviderName::new(name), Listener::new(&provider, outbound));
         }
         let tools = Tools {
             agenda: shared.agenda.clone(),
@@ -66,13 +66,13 @@ impl Feedback {
 /// Who asks Okta about users that the journal does not know, and tells the providers of the org's routes.
 fn strangers(
     config: &Config,
-    listeners: &BTreeMap<ProviderName, Listener>,
+    listeners: &BTreeMap<ProviderName, Option<Listener>>,
     outbound: &Outbound,
 ) -> BTreeMap<Arc<str>, Strangers> {
     let of_org = |org: &crate::hook::Config| {
         let factors = Factors::new(org.okta.clone()?, outbound.clone());
         let may_ask = listeners.iter().filter(|(name, _)| org.router.may_ask(name));
-        let listeners = may_ask.map(|(name, listener)| (name.clone(), listener.clone())).collect();
+        let listeners = may_ask.filter_map(|(name, listener)| Some((name.clone(), listener.clone()?))).collect();
         Some((Arc::clone(&org.name), Strangers::new(factors, listeners)))
     };
     config.orgs.iter().filter_map(of_org).collect()
