@@ -213,6 +213,27 @@ async fn a_report_is_believed_after_a_reload_also_without_a_hash_key_or_with_ano
     }
 }
 
+async fn admin(server: &Running, request: &str, body: &str) -> Answer {
+    let head = format!("{request} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
+    exchange(server.admin, format!("{head}content-length: {}\r\n\r\n{body}", body.len()).as_bytes()).await
+}
+
+#[tokio::test]
+async fn the_switch_of_a_provider_that_is_gone_can_be_cleared_and_not_set_again() {
+    let auth = format!("secret = '{SECRET}'");
+    let server = start(&settings(&auth, SANDBOX)).await;
+    let (switch, disabled) = ("/switches/provider/sandbox", r#"{"state":"disabled"}"#);
+    assert_eq!(admin(&server, &format!("PUT {switch}"), disabled).await.status, 200);
+    reload(&server, &settings(&auth, &SANDBOX.replace("providers.sandbox", "providers.other")), "ok").await;
+    let cleared = admin(&server, &format!("DELETE {switch}"), "").await;
+    assert_eq!((cleared.status, cleared.body.as_slice()), (200, br#"{"switches":[]}"#.as_slice()));
+    assert_eq!(admin(&server, &format!("PUT {switch}"), disabled).await.status, 400);
+    assert_eq!(admin(&server, &format!("DELETE {switch}"), "").await.status, 400);
+    reload(&server, &settings(&auth, SANDBOX), "ok").await;
+    let mut stream = TcpStream::connect(server.public).await.expect("connects");
+    assert_eq!(provider(&ask(&mut stream, "/okta/telephony", SECRET).await), "sandbox");
+}
+
 #[test]
 fn each_load_tells_what_it_was_made_of() {
     let place = tempfile::tempdir().expect("directory");
