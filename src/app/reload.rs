@@ -106,8 +106,7 @@ impl Reloader {
     pub async fn reload(&self, loaded: Result<Loaded, Box<Invalid>>) -> bool {
         let mut current = self.0.current.lock().await;
         let metrics = Arc::clone(&current.hooks.shared.metrics);
-        metrics.config_reloaded(loaded.is_ok());
-        match loaded {
+        let taken = match loaded {
             Ok(Loaded { config, findings }) => {
                 for warning in &findings.warnings {
                     tracing::warn!(key = warning.key, "{}", warning.rule);
@@ -121,7 +120,9 @@ impl Reloader {
                 }
                 false
             }
-        }
+        };
+        metrics.config_reloaded(taken);
+        taken
     }
 
     async fn take(&self, current: &mut Generation, config: &Config) {
