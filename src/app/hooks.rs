@@ -107,6 +107,18 @@ impl Hooks {
         Self { hooks, providers, shared, outbound, feedback, health, keepers }
     }
 
+    /// Takes down the metrics of those orgs and keys that were there before and are no more.
+    pub(super) fn take_down(&self, before: &Self) {
+        let metrics = &self.shared.metrics;
+        for org in before.hooks.iter().map(|hook| &hook.config().name) {
+            match self.hooks.iter().map(|hook| hook.config()).find(|config| config.name == *org) {
+                Some(config) if config.authenticate.issuer().is_some() => {}
+                Some(_) => metrics.keys_gone(org),
+                None => metrics.org_gone(org),
+            }
+        }
+    }
+
     /// The issuers whose tokens admit.
     pub(super) fn issuers(&self) -> Vec<Arc<Issuer>> {
         self.keepers.iter().map(|keeper| Arc::clone(keeper.issuer())).collect()

@@ -143,7 +143,9 @@ impl Reloader {
         let ops = ops(&next.hooks, &rest, readiness, self.0.certificates.clone(), self.0.since);
         self.0.admin.set(http::admin(ops));
         self.0.public.set(public(&next.hooks, &rest));
-        std::mem::replace(current, next).stop.cancel();
+        let before = std::mem::replace(current, next);
+        before.stop.cancel();
+        current.hooks.take_down(&before.hooks);
         let changed: Vec<String> = changed.into_iter().filter(|key| !Keys::needs_restart(key)).collect();
         tracing::info!(changed = changed.join(", "), "configuration reloaded");
     }

@@ -10,6 +10,8 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::callbacks;
+use crate::support::issuer::{Issuer, Mode};
+use crate::support::jwt::{AUDIENCE, FIRST, SCOPE};
 use crate::support::okta::{self, SECRET, Understood, understand};
 use crate::support::process::{Place, Running};
 use crate::support::server::{Answer, exchange, read_answer};
@@ -232,6 +234,38 @@ async fn the_switch_of_a_provider_that_is_gone_can_be_cleared_and_not_set_again(
     reload(&server, &settings(&auth, SANDBOX), "ok").await;
     let mut stream = TcpStream::connect(server.public).await.expect("connects");
     assert_eq!(provider(&ask(&mut stream, "/okta/telephony", SECRET).await), "sandbox");
+}
+
+#[tokio::test]
+async fn the_ages_of_keys_that_nobody_needs_any_more_and_the_clocks_of_orgs_that_are_gone_are_not_shown() {
+    let issuer = Issuer::start(Mode::Up, &[&FIRST]).await;
+    let oauth = format!("issuer = '{}'\naudience = '{AUDIENCE}'\nscope = '{SCOPE}'\n", issuer.name);
+    let header = format!("auth.header.secret = '{SECRET}'\n");
+    let org = |name: &str, oauth: &str| {
+        let oauth = if oauth.is_empty() { String::new() } else { format!("[orgs.{name}.auth.oauth]\n{oauth}") };
+        format!("[orgs.{name}]\npath = '/{name}'\n{header}{oauth}")
+    };
+    let toml = |orgs: &str| format!("allow_sandbox = true\n{orgs}{SANDBOX}");
+    let server = start(&toml(&(org("stays", &oauth) + &org("changes", &oauth) + &org("goes", &oauth)))).await;
+    let shown = async |metric: &str| {
+        let page = String::from_utf8(admin(&server, "GET /metrics", "").await.body).expect("text");
+        let of = |line: &str| Some(line.strip_prefix(metric)?.split('"').nth(1)?.to_owned());
+        page.lines().filter_map(of).collect::<BTreeSet<_>>()
+    };
+    let begun = Instant::now();
+    while shown("okta_hook_jwks_age_seconds").await.len() < 3 {
+        assert!(begun.elapsed() < PATIENCE, "no keys");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let mut stream = TcpStream::connect(server.public).await.expect("connects");
+    for path in ["/stays", "/changes", "/goes"] {
+        assert_eq!(provider(&ask(&mut stream, path, SECRET).await), "sandbox");
+    }
+    let all = ["changes", "goes", "stays"].map(str::to_owned).into();
+    assert_eq!(shown("okta_hook_clock_skew_seconds").await, all);
+    reload(&server, &toml(&(org("stays", &oauth) + &org("changes", ""))), "ok").await;
+    assert_eq!(shown("okta_hook_jwks_age_seconds").await, ["stays".to_owned()].into());
+    assert_eq!(shown("okta_hook_clock_skew_seconds").await, ["changes", "stays"].map(str::to_owned).into());
 }
 
 #[test]
