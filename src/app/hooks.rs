@@ -78,6 +78,7 @@ impl Hooks {
         };
         let providers: Providers =
             config.providers.keys().map(|name| provider(config, name, &shared, &outbound)).collect();
+        outbound.keep_open(providers.values().flat_map(|provider| provider.addresses()));
         let limits = providers.keys().map(|name| (name.clone(), config.limits_of(name)));
         let health = Arc::new(Health::new(limits, shared.switches.clone(), metrics));
         let (hooks, keepers) = hooks(config, &providers, &health, &shared, &[]);
@@ -99,6 +100,7 @@ impl Hooks {
             _ => provider(config, name, &shared, &outbound),
         };
         let providers: Providers = config.providers.keys().map(either).collect();
+        outbound.keep_open(providers.values().flat_map(|provider| provider.addresses()));
         let limits = providers.keys().map(|name| (name.clone(), config.limits_of(name)));
         shared.learn.forget(|name| !stays(name));
         let health = Arc::new(self.health.after_change(limits, stays));

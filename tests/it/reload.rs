@@ -1,12 +1,14 @@
 //! SIGHUP: another configuration takes effect, and nobody notices but by what it says.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use okta_telephony_hook::config::{self, Sources};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
 use crate::callbacks;
@@ -266,6 +268,46 @@ async fn the_ages_of_keys_that_nobody_needs_any_more_and_the_clocks_of_orgs_that
     reload(&server, &toml(&(org("stays", &oauth) + &org("changes", ""))), "ok").await;
     assert_eq!(shown("okta_hook_jwks_age_seconds").await, ["stays".to_owned()].into());
     assert_eq!(shown("okta_hook_clock_skew_seconds").await, ["changes", "stays"].map(str::to_owned).into());
+}
+
+/// An address where connections are counted and come to nothing.
+async fn counted() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("port");
+    let address = format!("https://{}", listener.local_addr().expect("address"));
+    let count = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&count);
+    tokio::spawn(async move {
+        while listener.accept().await.is_ok() {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    (address, count)
+}
+
+#[tokio::test]
+async fn no_connection_is_kept_open_to_a_provider_that_is_gone() {
+    let ((stays, kept), (goes, left)) = (counted().await, counted().await);
+    let telesign = |name: &str, url: &str| {
+        callbacks::telesign(url, callbacks::KEY).replace("providers.telesign", &format!("providers.{name}"))
+    };
+    let (stays, goes) = (telesign("stays", &stays), telesign("goes", &goes));
+    let auth = format!("secret = '{SECRET}'");
+    let toml = |providers: &str| settings(&auth, &format!("{providers}[outbound]\nkeep_warm = '5s'\n"));
+    let server = start(&toml(&format!("{stays}{goes}"))).await;
+    let count = |of: &AtomicUsize| of.load(Ordering::Relaxed);
+    let until = async |are_there: &dyn Fn() -> bool| {
+        let begun = Instant::now();
+        while !are_there() {
+            assert!(begun.elapsed() < PATIENCE, "nobody connects");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    until(&|| count(&kept) > 0 && count(&left) > 0).await;
+    reload(&server, &toml(&stays), "ok").await;
+    let before = (count(&kept), count(&left));
+    until(&|| count(&kept) >= before.0 + 2).await;
+    assert_eq!(count(&left), before.1);
+    assert_eq!(server.stop().await.code, Some(0));
 }
 
 #[test]
