@@ -14,7 +14,7 @@ use crate::agenda::Agenda;
 use crate::config::Config;
 use crate::deadline::Clock;
 use crate::dedupe::Dedupe;
-use crate::dispatch::health::Health;
+use crate::dispatch::health::{Health, Limits};
 use crate::dispatch::switches::Switches;
 use crate::dispatch::{Dispatch, Team};
 use crate::hook::{self, Hook, Shared};
@@ -44,6 +44,13 @@ pub struct Hooks {
     pub(super) feedback: Feedback,
     pub(super) health: Arc<Health>,
     pub(super) keepers: Vec<Keeper>,
+}
+
+/// What of an earlier configuration goes on as it is.
+#[derive(Default)]
+struct Kept<'a> {
+    providers: Providers,
+    issuers: &'a [Arc<Issuer>],
 }
 
 impl Hooks {
@@ -76,14 +83,8 @@ impl Hooks {
             counters: state.store(),
             state,
         };
-        let providers: Providers =
-            config.providers.keys().map(|name| provider(config, name, &shared, &outbound)).collect();
-        outbound.keep_open(providers.values().flat_map(|provider| provider.addresses()));
-        let limits = providers.keys().map(|name| (name.clone(), config.limits_of(name)));
-        let health = Arc::new(Health::new(limits, shared.switches.clone(), metrics));
-        let (hooks, keepers) = hooks(config, &providers, &health, &shared, &[]);
-        let feedback = Feedback::build(config, &shared, &outbound);
-        Ok(Self { hooks, providers, shared, outbound, feedback, health, keepers })
+        let health = Health::new(limits(config), shared.switches.clone(), metrics);
+        Ok(Self::assemble(config, shared, outbound, health, &Kept::default()))
     }
 
     /// The same from another configuration, of which these keys have changed. A provider none of whose keys has goes
@@ -94,17 +95,23 @@ impl Hooks {
         let touched = |name: &ProviderName| changed.iter().any(|key| key.starts_with(&format!("providers.{name}.")));
         let stays = |name: &ProviderName| !moved && !touched(name);
         let shared = Shared { listeners: listeners(config), ..self.shared.clone() };
-        let outbound = self.outbound.clone();
-        let either = |name: &String| match self.providers.get_key_value(&ProviderName::new(name)) {
-            Some((name, provider)) if stays(name) => (name.clone(), Arc::clone(provider)),
-            _ => provider(config, name, &shared, &outbound),
-        };
-        let providers: Providers = config.providers.keys().map(either).collect();
-        outbound.keep_open(providers.values().flat_map(|provider| provider.addresses()));
-        let limits = providers.keys().map(|name| (name.clone(), config.limits_of(name)));
         shared.learn.forget(|name| !stays(name));
-        let health = Arc::new(self.health.after_change(limits, stays));
-        let (hooks, keepers) = hooks(config, &providers, &health, &shared, held);
+        let health = self.health.after_change(limits(config), stays);
+        let staying = self.providers.iter().filter(|(name, _)| stays(name));
+        let providers = staying.map(|(name, provider)| (name.clone(), Arc::clone(provider))).collect();
+        Self::assemble(config, shared, self.outbound.clone(), health, &Kept { providers, issuers: held })
+    }
+
+    /// Puts everything together, in the order in which one thing stands on another.
+    fn assemble(config: &Config, shared: Shared, outbound: Outbound, health: Health, kept: &Kept<'_>) -> Self {
+        let kept_or_new = |name: &String| match kept.providers.get_key_value(&ProviderName::new(name)) {
+            Some((name, provider)) => (name.clone(), Arc::clone(provider)),
+            None => provider(config, name, &shared, &outbound),
+        };
+        let providers: Providers = config.providers.keys().map(kept_or_new).collect();
+        outbound.keep_open(providers.values().flat_map(|provider| provider.addresses()));
+        let health = Arc::new(health);
+        let (hooks, keepers) = hooks(config, &providers, &health, &shared, kept.issuers);
         let feedback = Feedback::build(config, &shared, &outbound);
         Self { hooks, providers, shared, outbound, feedback, health, keepers }
     }
@@ -125,6 +132,11 @@ impl Hooks {
     pub(super) fn issuers(&self) -> Vec<Arc<Issuer>> {
         self.keepers.iter().map(|keeper| Arc::clone(keeper.issuer())).collect()
     }
+}
+
+fn limits(config: &Config) -> impl Iterator<Item = (ProviderName, Limits)> {
+    let names = config.providers.keys().map(|name| ProviderName::new(name));
+    names.map(|name| (name.clone(), config.limits_of(&name)))
 }
 
 fn listeners(config: &Config) -> Arc<BTreeSet<ProviderName>> {
