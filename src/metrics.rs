@@ -273,6 +273,20 @@ impl Metrics {
         fetched.insert(Arc::clone(org), Instant::now());
     }
 
+    /// Forgets the keys of an org whose tokens are no longer verified: their age would grow for ever.
+    pub fn keys_gone(&self, org: &Arc<str>) {
+        // Held to the end: whoever writes the ages out holds it too.
+        let mut fetched = self.keys_fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        fetched.remove(org);
+        self.jwks_age.remove(&OrgLabels { org: Arc::clone(org) });
+    }
+
+    /// Takes down what only an org's hooks and keys would move, once there is no such org.
+    pub fn org_gone(&self, org: &Arc<str>) {
+        self.keys_gone(org);
+        self.clock_skew.remove(&OrgLabels { org: Arc::clone(org) });
+    }
+
     /// Counts one answered hook and its time.
     pub fn answered(&self, org: &Arc<str>, channel: &'static str, verdict: &'static str, elapsed: Duration) {
         self.requests.get_or_create(&RequestLabels { org: Arc::clone(org), channel, verdict }).inc();

@@ -7,6 +7,7 @@ mod connect;
 mod evidence;
 mod hints;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -115,7 +116,7 @@ pub struct Outbound {
     client: Client<Connector, Watched>,
     /// For requests that a proxy passes on unencrypted.
     proxy_credential: Option<HeaderValue>,
-    origins: Arc<Mutex<Vec<Url>>>,
+    origins: Arc<Mutex<BTreeSet<Url>>>,
     warm_up_timeout: Duration,
     keep_warm: Duration,
 }
@@ -254,16 +255,17 @@ impl Outbound {
         Ok(read(self.client.request(call).await?).await?)
     }
 
-    /// Remembers a vendor's address, to open a connection there before the first hook and keep it open.
+    /// Remembers the vendors' addresses, to open connections there before the first hook and keep them open, in place of
+    /// those remembered before.
     ///
     /// Only HTTPS ones: without a TLS handshake there is nothing worth saving.
-    pub fn keep_open(&self, base_url: &Url) {
-        let mut origin = base_url.clone();
-        origin.set_path("/");
-        let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
-        if origin.scheme() == "https" && !origins.contains(&origin) {
-            origins.push(origin);
-        }
+    pub fn keep_open(&self, addresses: impl IntoIterator<Item = Url>) {
+        let origin = |mut address: Url| {
+            address.set_path("/");
+            (address.scheme() == "https").then_some(address)
+        };
+        let origins = addresses.into_iter().filter_map(origin).collect();
+        *self.origins.lock().unwrap_or_else(PoisonError::into_inner) = origins;
     }
 
     /// Whether there is an address to be remembered, and so TLS to be spoken.

@@ -12,6 +12,7 @@ use crate::okta::factors::Factors;
 use crate::otp::ProviderName;
 use crate::outbound::Outbound;
 use crate::provider::{self, Listener, callback};
+use crate::secret::Pseudonyms;
 
 /// Everything that listens for feedback.
 #[derive(Debug, Clone)]
@@ -24,9 +25,10 @@ pub(super) struct Feedback {
     pub(super) worker: Arc<Worker>,
 }
 
-/// A provider's configuration, told where its delivery reports may go.
-pub(super) fn reporting(config: &Config, name: &str) -> provider::Config {
-    config.providers[name].clone().reporting_to(config.server.public_url.as_ref(), name, &config.pseudonyms)
+/// A provider's configuration, told where its delivery reports may go. `pseudonyms` outlive every configuration: what
+/// was put into an address with them must be known again after the next one.
+pub(super) fn reporting(config: &Config, name: &str, pseudonyms: &Pseudonyms) -> provider::Config {
+    config.providers[name].clone().reporting_to(config.server.public_url.as_ref(), name, pseudonyms)
 }
 
 impl Feedback {
@@ -34,9 +36,9 @@ impl Feedback {
         let mut callbacks = BTreeMap::new();
         let mut listeners = BTreeMap::new();
         for name in config.providers.keys() {
-            let provider = reporting(config, name);
+            let provider = reporting(config, name, &shared.pseudonyms);
             callbacks.extend(callback::build(&provider).map(|callback| (ProviderName::new(name), callback)));
-            listeners.extend(Listener::new(&provider, outbound).map(|listener| (ProviderName::new(name), listener)));
+            listeners.insert(ProviderName::new(name), Listener::new(&provider, outbound));
         }
         let tools = Tools {
             agenda: shared.agenda.clone(),
@@ -64,13 +66,13 @@ impl Feedback {
 /// Who asks Okta about users that the journal does not know, and tells the providers of the org's routes.
 fn strangers(
     config: &Config,
-    listeners: &BTreeMap<ProviderName, Listener>,
+    listeners: &BTreeMap<ProviderName, Option<Listener>>,
     outbound: &Outbound,
 ) -> BTreeMap<Arc<str>, Strangers> {
     let of_org = |org: &crate::hook::Config| {
         let factors = Factors::new(org.okta.clone()?, outbound.clone());
         let may_ask = listeners.iter().filter(|(name, _)| org.router.may_ask(name));
-        let listeners = may_ask.map(|(name, listener)| (name.clone(), listener.clone())).collect();
+        let listeners = may_ask.filter_map(|(name, listener)| Some((name.clone(), listener.clone()?))).collect();
         Some((Arc::clone(&org.name), Strangers::new(factors, listeners)))
     };
     config.orgs.iter().filter_map(of_org).collect()

@@ -14,7 +14,7 @@ use crate::agenda::Agenda;
 use crate::config::Config;
 use crate::deadline::Clock;
 use crate::dedupe::Dedupe;
-use crate::dispatch::health::Health;
+use crate::dispatch::health::{Health, Limits};
 use crate::dispatch::switches::Switches;
 use crate::dispatch::{Dispatch, Team};
 use crate::hook::{self, Hook, Shared};
@@ -44,6 +44,13 @@ pub struct Hooks {
     pub(super) feedback: Feedback,
     pub(super) health: Arc<Health>,
     pub(super) keepers: Vec<Keeper>,
+}
+
+/// What of an earlier configuration goes on as it is.
+#[derive(Default)]
+struct Kept<'a> {
+    providers: Providers,
+    issuers: &'a [Arc<Issuer>],
 }
 
 impl Hooks {
@@ -77,13 +84,8 @@ impl Hooks {
             numbers: state.store(),
             state,
         };
-        let providers: Providers =
-            config.providers.keys().map(|name| provider(config, name, &shared, &outbound)).collect();
-        let limits = providers.keys().map(|name| (name.clone(), config.limits_of(name)));
-        let health = Arc::new(Health::new(limits, shared.switches.clone(), metrics));
-        let (hooks, keepers) = hooks(config, &providers, &health, &shared, &[]);
-        let feedback = Feedback::build(config, &shared, &outbound);
-        Ok(Self { hooks, providers, shared, outbound, feedback, health, keepers })
+        let health = Health::new(limits(config), shared.switches.clone(), metrics);
+        Ok(Self::assemble(config, shared, outbound, health, &Kept::default()))
     }
 
     /// The same from another configuration, of which these keys have changed. A provider none of whose keys has goes
@@ -94,18 +96,37 @@ impl Hooks {
         let touched = |name: &ProviderName| changed.iter().any(|key| key.starts_with(&format!("providers.{name}.")));
         let stays = |name: &ProviderName| !moved && !touched(name);
         let shared = Shared { listeners: listeners(config), ..self.shared.clone() };
-        let outbound = self.outbound.clone();
-        let either = |name: &String| match self.providers.get_key_value(&ProviderName::new(name)) {
-            Some((name, provider)) if stays(name) => (name.clone(), Arc::clone(provider)),
-            _ => provider(config, name, &shared, &outbound),
-        };
-        let providers: Providers = config.providers.keys().map(either).collect();
-        let limits = providers.keys().map(|name| (name.clone(), config.limits_of(name)));
         shared.learn.forget(|name| !stays(name));
-        let health = Arc::new(self.health.after_change(limits, stays));
-        let (hooks, keepers) = hooks(config, &providers, &health, &shared, held);
+        let health = self.health.after_change(limits(config), stays);
+        let staying = self.providers.iter().filter(|(name, _)| stays(name));
+        let providers = staying.map(|(name, provider)| (name.clone(), Arc::clone(provider))).collect();
+        Self::assemble(config, shared, self.outbound.clone(), health, &Kept { providers, issuers: held })
+    }
+
+    /// Puts everything together, in the order in which one thing stands on another.
+    fn assemble(config: &Config, shared: Shared, outbound: Outbound, health: Health, kept: &Kept<'_>) -> Self {
+        let kept_or_new = |name: &String| match kept.providers.get_key_value(&ProviderName::new(name)) {
+            Some((name, provider)) => (name.clone(), Arc::clone(provider)),
+            None => provider(config, name, &shared, &outbound),
+        };
+        let providers: Providers = config.providers.keys().map(kept_or_new).collect();
+        outbound.keep_open(providers.values().flat_map(|provider| provider.addresses()));
+        let health = Arc::new(health);
+        let (hooks, keepers) = hooks(config, &providers, &health, &shared, kept.issuers);
         let feedback = Feedback::build(config, &shared, &outbound);
         Self { hooks, providers, shared, outbound, feedback, health, keepers }
+    }
+
+    /// Takes down the metrics of those orgs and keys that were there before and are no more.
+    pub(super) fn take_down(&self, before: &Self) {
+        let metrics = &self.shared.metrics;
+        for org in before.hooks.iter().map(|hook| &hook.config().name) {
+            match self.hooks.iter().map(|hook| hook.config()).find(|config| config.name == *org) {
+                Some(config) if config.authenticate.issuer().is_some() => {}
+                Some(_) => metrics.keys_gone(org),
+                None => metrics.org_gone(org),
+            }
+        }
     }
 
     /// The issuers whose tokens admit.
@@ -114,14 +135,20 @@ impl Hooks {
     }
 }
 
+fn limits(config: &Config) -> impl Iterator<Item = (ProviderName, Limits)> {
+    let names = config.providers.keys().map(|name| ProviderName::new(name));
+    names.map(|name| (name.clone(), config.limits_of(&name)))
+}
+
 fn listeners(config: &Config) -> Arc<BTreeSet<ProviderName>> {
     let listens = config.providers.iter().filter(|(_, provider)| provider.listens());
     Arc::new(listens.map(|(name, _)| ProviderName::new(name)).collect())
 }
 
 fn provider(config: &Config, name: &str, shared: &Shared, outbound: &Outbound) -> (ProviderName, Arc<dyn Provider>) {
-    let provider =
-        provider::build(name, reporting(config, name), outbound, &shared.pseudonyms, &shared.metrics.lookups);
+    let pseudonyms = &shared.pseudonyms;
+    let settings = reporting(config, name, pseudonyms);
+    let provider = provider::build(name, settings, outbound, pseudonyms, &shared.metrics.lookups);
     (provider.name().clone(), provider)
 }
 

@@ -47,7 +47,7 @@ struct Generation {
     hooks: Hooks,
     issuers: Vec<Arc<Issuer>>,
     keys: Keys,
-    /// Ends what keeps its issuers' keys fresh, and what does the work of its event hooks.
+    /// Ends what keeps its issuers' keys fresh, and what does the work of its feedback.
     stop: CancellationToken,
 }
 
@@ -106,8 +106,7 @@ impl Reloader {
     pub async fn reload(&self, loaded: Result<Loaded, Box<Invalid>>) -> bool {
         let mut current = self.0.current.lock().await;
         let metrics = Arc::clone(&current.hooks.shared.metrics);
-        metrics.config_reloaded(loaded.is_ok());
-        match loaded {
+        let taken = match loaded {
             Ok(Loaded { config, findings }) => {
                 for warning in &findings.warnings {
                     tracing::warn!(key = warning.key, "{}", warning.rule);
@@ -121,7 +120,9 @@ impl Reloader {
                 }
                 false
             }
-        }
+        };
+        metrics.config_reloaded(taken);
+        taken
     }
 
     async fn take(&self, current: &mut Generation, config: &Config) {
@@ -142,7 +143,9 @@ impl Reloader {
         let ops = ops(&next.hooks, &rest, readiness, self.0.certificates.clone(), self.0.since);
         self.0.admin.set(http::admin(ops));
         self.0.public.set(public(&next.hooks, &rest));
-        std::mem::replace(current, next).stop.cancel();
+        let before = std::mem::replace(current, next);
+        before.stop.cancel();
+        current.hooks.take_down(&before.hooks);
         let changed: Vec<String> = changed.into_iter().filter(|key| !Keys::needs_restart(key)).collect();
         tracing::info!(changed = changed.join(", "), "configuration reloaded");
     }
@@ -153,9 +156,9 @@ impl Generation {
         for keeper in self.hooks.keepers.drain(..) {
             tokio::spawn(keeper.run(self.hooks.outbound.clone(), self.stop.clone()));
         }
-        let Feedback { events, worker, .. } = &self.hooks.feedback;
-        // Without an event hook there is nothing to be done, and nobody asks the store for it.
-        if !events.is_empty() {
+        let Feedback { events, reports, worker } = &self.hooks.feedback;
+        // Where neither events nor reports come there is nothing to be done, and nobody asks the store for it.
+        if !events.is_empty() || !reports.is_empty() {
             tokio::spawn(Arc::clone(worker).run(self.stop.clone()));
         }
     }

@@ -14,7 +14,7 @@ const FIXED: [&str; 7] = ["admin.listen", "journal", "log", "outbound", "privacy
 /// What of those can change all the same.
 const FREE: [&str; 3] = ["server.body_timeout", "server.max_body", "server.public_url"];
 
-/// Every key that is set, with a digest of its value; of a secret that stands elsewhere, of what it is there.
+/// Every key that is set, with a digest of its value; of a secret that stands elsewhere, also of what it is there.
 #[derive(Debug, Clone, Default)]
 pub struct Keys(BTreeMap<String, CredentialDigest>);
 
@@ -31,8 +31,8 @@ impl Keys {
                 if let Some(secret) = elsewhere(value) {
                     let text = secret.resolve(environment).map(|s| s.expose().to_owned()).unwrap_or_default();
                     self.0.insert(at.to_owned(), CredentialDigest::of(text.as_bytes()));
-                    return;
                 }
+                // What is typed counts as well: it may name another place, or only look as if it named one.
                 for (key, value) in table {
                     let at = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
                     self.add(&at, value, environment);
@@ -86,6 +86,13 @@ mod tests {
         let changed = keys(toml, "one").changed(&keys(&toml.replace("'1s'", "'2s'").replace("'x'", "'y'"), "two"));
         assert_eq!(changed.into_iter().collect::<Vec<_>>(), ["a.budget", "a.routes[0].send[0]", "a.secret"]);
         assert!(!format!("{:?}", keys(toml, "canary")).contains("canary"));
+    }
+
+    #[test]
+    fn what_looks_like_the_place_of_a_secret_is_told_by_what_is_typed_there_too() {
+        let toml = "[providers.verify]\ntags = { env = 'production' }\n[orgs.main]\nsecret = { file = '/one' }\n";
+        let changed = keys(toml, "").changed(&keys(&toml.replace("production", "test").replace("one", "two"), ""));
+        assert_eq!(changed.into_iter().collect::<Vec<_>>(), ["orgs.main.secret.file", "providers.verify.tags.env"]);
     }
 
     #[test]

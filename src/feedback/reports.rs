@@ -35,6 +35,11 @@ impl Reports {
         Self(Arc::new(Inner { callbacks, tools, tasks }))
     }
 
+    /// Whether no provider can send reports.
+    pub fn is_empty(&self) -> bool {
+        self.0.callbacks.is_empty()
+    }
+
     /// Whether a provider of this name can send reports.
     pub fn knows(&self, provider: &str) -> bool {
         self.0.callbacks.contains_key(&ProviderName::new(provider))

@@ -58,8 +58,8 @@ pub struct Tools {
     pub agenda: Agenda,
     /// Who was sent what by whom.
     pub journal: Journal,
-    /// Who wants to hear of codes of theirs.
-    pub listeners: Arc<BTreeMap<ProviderName, Listener>>,
+    /// Every configured provider, with what tells it of codes of its, if it wants to hear.
+    pub listeners: Arc<BTreeMap<ProviderName, Option<Listener>>>,
     /// Who asks Okta about users that the journal does not know, for the orgs that let us.
     pub strangers: Arc<BTreeMap<Arc<str>, Strangers>>,
     /// What is learnt from codes that were used.
@@ -246,9 +246,11 @@ impl Worker {
         Ok(if self.tell(provider, news).await { Ending::Done } else { Ending::Again })
     }
 
-    /// Tells a provider that wants to hear it; false when that is worth another try.
+    /// Tells a provider that wants to hear it; false when that is worth another try, by whoever knows the provider: while
+    /// a new one is rolled out, not every process does.
     async fn tell(&self, provider: &ProviderName, news: News<'_>) -> bool {
-        let Some(listener) = self.tools.listeners.get(provider) else { return true };
+        let Some(known) = self.tools.listeners.get(provider) else { return false };
+        let Some(listener) = known else { return true };
         let told = listener.tell(news).await;
         if let Ok(false) = told {
             return true;

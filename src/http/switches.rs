@@ -15,7 +15,7 @@ use super::console::is_called_by_address;
 use super::{Ops, respond};
 use crate::dispatch::switches::{Setting, Switches, Target};
 use crate::okta::Reply;
-use crate::otp::{Channel, Country};
+use crate::otp::{Channel, Country, ProviderName};
 
 /// The body of a `PUT`.
 #[derive(Debug, Deserialize)]
@@ -110,7 +110,14 @@ fn change(ops: &Ops, headers: &HeaderMap, scope: &str, name: &str, change: Chang
 
 fn target(scope: &str, name: &str, ops: &Ops) -> Option<Target> {
     match scope {
-        "provider" => ops.shown.providers.keys().find(|p| p.as_str() == name).cloned().map(Target::Provider),
+        "provider" => {
+            let (name, switches) = (ProviderName::new(name), ops.switches().list());
+            let is_configured = ops.shown.providers.contains_key(&name);
+            let target = Target::Provider(name);
+            // A switch outlives its provider, and would act upon it again when a reload brings it back.
+            let is_set = switches.iter().any(|(set, _)| *set == target);
+            (is_configured || is_set).then_some(target)
+        }
         "country" => Country::with_numbers(name).map(Target::Country),
         "channel" => Channel::ALL.into_iter().find(|c| c.as_str() == name).map(Target::Channel),
         "everything" if name.is_empty() => Some(Target::Everything),

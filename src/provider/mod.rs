@@ -59,7 +59,7 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
     /// When `send` would fail without asking anybody.
     fn request(&self, message: &Message, options: SendOptions<'_>) -> Result<Option<Request>, SendError>;
 
-    /// The addresses it calls, for `doctor` to see whether they can be reached.
+    /// The addresses it calls, to keep connections there open, and for `doctor` to see whether they can be reached.
     fn addresses(&self) -> Vec<Url>;
 
     /// Looks, without sending or changing anything, whether it could send: credentials, sender. For `doctor`.

@@ -212,7 +212,7 @@ async fn nobody_hears_that_a_code_was_not_used_while_that_is_not_known() {
     let worker = Arc::new(Worker::new(Tools {
         agenda: agenda.clone(),
         journal: journal.clone(),
-        listeners: Arc::new(BTreeMap::from([(ProviderName::new("x"), verify)])),
+        listeners: Arc::new(BTreeMap::from([(ProviderName::new("x"), Some(verify))])),
         strangers: Arc::default(),
         learn: Learn::new(clock, Arc::clone(&metrics)),
         metrics,
@@ -241,4 +241,71 @@ async fn nobody_hears_that_a_code_was_not_used_while_that_is_not_known() {
     vendor.then(Answer::json(200, json!({ "status": "canceled" })));
     work_off().await;
     assert_eq!(vendor.finish()[0].body, "Status=canceled");
+}
+
+#[tokio::test]
+async fn who_does_not_know_a_provider_leaves_its_work_to_others_for_an_hour() {
+    let vendor = VendorServer::start([]).await;
+    let (shared, clock, tasks) = (Arc::new(Metrics::new()), Clock::SYSTEM, TaskTracker::new());
+    let store = Moody::new(Mood::Well) as Arc<dyn Store>;
+    let state = State::over(store, Duration::from_secs(1), Arc::clone(&shared));
+    let pseudonyms = Pseudonyms::new(None).expect("random");
+    let agenda = Agenda::new(&state, &pseudonyms);
+    let journal = Journal::new(&state, &journal::Settings::default(), pseudonyms, clock, tasks.clone());
+    let process = |known: Option<Listener>| {
+        let metrics = Arc::new(Metrics::new());
+        let tools = Tools {
+            agenda: agenda.clone(),
+            journal: journal.clone(),
+            listeners: Arc::new(known.map(|listener| (ProviderName::new("x"), Some(listener))).into_iter().collect()),
+            strangers: Arc::default(),
+            learn: Learn::new(clock, Arc::clone(&metrics)),
+            metrics: Arc::clone(&metrics),
+            clock,
+        };
+        (Arc::new(Worker::new(tools)), metrics)
+    };
+    let message = decode(okta::another_sms().to_string().as_bytes(), None).expect("readable").message;
+    let sent = |id: &str| {
+        let result = Ok(Accepted { transaction_id: TransactionId::parse(id).expect("an id") });
+        let attempt = Attempt { provider: ProviderName::new("x"), result, elapsed: Duration::ZERO };
+        Outcome::of(Channel::Sms, "default".into(), vec![attempt])
+    };
+    let user = journal.user_key("main", message.user.as_ref().expect("a user"), Channel::Sms).to_string();
+    let used = |event: &str, since| Item::Used {
+        org: "main".into(),
+        event: journal.event_key("main", event).to_string(),
+        user: user.clone(),
+        channel: Channel::Sms,
+        at: None,
+        since,
+        user_id: None,
+    };
+    let noted = async |id: &str| {
+        journal.note("main", &message, &sent(id), None, ()).await;
+        tasks.close();
+        tasks.wait().await;
+    };
+    let until = || Instant::now() + Duration::from_secs(5);
+    let ((old, seen_by_old), (new, seen_by_new)) = (process(None), process(listener(&verify(&vendor.url))));
+    let conversions =
+        |metrics: &Metrics| metrics.render().contains("okta_hook_conversions_total{provider=\"x\",channel=\"sms\"} 1");
+
+    noted(SID).await;
+    old.work_off(agenda.take([used("now", Timestamp::now())]).await, until()).await;
+    assert!(!conversions(&seen_by_old));
+    vendor.then(Answer::json(200, json!({ "status": "approved" })));
+    let begun = Instant::now();
+    while !conversions(&seen_by_new) {
+        assert!(begun.elapsed() < Duration::from_secs(20), "nobody tells Verify");
+        new.work_off(agenda.due(9).await, until()).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(vendor.calls()[0].body, "Status=approved");
+
+    noted("VEdddddddddddddddddddddddddddddddd").await;
+    let long_ago = Timestamp::now() - Duration::from_secs(61 * 60);
+    old.work_off(agenda.take([used("long ago", long_ago)]).await, until()).await;
+    assert!(seen_by_old.render().contains("okta_hook_fates_given_up_total 1"));
+    assert_eq!(vendor.finish().len(), 1, "nobody calls for who is not known");
 }

@@ -15,9 +15,14 @@ const SECRET: &str = "an-event-hook-secret-0123";
 const LONG: Duration = Duration::from_secs(30);
 
 async fn start(redis: &RedisServer, providers: &str) -> TestServer {
+    let event_hook = format!("[orgs.main.event_hook.auth.header]\nname = 'x-okta-events'\nsecret = '{SECRET}'\n");
+    start_without_events(redis, &format!("{event_hook}{providers}")).await
+}
+
+async fn start_without_events(redis: &RedisServer, rest: &str) -> TestServer {
     TestServer::start(&format!(
-        "privacy.hash_key = 'a key that outlives processes'\n[state]\nurl = '{}'\ntimeout = '50ms'\n[server]\npublic_url = 'https://otp.example.com'\n\
-         [orgs.main.event_hook.auth.header]\nname = 'x-okta-events'\nsecret = '{SECRET}'\n{providers}",
+        "privacy.hash_key = 'a key that outlives processes'\n[state]\nurl = '{}'\ntimeout = '50ms'\n\
+         [server]\npublic_url = 'https://otp.example.com'\n[orgs.main]\n{rest}",
         redis.url()
     ))
     .await
@@ -102,6 +107,24 @@ async fn a_report_and_a_complaint_that_cannot_be_held_against_anything_are_not_t
         let line = format!("okta_hook_okta_reported_failures_total{{org=\"main\",cause=\"{cause}\"}}");
         assert_eq!(server.metric(&line).await, expected, "{cause}");
     }
+    server.stop().await;
+    assert_eq!(vendor.finish().len(), 1, "the text alone");
+}
+
+#[tokio::test]
+async fn a_report_that_had_to_wait_counts_without_an_event_hook_too() {
+    let redis = RedisServer::start();
+    let sid = format!("SM{:032x}", 8);
+    let vendor = VendorServer::start([Answer::json(201, json!({ "sid": sid, "status": "queued" }))]).await;
+    let token = "auth_token = '0123456789abcdef0123456789abcdef'";
+    let server = start_without_events(&redis, &callbacks::twilio(&vendor.url, token)).await;
+    assert_eq!(server.hook(&okta::another_sms()).await.status, 200);
+    is_noted(&redis).await;
+    redis.freeze();
+    assert_eq!(callbacks::report_of(&server, "twilio", &sid, "delivered").await.status, 200);
+    redis.thaw();
+    let delivered = "okta_hook_delivery_reports_total{provider=\"twilio\",channel=\"sms\",status=\"delivered\"}";
+    eventually("the report counts", async || server.metric(delivered).await > 0.0).await;
     server.stop().await;
     assert_eq!(vendor.finish().len(), 1, "the text alone");
 }

@@ -1,14 +1,19 @@
 //! SIGHUP: another configuration takes effect, and nobody notices but by what it says.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use okta_telephony_hook::config::{self, Sources};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
+use crate::callbacks;
+use crate::support::issuer::{Issuer, Mode};
+use crate::support::jwt::{AUDIENCE, FIRST, SCOPE};
 use crate::support::okta::{self, SECRET, Understood, understand};
 use crate::support::process::{Place, Running};
 use crate::support::server::{Answer, exchange, read_answer};
@@ -181,6 +186,128 @@ async fn a_provider_that_changes_starts_well_and_one_that_stays_keeps_its_breake
     assert!(open.len() == 1 && open.iter().all(|l| l.contains("two")), "{open:?}");
     let ended = server.stop().await;
     assert!(ended.stderr.contains("providers.one.auth_token"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn a_report_is_believed_after_a_reload_also_without_a_hash_key_or_with_another() {
+    for keys in [["", ""], ["[privacy]\nhash_key = 'one'\n", "[privacy]\nhash_key = 'another'\n"]] {
+        let queued = |id: &str| vendor::Answer::json(200, json!({ "umid": id, "status": { "code": "QUEUED" } }));
+        let vendor = VendorServer::start([queued("u-0"), queued("u-1")]).await;
+        let eight = callbacks::eight(&vendor.url, &format!("callback_secret = '{}'", callbacks::WEBHOOK));
+        let auth = format!("secret = '{SECRET}'");
+        let reporting = format!("{eight}[server]\npublic_url = '{}'\n", callbacks::PUBLIC);
+        let [before, after] = keys.map(|key| settings(&auth, &format!("{reporting}{key}")));
+        let server = start(&before).await;
+        let mut stream = TcpStream::connect(server.public).await.expect("connects");
+        for call in 0..2 {
+            assert_eq!(provider(&ask(&mut stream, "/okta/telephony", SECRET).await), "eight");
+            let sent: Value = serde_json::from_str(&vendor.calls()[call].body).expect("JSON");
+            let address = sent["dlrCallbackUrl"].as_str().expect("an address");
+            let path = address.strip_prefix(callbacks::PUBLIC).expect("ours");
+            let payload = json!({ "umid": format!("u-{call}"), "status": { "state": "delivered" } });
+            let body = json!({ "namespace": "SMS", "payload": payload }).to_string();
+            let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: {}\r\n", callbacks::WEBHOOK);
+            let report = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+            stream.write_all(report.as_bytes()).await.expect("written");
+            assert_eq!(read_answer(&mut stream).await.status, 200, "message {call}, {keys:?}");
+            reload(&server, &after, "ok").await;
+        }
+        assert_eq!(server.stop().await.code, Some(0));
+        vendor.finish();
+    }
+}
+
+async fn admin(server: &Running, request: &str, body: &str) -> Answer {
+    let head = format!("{request} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
+    exchange(server.admin, format!("{head}content-length: {}\r\n\r\n{body}", body.len()).as_bytes()).await
+}
+
+#[tokio::test]
+async fn the_switch_of_a_provider_that_is_gone_can_be_cleared_and_not_set_again() {
+    let auth = format!("secret = '{SECRET}'");
+    let server = start(&settings(&auth, SANDBOX)).await;
+    let (switch, disabled) = ("/switches/provider/sandbox", r#"{"state":"disabled"}"#);
+    assert_eq!(admin(&server, &format!("PUT {switch}"), disabled).await.status, 200);
+    reload(&server, &settings(&auth, &SANDBOX.replace("providers.sandbox", "providers.other")), "ok").await;
+    let cleared = admin(&server, &format!("DELETE {switch}"), "").await;
+    assert_eq!((cleared.status, cleared.body.as_slice()), (200, br#"{"switches":[]}"#.as_slice()));
+    assert_eq!(admin(&server, &format!("PUT {switch}"), disabled).await.status, 400);
+    assert_eq!(admin(&server, &format!("DELETE {switch}"), "").await.status, 400);
+    reload(&server, &settings(&auth, SANDBOX), "ok").await;
+    let mut stream = TcpStream::connect(server.public).await.expect("connects");
+    assert_eq!(provider(&ask(&mut stream, "/okta/telephony", SECRET).await), "sandbox");
+}
+
+#[tokio::test]
+async fn the_ages_of_keys_that_nobody_needs_any_more_and_the_clocks_of_orgs_that_are_gone_are_not_shown() {
+    let issuer = Issuer::start(Mode::Up, &[&FIRST]).await;
+    let oauth = format!("issuer = '{}'\naudience = '{AUDIENCE}'\nscope = '{SCOPE}'\n", issuer.name);
+    let header = format!("auth.header.secret = '{SECRET}'\n");
+    let org = |name: &str, oauth: &str| {
+        let oauth = if oauth.is_empty() { String::new() } else { format!("[orgs.{name}.auth.oauth]\n{oauth}") };
+        format!("[orgs.{name}]\npath = '/{name}'\n{header}{oauth}")
+    };
+    let toml = |orgs: &str| format!("allow_sandbox = true\n{orgs}{SANDBOX}");
+    let server = start(&toml(&(org("stays", &oauth) + &org("changes", &oauth) + &org("goes", &oauth)))).await;
+    let shown = async |metric: &str| {
+        let page = String::from_utf8(admin(&server, "GET /metrics", "").await.body).expect("text");
+        let of = |line: &str| Some(line.strip_prefix(metric)?.split('"').nth(1)?.to_owned());
+        page.lines().filter_map(of).collect::<BTreeSet<_>>()
+    };
+    let begun = Instant::now();
+    while shown("okta_hook_jwks_age_seconds").await.len() < 3 {
+        assert!(begun.elapsed() < PATIENCE, "no keys");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let mut stream = TcpStream::connect(server.public).await.expect("connects");
+    for path in ["/stays", "/changes", "/goes"] {
+        assert_eq!(provider(&ask(&mut stream, path, SECRET).await), "sandbox");
+    }
+    let all = ["changes", "goes", "stays"].map(str::to_owned).into();
+    assert_eq!(shown("okta_hook_clock_skew_seconds").await, all);
+    reload(&server, &toml(&(org("stays", &oauth) + &org("changes", ""))), "ok").await;
+    assert_eq!(shown("okta_hook_jwks_age_seconds").await, ["stays".to_owned()].into());
+    assert_eq!(shown("okta_hook_clock_skew_seconds").await, ["changes", "stays"].map(str::to_owned).into());
+}
+
+/// An address where connections are counted and come to nothing.
+async fn counted() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("port");
+    let address = format!("https://{}", listener.local_addr().expect("address"));
+    let count = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&count);
+    tokio::spawn(async move {
+        while listener.accept().await.is_ok() {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    (address, count)
+}
+
+#[tokio::test]
+async fn no_connection_is_kept_open_to_a_provider_that_is_gone() {
+    let ((stays, kept), (goes, left)) = (counted().await, counted().await);
+    let telesign = |name: &str, url: &str| {
+        callbacks::telesign(url, callbacks::KEY).replace("providers.telesign", &format!("providers.{name}"))
+    };
+    let (stays, goes) = (telesign("stays", &stays), telesign("goes", &goes));
+    let auth = format!("secret = '{SECRET}'");
+    let toml = |providers: &str| settings(&auth, &format!("{providers}[outbound]\nkeep_warm = '5s'\n"));
+    let server = start(&toml(&format!("{stays}{goes}"))).await;
+    let count = |of: &AtomicUsize| of.load(Ordering::Relaxed);
+    let until = async |are_there: &dyn Fn() -> bool| {
+        let begun = Instant::now();
+        while !are_there() {
+            assert!(begun.elapsed() < PATIENCE, "nobody connects");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    until(&|| count(&kept) > 0 && count(&left) > 0).await;
+    reload(&server, &toml(&stays), "ok").await;
+    let before = (count(&kept), count(&left));
+    until(&|| count(&kept) >= before.0 + 2).await;
+    assert_eq!(count(&left), before.1);
+    assert_eq!(server.stop().await.code, Some(0));
 }
 
 #[test]

@@ -227,8 +227,6 @@ pub struct EightByEight {
 impl EightByEight {
     /// An account under this name.
     pub fn new(name: ProviderName, config: Config, outbound: Outbound) -> Self {
-        let urls = config.sms.iter().map(|e| &e.url).chain(config.voice.iter().map(|e| &e.url));
-        urls.for_each(|url| outbound.keep_open(url));
         Self { name, config, outbound }
     }
 }

@@ -139,7 +139,6 @@ pub struct Telesign {
 impl Telesign {
     /// An account under this name.
     pub fn new(name: ProviderName, config: Config, outbound: Outbound) -> Self {
-        outbound.keep_open(&config.base_url);
         Self { name, config, outbound }
     }
 

@@ -170,7 +170,6 @@ impl Twilio {
         pseudonyms: &Pseudonyms,
         lookups: LookupMetrics,
     ) -> Self {
-        outbound.keep_open(&config.base_url);
         let url = |resource: &str| {
             join(&config.base_url, &format!("/2010-04-01/Accounts/{}/{resource}.json", config.account_sid))
         };
@@ -216,7 +215,8 @@ impl Provider for Twilio {
     }
 
     fn addresses(&self) -> Vec<Url> {
-        vec![self.config.base_url.clone()]
+        let lookup = self.gate.as_ref().map(|gate| gate.address().clone());
+        [self.config.base_url.clone()].into_iter().chain(lookup).collect()
     }
 
     async fn check(&self) -> Vec<Check> {

@@ -242,7 +242,8 @@ impl Stage {
     /// The org's event hook, with nobody who wants to hear of used codes.
     pub fn events(&self) -> Arc<Events> {
         let Shared { agenda, journal, learn, metrics, clock, tasks, .. } = self.shared.clone();
-        let (listeners, strangers) = (Arc::default(), Arc::default());
+        let listeners = Arc::new(self.stubs.iter().map(|stub| (stub.name.clone(), None)).collect());
+        let strangers = Arc::default();
         let tools = feedback::Tools { agenda, journal, listeners, strangers, learn, metrics, clock };
         let config = self.hook.config();
         let event_hook = config.event_hook.clone().expect("an event hook");

@@ -129,9 +129,13 @@ pub(super) struct Gate {
 impl Gate {
     /// A gate before the texts of one account.
     pub(super) fn new(config: Config, authorization: HeaderValue, outbound: Outbound, pseudonyms: Pseudonyms) -> Self {
-        outbound.keep_open(&config.base_url);
         let verdicts = Recent::new(config.cache);
         Self { config, authorization, outbound, pseudonyms, verdicts }
+    }
+
+    /// The address it asks.
+    pub(super) fn address(&self) -> &Url {
+        &self.config.base_url
     }
 
     /// Lets a text to this number through, or not; tells why the number was not seen, if it was not.

@@ -69,7 +69,6 @@ struct Pending {
 impl Verify {
     /// A service under this name.
     pub fn new(name: ProviderName, config: Config, outbound: Outbound, pseudonyms: Pseudonyms) -> Self {
-        outbound.keep_open(&config.base_url);
         let verifications_url = verifications_url(&config);
         let (pending, refused_locales) = (Recent::new(PENDING_LIFE), Mutex::default());
         Self { name, config, verifications_url, outbound, pseudonyms, pending, refused_locales }
