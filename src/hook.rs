@@ -297,7 +297,7 @@ impl Hook {
     fn broken(&self, begun: bool, elapsed: Duration) -> Reply {
         self.shared.metrics.panics.inc();
         tracing::error!(org = %self.config.name, begun, "a hook panicked; please report this");
-        if begun { self.config.replies.doubtful(None) } else { Replies::broken(Some(elapsed)) }
+        if begun { self.config.replies.doubtful(None, elapsed) } else { Replies::broken(Some(elapsed)) }
     }
 }
 

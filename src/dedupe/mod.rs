@@ -282,7 +282,7 @@ impl Dedupe {
 
 impl Call<'_> {
     fn unconfirmed(&self) -> Reply {
-        self.replies.doubtful(self.message.locale.as_ref())
+        self.replies.doubtful(self.message.locale.as_ref(), self.deadline.elapsed())
     }
 }
 
