@@ -7,6 +7,7 @@ mod late;
 mod load;
 mod order;
 mod record;
+mod rejection;
 mod settings;
 mod skew;
 
@@ -32,9 +33,7 @@ use crate::guard::{Explanation, Guard, Tools};
 use crate::journal::Journal;
 use crate::learn::Learn;
 use crate::metrics::Metrics;
-use crate::okta::authenticate::Denied;
-use crate::okta::oauth::Reason;
-use crate::okta::{Decoded, Fault, Replies, Reply, decode, request_id};
+use crate::okta::{Decoded, Replies, Reply, decode, request_id};
 use crate::otp::{Content, Message, Outcome, ProviderName};
 use crate::recent::Recent;
 use crate::secret::Pseudonyms;
@@ -42,6 +41,8 @@ use crate::store::{State, Store};
 use late::Late;
 use load::Load;
 use record::Record;
+use rejection::Rejection;
+pub use rejection::Unread;
 pub use settings::{Config, Settings};
 use skew::Skew;
 
@@ -98,27 +99,6 @@ pub struct Shared {
     pub state: State,
     /// Where guards count: one place for as long as the process lives, whatever becomes of the configuration.
     pub counters: Arc<dyn Store>,
-}
-
-/// Why a request is turned away before anything is sent.
-#[derive(Debug)]
-enum Rejection {
-    Denied(Option<Reason>),
-    Overloaded,
-    SlowBody,
-    TooLarge,
-    Unreadable(Vec<Fault>),
-}
-
-/// Why a body could not be taken in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unread {
-    /// It did not come in time.
-    Slow,
-    /// It ended early, or its chunks make no sense.
-    Broken,
-    /// Over the limit.
-    TooLarge,
 }
 
 impl Hook {
@@ -298,50 +278,5 @@ impl Hook {
         self.shared.metrics.panics.inc();
         tracing::error!(org = %self.config.name, begun, "a hook panicked; please report this");
         if begun { self.config.replies.doubtful(None, elapsed) } else { Replies::broken(Some(elapsed)) }
-    }
-}
-
-impl Rejection {
-    /// The word in logs and metrics.
-    fn verdict(&self) -> &'static str {
-        match self {
-            Self::Denied(_) => "unauthorized",
-            Self::Overloaded => "overloaded",
-            Self::SlowBody => "slow_body",
-            Self::TooLarge => "too_large",
-            Self::Unreadable(_) => "bad_request",
-        }
-    }
-
-    fn reply(&self) -> Reply {
-        match self {
-            Self::Denied(_) => Reply::unauthorized(),
-            Self::Overloaded => Reply::overloaded(),
-            Self::SlowBody => Reply::timeout(),
-            Self::TooLarge => Reply::too_large(),
-            Self::Unreadable(faults) => Reply::bad_request(faults),
-        }
-    }
-}
-
-impl From<Denied> for Rejection {
-    fn from(Denied(reason): Denied) -> Self {
-        Self::Denied(reason)
-    }
-}
-
-impl From<Unread> for Rejection {
-    fn from(unread: Unread) -> Self {
-        match unread {
-            Unread::Slow => Self::SlowBody,
-            Unread::Broken => Self::Unreadable(Vec::new()),
-            Unread::TooLarge => Self::TooLarge,
-        }
-    }
-}
-
-impl From<Vec<Fault>> for Rejection {
-    fn from(faults: Vec<Fault>) -> Self {
-        Self::Unreadable(faults)
     }
 }
