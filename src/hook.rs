@@ -135,7 +135,7 @@ impl Hook {
             let mut record = Record::new(&hook.config.name, &hook.shared.metrics);
             let reply = hook.tell(&headers, body, &mut deadline, mark, &mut record).await;
             let reply = reply.unwrap_or_else(|rejection| record.rejected(&rejection));
-            hook.answered(record.request(), &reply, deadline.elapsed()).await;
+            hook.note_answer(record.request(), &reply, deadline.elapsed()).await;
             record.write(&deadline, &hook.shared);
             reply
         }));
@@ -165,9 +165,9 @@ impl Hook {
             let body = deadline.bound(body).await.unwrap_or(Err(Unread::Slow))?;
             decode(&body, self.config.default_country).inspect_err(|_| record.unreadable(request_id(&body)))?
         };
-        let (job, noted) = self.job(decoded, begun, record);
+        let (job, until_noted) = self.job(decoded, begun, record);
         if self.has_expired(&job.message) {
-            return Ok(self.expired(&job, deadline, record).await);
+            return Ok(self.answer_expired(&job, deadline, record).await);
         }
         // Both at once, then the guard: a store that is slow costs its time-out once.
         let until = deadline.due().min(Instant::now() + self.shared.state.timeout());
@@ -179,17 +179,19 @@ impl Hook {
         };
         self.skew.note(&job.message, self.shared.clock.now());
         record.previous(previous.as_ref());
-        let outcome = match self.guarded(&job, until).await {
+        let outcome = match self.forbids(&job, until).await {
             Some(outcome) => outcome,
             None => {
                 let plan = self.plan(&job.message, previous.as_ref());
-                self.learned(&job, self.dispatch.run(&job, &plan, deadline).await)
+                let outcome = self.dispatch.run(&job, &plan, deadline).await;
+                self.teach_guard(&job, &outcome);
+                outcome
             }
         };
         record.outcome(&outcome);
         let reply = self.reply(&job.message, &outcome, deadline);
         ticket.answer(&reply);
-        self.noted(&job.message, &outcome, previous, noted).await;
+        self.note_outcome(&job.message, &outcome, previous, until_noted).await;
         Ok(reply)
     }
 
@@ -214,9 +216,9 @@ impl Hook {
         let phone_ref = self.shared.pseudonyms.of(&message.recipient);
         record.message(&message, &phone_ref);
         record.odd(&oddities);
-        let (late, noted) = Late::new(&self.config, &self.shared);
+        let (late, until_noted) = Late::new(&self.config, &self.shared);
         let content = self.content(&message);
-        (Arc::new(Job { content, message, phone_ref, begun, afterwards: Arc::new(late) }), noted)
+        (Arc::new(Job { content, message, phone_ref, begun, afterwards: Arc::new(late) }), until_noted)
     }
 
     fn has_expired(&self, message: &Message) -> bool {
@@ -224,7 +226,7 @@ impl Hook {
     }
 
     /// The answer to a code that has run out: that it has, or what the message was answered when it had not.
-    async fn expired(&self, job: &Job, deadline: &Deadline, record: &mut Record) -> Reply {
+    async fn answer_expired(&self, job: &Job, deadline: &Deadline, record: &mut Record) -> Reply {
         if let Some(repeat) = self.shared.dedupe.recall(self.known_by(job, deadline)).await {
             return record.repeat(repeat);
         }
@@ -243,7 +245,7 @@ impl Hook {
     }
 
     /// The outcome of a message that a switch or the guard forbids.
-    async fn guarded(&self, job: &Job, until: Instant) -> Option<Outcome> {
+    async fn forbids(&self, job: &Job, until: Instant) -> Option<Outcome> {
         if self.shared.switches.forbids(&job.message).is_some() {
             return Some(Outcome::blocked(job.message.channel, record::SWITCH));
         }
@@ -251,12 +253,11 @@ impl Hook {
     }
 
     /// Lets the guard learn from an outcome that tells of fraud, without waiting for it.
-    fn learned(&self, job: &Arc<Job>, outcome: Outcome) -> Outcome {
-        if Guard::learns_from(&outcome) {
+    fn teach_guard(&self, job: &Arc<Job>, outcome: &Outcome) {
+        if Guard::learns_from(outcome) {
             let (guard, job, seen) = (Arc::clone(&self.guard), Arc::clone(job), outcome.clone());
             self.shared.tasks.spawn(async move { guard.learn(&job.message, &seen).await });
         }
-        outcome
     }
 
     /// What the guard looks at for a message, without counting it.
