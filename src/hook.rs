@@ -13,11 +13,13 @@ mod skew;
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::HeaderMap;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -133,15 +135,23 @@ impl Hook {
         let answer = self.shared.tasks.spawn(Box::pin(async move {
             let mut deadline = Deadline::new(received, hook.config.budget - REPLY_RESERVE);
             let mut record = Record::new(&hook.config.name, &hook.shared.metrics);
-            let reply = hook.tell(&headers, body, &mut deadline, mark, &mut record).await;
-            let reply = reply.unwrap_or_else(|rejection| record.rejected(&rejection));
+            let told = hook.tell(&headers, body, &mut deadline, Arc::clone(&mark), &mut record);
+            let reply = match AssertUnwindSafe(told).catch_unwind().await {
+                Ok(Ok(reply)) => reply,
+                Ok(Err(rejection)) => record.rejected(&rejection),
+                Err(_) => {
+                    record.broken(&mark);
+                    hook.broken(&mark, deadline.elapsed())
+                }
+            };
             hook.note_answer(record.request(), &reply, deadline.elapsed()).await;
             record.write(&deadline, &hook.shared);
             reply
         }));
         match answer.await {
             Ok(reply) => reply,
-            Err(_) => self.broken(begun.load(Ordering::Acquire), received.elapsed()),
+            // What was told of the hook broke.
+            Err(_) => self.broken(&begun, received.elapsed()),
         }
     }
 
@@ -275,7 +285,8 @@ impl Hook {
     }
 
     /// The answer after a panic of ours: what is known is whether a send may be under way.
-    fn broken(&self, begun: bool, elapsed: Duration) -> Reply {
+    fn broken(&self, begun: &AtomicBool, elapsed: Duration) -> Reply {
+        let begun = begun.load(Ordering::Acquire);
         self.shared.metrics.panics.inc();
         tracing::error!(org = %self.config.name, begun, "a hook panicked; please report this");
         if begun { self.config.replies.doubtful(None, elapsed) } else { Replies::broken(Some(elapsed)) }
