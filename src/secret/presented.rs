@@ -1,0 +1,13 @@
+//! Credentials as a request presents them.
+//!
+//! Must not judge them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// `user:password` of an `Authorization: Basic` value.
+pub fn basic_pair(value: &[u8]) -> Option<Vec<u8>> {
+    let (scheme, rest) = value.split_at_checked(6)?;
+    let encoded = scheme.eq_ignore_ascii_case(b"basic ").then(|| rest.trim_ascii())?;
+    STANDARD.decode(encoded).ok()
+}
