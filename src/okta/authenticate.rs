@@ -13,7 +13,7 @@ use subtle::Choice;
 
 use super::jwks::Issuer;
 use super::oauth::{Reason, Tokens};
-use crate::secret::{CredentialDigest, Secret, basic_pair};
+use crate::secret::{CredentialDigest, Secret, basic_pair, only};
 pub use settings::{BasicSettings, HeaderSettings, Settings};
 
 /// The checked credentials of one org.
@@ -72,13 +72,6 @@ impl Authenticate {
     pub fn issuer_mut(&mut self) -> Option<&mut Arc<Issuer>> {
         self.tokens.as_mut().map(Tokens::issuer_mut)
     }
-}
-
-/// The value of a header that stands there exactly once: a second one could be a smuggled request's.
-fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h [u8]> {
-    let mut values = headers.get_all(name).iter();
-    let first = values.next()?;
-    values.next().is_none().then(|| first.as_bytes())
 }
 
 /// The token of an `Authorization: Bearer` value.

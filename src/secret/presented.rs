@@ -4,6 +4,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::header::{HeaderMap, HeaderName};
+
+/// The value of a header that stands there exactly once: a second one could be a smuggled request's.
+pub fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h [u8]> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next()?;
+    values.next().is_none().then(|| first.as_bytes())
+}
 
 /// `user:password` of an `Authorization: Basic` value.
 pub fn basic_pair(value: &[u8]) -> Option<Vec<u8>> {
