@@ -339,7 +339,7 @@ impl Route {
 }
 
 fn channel(word: &str) -> Option<Channel> {
-    Channel::ALL.into_iter().find(|channel| channel.as_str() == word.to_ascii_lowercase())
+    Channel::parse(&word.to_ascii_lowercase())
 }
 
 fn locale_fits(pattern: &str, locale: &str) -> bool {

@@ -138,7 +138,7 @@ fn target(scope: &str, name: &str, ops: &Ops) -> Option<Target> {
     match scope {
         "provider" => ops.shown.providers.keys().find(|p| p.as_str() == name).cloned().map(Target::Provider),
         "country" => Country::with_numbers(name).map(Target::Country),
-        "channel" => Channel::ALL.into_iter().find(|c| c.as_str() == name).map(Target::Channel),
+        "channel" => Channel::parse(name).map(Target::Channel),
         "everything" if name.is_empty() => Some(Target::Everything),
         _ => None,
     }
