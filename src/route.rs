@@ -346,7 +346,7 @@ fn locale_fits(pattern: &str, locale: &str) -> bool {
     let locale = locale.to_ascii_lowercase();
     match pattern.strip_suffix("-*") {
         Some(language) => locale.strip_prefix(language).is_some_and(|rest| rest.is_empty() || rest.starts_with('-')),
-        None => pattern == "*" || pattern == locale,
+        None => pattern == locale,
     }
 }
 
