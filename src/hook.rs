@@ -7,16 +7,19 @@ mod late;
 mod load;
 mod order;
 mod record;
+mod rejection;
 mod settings;
 mod skew;
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::HeaderMap;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -32,9 +35,7 @@ use crate::guard::{Explanation, Guard, Tools};
 use crate::journal::Journal;
 use crate::learn::Learn;
 use crate::metrics::Metrics;
-use crate::okta::authenticate::Denied;
-use crate::okta::oauth::Reason;
-use crate::okta::{Decoded, Fault, Replies, Reply, decode, request_id};
+use crate::okta::{Decoded, Replies, Reply, decode, request_id};
 use crate::otp::{Content, Message, Outcome, ProviderName};
 use crate::recent::Recent;
 use crate::secret::Pseudonyms;
@@ -42,6 +43,8 @@ use crate::store::{State, Store};
 use late::Late;
 use load::Load;
 use record::Record;
+use rejection::Rejection;
+pub use rejection::Unread;
 pub use settings::{Config, Settings};
 use skew::Skew;
 
@@ -102,27 +105,6 @@ pub struct Shared {
     pub numbers: Arc<dyn Store>,
 }
 
-/// Why a request is turned away before anything is sent.
-#[derive(Debug)]
-enum Rejection {
-    Denied(Option<Reason>),
-    Overloaded,
-    SlowBody,
-    TooLarge,
-    Unreadable(Vec<Fault>),
-}
-
-/// Why a body could not be taken in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unread {
-    /// It did not come in time.
-    Slow,
-    /// It ended early, or its chunks make no sense.
-    Broken,
-    /// Over the limit.
-    TooLarge,
-}
-
 impl Hook {
     /// One org's hook, from its checked settings.
     pub fn new(config: Config, dispatch: Dispatch, shared: Shared) -> Self {
@@ -156,15 +138,23 @@ impl Hook {
         let answer = self.shared.tasks.spawn(Box::pin(async move {
             let mut deadline = Deadline::new(received, hook.config.budget - REPLY_RESERVE);
             let mut record = Record::new(&hook.config.name, &hook.shared.metrics);
-            let reply = hook.tell(&headers, body, &mut deadline, mark, &mut record).await;
-            let reply = reply.unwrap_or_else(|rejection| record.rejected(&rejection));
-            hook.answered(record.request(), &reply, deadline.elapsed()).await;
+            let told = hook.tell(&headers, body, &mut deadline, Arc::clone(&mark), &mut record);
+            let reply = match AssertUnwindSafe(told).catch_unwind().await {
+                Ok(Ok(reply)) => reply,
+                Ok(Err(rejection)) => record.rejected(&rejection),
+                Err(_) => {
+                    record.broken(&mark);
+                    hook.broken(&mark, deadline.elapsed())
+                }
+            };
+            hook.note_answer(record.request(), &reply, deadline.elapsed()).await;
             record.write(&deadline, &hook.shared);
             reply
         }));
         match answer.await {
             Ok(reply) => reply,
-            Err(_) => self.broken(begun.load(Ordering::Acquire), received.elapsed()),
+            // What was told of the hook broke.
+            Err(_) => self.broken(&begun, received.elapsed()),
         }
     }
 
@@ -188,9 +178,9 @@ impl Hook {
             let body = deadline.bound(body).await.unwrap_or(Err(Unread::Slow))?;
             decode(&body, self.config.default_country).inspect_err(|_| record.unreadable(request_id(&body)))?
         };
-        let (job, noted) = self.job(decoded, begun, record);
+        let (job, until_noted) = self.job(decoded, begun, record);
         if self.has_expired(&job.message) {
-            return Ok(self.expired(&job, deadline, record).await);
+            return Ok(self.answer_expired(&job, deadline, record).await);
         }
         // Both at once, then the guard: a store that is slow costs its time-out once.
         let until = deadline.due().min(Instant::now() + self.shared.state.timeout());
@@ -202,17 +192,19 @@ impl Hook {
         };
         self.skew.note(&job.message, self.shared.clock.now());
         record.previous(previous.as_ref());
-        let outcome = match self.guarded(&job, until).await {
+        let outcome = match self.forbids(&job, until).await {
             Some(outcome) => outcome,
             None => {
                 let plan = self.plan(&job.message, previous.as_ref());
-                self.learned(&job, self.dispatch.run(&job, &plan, deadline).await)
+                let outcome = self.dispatch.run(&job, &plan, deadline).await;
+                self.teach_guard(&job, &outcome);
+                outcome
             }
         };
         record.outcome(&outcome);
         let reply = self.reply(&job.message, &outcome, deadline);
         ticket.answer(&reply);
-        self.noted(&job.message, &outcome, previous, noted).await;
+        self.note_outcome(&job.message, &outcome, previous, until_noted).await;
         Ok(reply)
     }
 
@@ -237,9 +229,9 @@ impl Hook {
         let phone_ref = self.shared.pseudonyms.of(&message.recipient);
         record.message(&message, &phone_ref);
         record.odd(&oddities);
-        let (late, noted) = Late::new(&self.config, &self.shared);
+        let (late, until_noted) = Late::new(&self.config, &self.shared);
         let content = self.content(&message);
-        (Arc::new(Job { content, message, phone_ref, begun, afterwards: Arc::new(late) }), noted)
+        (Arc::new(Job { content, message, phone_ref, begun, afterwards: Arc::new(late) }), until_noted)
     }
 
     fn has_expired(&self, message: &Message) -> bool {
@@ -247,7 +239,7 @@ impl Hook {
     }
 
     /// The answer to a code that has run out: that it has, or what the message was answered when it had not.
-    async fn expired(&self, job: &Job, deadline: &Deadline, record: &mut Record) -> Reply {
+    async fn answer_expired(&self, job: &Job, deadline: &Deadline, record: &mut Record) -> Reply {
         if let Some(repeat) = self.shared.dedupe.recall(self.known_by(job, deadline)).await {
             return record.repeat(repeat);
         }
@@ -266,7 +258,7 @@ impl Hook {
     }
 
     /// The outcome of a message that a switch or the guard forbids.
-    async fn guarded(&self, job: &Job, until: Instant) -> Option<Outcome> {
+    async fn forbids(&self, job: &Job, until: Instant) -> Option<Outcome> {
         if self.shared.switches.forbids(&job.message).is_some() {
             return Some(Outcome::blocked(job.message.channel, record::SWITCH));
         }
@@ -274,12 +266,11 @@ impl Hook {
     }
 
     /// Lets the guard learn from an outcome that tells of fraud, without waiting for it.
-    fn learned(&self, job: &Arc<Job>, outcome: Outcome) -> Outcome {
-        if Guard::learns_from(&outcome) {
+    fn teach_guard(&self, job: &Arc<Job>, outcome: &Outcome) {
+        if Guard::learns_from(outcome) {
             let (guard, job, seen) = (Arc::clone(&self.guard), Arc::clone(job), outcome.clone());
             self.shared.tasks.spawn(async move { guard.learn(&job.message, &seen).await });
         }
-        outcome
     }
 
     /// What the guard looks at for a message, without counting it.
@@ -297,54 +288,10 @@ impl Hook {
     }
 
     /// The answer after a panic of ours: what is known is whether a send may be under way.
-    fn broken(&self, begun: bool, elapsed: Duration) -> Reply {
+    fn broken(&self, begun: &AtomicBool, elapsed: Duration) -> Reply {
+        let begun = begun.load(Ordering::Acquire);
         self.shared.metrics.panics.inc();
         tracing::error!(org = %self.config.name, begun, "a hook panicked; please report this");
-        if begun { self.config.replies.doubtful(None) } else { Replies::broken(Some(elapsed)) }
-    }
-}
-
-impl Rejection {
-    /// The word in logs and metrics.
-    fn verdict(&self) -> &'static str {
-        match self {
-            Self::Denied(_) => "unauthorized",
-            Self::Overloaded => "overloaded",
-            Self::SlowBody => "slow_body",
-            Self::TooLarge => "too_large",
-            Self::Unreadable(_) => "bad_request",
-        }
-    }
-
-    fn reply(&self) -> Reply {
-        match self {
-            Self::Denied(_) => Reply::unauthorized(),
-            Self::Overloaded => Reply::overloaded(),
-            Self::SlowBody => Reply::timeout(),
-            Self::TooLarge => Reply::too_large(),
-            Self::Unreadable(faults) => Reply::bad_request(faults),
-        }
-    }
-}
-
-impl From<Denied> for Rejection {
-    fn from(Denied(reason): Denied) -> Self {
-        Self::Denied(reason)
-    }
-}
-
-impl From<Unread> for Rejection {
-    fn from(unread: Unread) -> Self {
-        match unread {
-            Unread::Slow => Self::SlowBody,
-            Unread::Broken => Self::Unreadable(Vec::new()),
-            Unread::TooLarge => Self::TooLarge,
-        }
-    }
-}
-
-impl From<Vec<Fault>> for Rejection {
-    fn from(faults: Vec<Fault>) -> Self {
-        Self::Unreadable(faults)
+        if begun { self.config.replies.doubtful(None, elapsed) } else { Replies::broken(Some(elapsed)) }
     }
 }

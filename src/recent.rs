@@ -62,7 +62,7 @@ pub struct Told {
     pub repeat: Option<&'static str>,
     /// Who was asked for this person a moment ago.
     pub resend: Option<String>,
-    /// What could not be read, or what was wrong with an access token.
+    /// What could not be read, what was wrong with an access token, or that we broke.
     pub fault: Option<String>,
 }
 

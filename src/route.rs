@@ -339,14 +339,14 @@ impl Route {
 }
 
 fn channel(word: &str) -> Option<Channel> {
-    Channel::ALL.into_iter().find(|channel| channel.as_str() == word.to_ascii_lowercase())
+    Channel::parse(&word.to_ascii_lowercase())
 }
 
 fn locale_fits(pattern: &str, locale: &str) -> bool {
     let locale = locale.to_ascii_lowercase();
     match pattern.strip_suffix("-*") {
         Some(language) => locale.strip_prefix(language).is_some_and(|rest| rest.is_empty() || rest.starts_with('-')),
-        None => pattern == "*" || pattern == locale,
+        None => pattern == locale,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Must not know what any of them is for. A secret has no `Display`, no `Serialize`, a masked `Debug`, and is wiped
 //! when dropped.
 
+mod presented;
 mod pseudonym;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+pub use presented::{basic_pair, only};
 pub use pseudonym::{AsItStands, KeyedHash, Pseudonyms};
 
 /// A secret text: never empty, white space trimmed.

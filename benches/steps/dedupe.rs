@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use divan::Bencher;
 use okta_telephony_hook::dedupe::{Call, Claim, Repeat};
@@ -15,7 +16,7 @@ use crate::ground::{HOOKS, RUNTIME, at_once, deadline, hook, message};
 fn first_claim(bencher: Bencher) {
     let _inside = RUNTIME.enter();
     let replies = hook().config().replies.clone();
-    let reply = replies.doubtful(None);
+    let reply = replies.doubtful(None, Duration::ZERO);
     bencher.with_inputs(message).bench_local_refs(|message| match claim(message, &replies) {
         Claim::First(ticket) => ticket.answer(&reply),
         Claim::Repeat(repeat) => panic!("a repeat: {repeat:?}"),
@@ -27,7 +28,7 @@ fn first_claim(bencher: Bencher) {
 fn replay(bencher: Bencher) {
     let _inside = RUNTIME.enter();
     let replies = hook().config().replies.clone();
-    let reply = replies.doubtful(None);
+    let reply = replies.doubtful(None, Duration::ZERO);
     let answered = || {
         let message = message();
         answer(&message, &replies, &reply);

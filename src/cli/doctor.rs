@@ -23,7 +23,7 @@ use crate::metrics::CertificateMetrics;
 use crate::okta::factors::{Factors, FactorsFault};
 use crate::okta::jwks;
 use crate::outbound::{Answer, Outbound};
-use crate::provider::{Check, Verdict};
+use crate::provider::{Check, Diagnosis};
 use crate::settings::show;
 use table::Table;
 
@@ -57,7 +57,7 @@ pub(super) fn run(sources: &Sources, arguments: &DoctorArguments) -> ExitCode {
         }
         Err(invalid) => {
             for fault in invalid.0.faults {
-                table.add("configuration", Check::new(fault.key, Verdict::Fail(fault.rule)));
+                table.add("configuration", Check::new(fault.key, Diagnosis::Fail(fault.rule)));
             }
         }
     }
@@ -67,10 +67,10 @@ pub(super) fn run(sources: &Sources, arguments: &DoctorArguments) -> ExitCode {
 
 async fn examine(loaded: &Loaded, table: &mut Table) {
     if loaded.findings.warnings.is_empty() {
-        table.add("configuration", Check::new("settings", Verdict::Ok("valid".to_owned())));
+        table.add("configuration", Check::new("settings", Diagnosis::Ok("valid".to_owned())));
     }
     for warning in &loaded.findings.warnings {
-        table.add("configuration", Check::new(&warning.key, Verdict::Warn(warning.rule.clone())));
+        table.add("configuration", Check::new(&warning.key, Diagnosis::Warn(warning.rule.clone())));
     }
     let config = &loaded.config;
     if let Some(check) = certificate(config) {
@@ -78,7 +78,7 @@ async fn examine(loaded: &Loaded, table: &mut Table) {
     }
     let hooks = match Hooks::build(config) {
         Ok(hooks) => hooks,
-        Err(e) => return table.add("configuration", Check::new("start", Verdict::Fail(e.to_string()))),
+        Err(e) => return table.add("configuration", Check::new("start", Diagnosis::Fail(e.to_string()))),
     };
     providers(&hooks, table).await;
     for org in &config.orgs {
@@ -94,19 +94,19 @@ async fn examine(loaded: &Loaded, table: &mut Table) {
 async fn okta(org: &hook::Config, outbound: &Outbound, table: &mut Table) {
     let subject = format!("org {}", org.name);
     if let Some(issuer) = org.authenticate.issuer() {
-        let verdict = match jwks::count(issuer.source(), outbound).await {
-            Ok(keys) => Verdict::Ok(format!("{keys} usable")),
-            Err(fault) => Verdict::Fail(fault.to_string()),
+        let diagnosis = match jwks::count(issuer.source(), outbound).await {
+            Ok(keys) => Diagnosis::Ok(format!("{keys} usable")),
+            Err(fault) => Diagnosis::Fail(fault.to_string()),
         };
-        table.add(&*subject, Check::new("signing keys", verdict));
+        table.add(&*subject, Check::new("signing keys", diagnosis));
     }
     if let Some(config) = &org.okta {
-        let verdict = match Factors::new(config.clone(), outbound.clone()).check().await {
-            Ok(()) => Verdict::Ok("factors can be read".to_owned()),
-            Err(fault @ FactorsFault::Paced(_)) => Verdict::Warn(fault.to_string()),
-            Err(fault) => Verdict::Fail(fault.to_string()),
+        let diagnosis = match Factors::new(config.clone(), outbound.clone()).check().await {
+            Ok(()) => Diagnosis::Ok("factors can be read".to_owned()),
+            Err(fault @ FactorsFault::Paced(_)) => Diagnosis::Warn(fault.to_string()),
+            Err(fault) => Diagnosis::Fail(fault.to_string()),
         };
-        table.add(&*subject, Check::new("API token", verdict));
+        table.add(&*subject, Check::new("API token", diagnosis));
     }
 }
 
@@ -118,18 +118,18 @@ async fn providers(hooks: &Hooks, table: &mut Table) {
             let host = address.host_str().unwrap_or_default().to_owned();
             match read(&hooks.outbound, origin(&address)).await {
                 Ok(answer) => {
-                    table.add(&*subject, Check::new(&host, Verdict::Ok("reachable".to_owned())));
+                    table.add(&*subject, Check::new(&host, Diagnosis::Ok("reachable".to_owned())));
                     table.add(&*subject, Check::new("clock", skew(&answer, Timestamp::now())));
                 }
                 Err(cause) => {
                     reached = false;
-                    table.add(&*subject, Check::new(&host, Verdict::Fail(format!("not reachable ({cause})"))));
+                    table.add(&*subject, Check::new(&host, Diagnosis::Fail(format!("not reachable ({cause})"))));
                 }
             }
         }
         if !reached {
-            let verdict = Verdict::Skipped("not reachable".to_owned());
-            table.add(&*subject, Check::new("account", verdict));
+            let diagnosis = Diagnosis::Skipped("not reachable".to_owned());
+            table.add(&*subject, Check::new("account", diagnosis));
             continue;
         }
         for check in provider.check().await {
@@ -153,57 +153,57 @@ fn origin(address: &Url) -> Url {
 }
 
 /// Their clock tells whole seconds and the answer took its time: good to about a second.
-fn skew(answer: &Answer, now: Timestamp) -> Verdict {
-    let Some(date) = answer.date else { return Verdict::Skipped("the answer has no date".to_owned()) };
+fn skew(answer: &Answer, now: Timestamp) -> Diagnosis {
+    let Some(date) = answer.date else { return Diagnosis::Skipped("the answer has no date".to_owned()) };
     let skew = now.duration_since(date);
     let told = format!("{} s {} theirs", skew.abs().as_secs(), if skew.is_negative() { "behind" } else { "ahead of" });
     if skew.abs() > SKEW_FAIL {
-        Verdict::Fail(told)
+        Diagnosis::Fail(told)
     } else if skew.abs() > SKEW_WARN {
-        Verdict::Warn(told)
+        Diagnosis::Warn(told)
     } else {
-        Verdict::Ok("agrees with theirs".to_owned())
+        Diagnosis::Ok("agrees with theirs".to_owned())
     }
 }
 
 /// The certificate Okta sees. That it can be read and fits its key, the configuration's check has found already.
 fn certificate(config: &Config) -> Option<Check> {
     let settings = config.server.tls.clone()?;
-    let verdict = match Certificates::load(settings, Clock::SYSTEM, CertificateMetrics::default()) {
+    let diagnosis = match Certificates::load(settings, Clock::SYSTEM, CertificateMetrics::default()) {
         Ok(certificates) => {
             let days = certificates.expires().duration_since(Timestamp::now()).as_hours().div_euclid(24);
             match days {
-                days if days < 0 => Verdict::Fail("has expired: Okta cannot connect".to_owned()),
-                days if days < CERTIFICATE_SOON_DAYS => Verdict::Warn(format!("{days} days left")),
-                days => Verdict::Ok(format!("{days} days left")),
+                days if days < 0 => Diagnosis::Fail("has expired: Okta cannot connect".to_owned()),
+                days if days < CERTIFICATE_SOON_DAYS => Diagnosis::Warn(format!("{days} days left")),
+                days => Diagnosis::Ok(format!("{days} days left")),
             }
         }
-        Err(fault) => Verdict::Fail(fault.to_string()),
+        Err(fault) => Diagnosis::Fail(fault.to_string()),
     };
-    Some(Check::new("server.tls", verdict))
+    Some(Check::new("server.tls", diagnosis))
 }
 
 async fn store(hooks: &Hooks, allowed: Duration) -> Check {
-    let verdict = match hooks.shared.state.probe().await {
-        None => Verdict::Ok("in memory: not shared with replicas".to_owned()),
-        Some(Ok(took)) if took <= allowed => Verdict::Ok(format!("answers in {} ms", took.as_millis())),
+    let diagnosis = match hooks.shared.state.probe().await {
+        None => Diagnosis::Ok("in memory: not shared with replicas".to_owned()),
+        Some(Ok(took)) if took <= allowed => Diagnosis::Ok(format!("answers in {} ms", took.as_millis())),
         Some(Ok(took)) => {
-            Verdict::Warn(format!("answers in {} ms, later than state.timeout ({})", took.as_millis(), show(allowed)))
+            Diagnosis::Warn(format!("answers in {} ms, later than state.timeout ({})", took.as_millis(), show(allowed)))
         }
-        Some(Err(fault)) => Verdict::Fail(fault.to_string()),
+        Some(Err(fault)) => Diagnosis::Fail(fault.to_string()),
     };
-    Check::new("store", verdict)
+    Check::new("store", diagnosis)
 }
 
 /// Okta may come through where we do not: not to be reached from here is no proof.
 async fn public(outbound: &Outbound, url: &Url) -> Check {
     let mut livez = url.clone();
     livez.set_path(&format!("{}/livez", url.path().trim_end_matches('/')));
-    let verdict = match read(outbound, livez).await {
-        Ok(answer) if answer.status == 200 => Verdict::Ok("reachable, with a trusted certificate".to_owned()),
-        Ok(answer) => Verdict::Warn(format!("answers HTTP {} to GET /livez", answer.status)),
-        Err(cause) if cause == "tls" => Verdict::Warn("its certificate is not trusted from here".to_owned()),
-        Err(cause) => Verdict::Warn(format!("not reachable from here ({cause})")),
+    let diagnosis = match read(outbound, livez).await {
+        Ok(answer) if answer.status == 200 => Diagnosis::Ok("reachable, with a trusted certificate".to_owned()),
+        Ok(answer) => Diagnosis::Warn(format!("answers HTTP {} to GET /livez", answer.status)),
+        Err(cause) if cause == "tls" => Diagnosis::Warn("its certificate is not trusted from here".to_owned()),
+        Err(cause) => Diagnosis::Warn(format!("not reachable from here ({cause})")),
     };
-    Check::new("livez", verdict)
+    Check::new("livez", diagnosis)
 }

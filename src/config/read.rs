@@ -153,7 +153,8 @@ fn take(tree: &mut Value, key: &str) -> Option<Value> {
 }
 
 /// Turns a configuration into one that cannot cost anything: only the sandbox sends, only the generated secret admits,
-/// and nobody beyond this machine can call. Budgets, replies and paths stay as configured.
+/// nobody beyond this machine can call, and no store is shared: what is played here stands in no real counter, and takes
+/// no real work. Budgets, replies and paths stay as configured.
 fn sandbox(tree: &mut Value, secret: &str) {
     let ValueKind::Table(root) = &mut tree.kind else { return };
     let table = |entries: &[(&str, Value)]| {
@@ -163,6 +164,7 @@ fn sandbox(tree: &mut Value, secret: &str) {
     };
     let provider = table(&[("kind", Value::from("sandbox"))]);
     root.insert("providers".to_owned(), table(&[("sandbox", provider)]));
+    root.remove("state");
     let auth = table(&[("header", table(&[("name", Value::from("authorization")), ("secret", Value::from(secret))]))]);
     let orgs = root.entry("orgs".to_owned()).or_insert_with(|| Value::from(Map::<String, Value>::new()));
     let ValueKind::Table(orgs) = &mut orgs.kind else { return };
@@ -172,8 +174,9 @@ fn sandbox(tree: &mut Value, secret: &str) {
     for org in orgs.values_mut() {
         if let ValueKind::Table(org) = &mut org.kind {
             org.insert("auth".to_owned(), auth.clone());
-            org.remove("routes");
-            org.remove("okta");
+            for beyond in ["routes", "okta", "event_hook"] {
+                org.remove(beyond);
+            }
             // Whoever tries the answers one after another must not be taken for an attacker, unless that is to be tried.
             org.entry("guard".to_owned()).or_insert_with(|| table(&[("mode", Value::from("observe"))]));
         }

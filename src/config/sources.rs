@@ -41,7 +41,7 @@ pub struct Sources {
     pub variables: Vec<(String, String)>,
     /// Where `.env` and `config/local.toml` are looked for; nowhere when absent.
     pub directory: Option<PathBuf>,
-    /// Replaces orgs' credentials by this one and all providers by the sandbox.
+    /// Replaces orgs' credentials by this one and all providers by the sandbox; shares no store, hears of no events.
     pub sandbox_secret: Option<Secret>,
     /// Whether the sandbox was asked for.
     pub sandbox: bool,

@@ -5,7 +5,7 @@
 //! is asked as well, within its time-out, and missed if it fails.
 
 mod local;
-mod shared;
+mod replicas;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +20,7 @@ use crate::otp::Message;
 use crate::secret::{KeyedHash, Pseudonyms};
 use crate::store::{Faults, State, StoreFault};
 use local::{Local, Slot, Taken};
-use shared::{Found, Hold, Shared};
+use replicas::{Found, Hold, Replicas};
 
 /// Okta challenges one number at most every 30 s, so a code that comes again sooner is a repeat on the way, under
 /// whatever event id; later it is a person who asked again.
@@ -49,7 +49,7 @@ struct Inner {
     metrics: Arc<Metrics>,
     faults: Faults,
     local: Local,
-    shared: Option<Arc<Shared>>,
+    replicas: Option<Arc<Replicas>>,
 }
 
 /// One call, as far as it matters here.
@@ -129,7 +129,7 @@ impl Identity {
 #[derive(Debug)]
 pub struct Ticket {
     slot: Arc<Slot>,
-    shared: Option<(Arc<Shared>, Hold)>,
+    replicas: Option<(Arc<Replicas>, Hold)>,
     begun: Arc<AtomicBool>,
     answered: bool,
 }
@@ -144,14 +144,14 @@ impl Dedupe {
         metrics: Arc<Metrics>,
         tasks: &TaskTracker,
     ) -> Self {
-        let shared = state.shared().map(|store| Arc::new(Shared::new(store, state, tasks.clone())));
+        let replicas = state.shared().map(|store| Arc::new(Replicas::new(store, state, tasks.clone())));
         let local = Local::new(state.max_entries());
-        Self(Arc::new(Inner { pseudonyms, clock, metrics, faults: state.faults().clone(), local, shared }))
+        Self(Arc::new(Inner { pseudonyms, clock, metrics, faults: state.faults().clone(), local, replicas }))
     }
 
     /// How long a claim may wait for the store; nothing without a shared one.
     pub fn patience(&self) -> Duration {
-        self.0.shared.as_ref().map_or(Duration::ZERO, |shared| shared.timeout())
+        self.0.replicas.as_ref().map_or(Duration::ZERO, |replicas| replicas.timeout())
     }
 
     /// Claims the message of a call. A repeat of one that is being carried out waits for its answer, until its own
@@ -183,15 +183,15 @@ impl Dedupe {
         {
             return Some(repeat);
         }
-        let shared = self.0.shared.as_ref()?;
-        let (key, reason, answer) = shared.find(&id).await?;
+        let replicas = self.0.replicas.as_ref()?;
+        let (key, reason, answer) = replicas.find(&id).await?;
         let Some(reply) = answer else {
-            let followed = shared.follow(&key, call.deadline.due()).await;
+            let followed = replicas.follow(&key, call.deadline.due()).await;
             let heard = followed.is_some();
             return Some(self.known(Reason::InFlight, followed.unwrap_or_else(|| call.unconfirmed()), heard));
         };
         if reason == Reason::Fingerprint {
-            shared.tell_alias(&id, &reply);
+            replicas.tell_alias(&id, &reply);
         }
         Some(self.known(reason, reply, true))
     }
@@ -204,28 +204,28 @@ impl Dedupe {
             Some(answer) => (answer?, true),
             None => (call.unconfirmed(), false),
         };
-        if let (Some(shared), Reason::Fingerprint) = (&self.0.shared, reason) {
-            shared.tell_alias(id, &reply);
+        if let (Some(replicas), Reason::Fingerprint) = (&self.0.replicas, reason) {
+            replicas.tell_alias(id, &reply);
         }
         Some(self.known(if was_open { Reason::InFlight } else { reason }, reply, heard))
     }
 
     /// Goes on as the first in this process: the replicas may know better.
     async fn lead(&self, call: Call<'_>, id: &Identity, slot: Arc<Slot>, conflict: bool) -> Claim {
-        let mut ticket = Ticket { slot, shared: None, begun: Arc::clone(call.begun), answered: false };
-        let Some(shared) = &self.0.shared else {
+        let mut ticket = Ticket { slot, replicas: None, begun: Arc::clone(call.begun), answered: false };
+        let Some(replicas) = &self.0.replicas else {
             self.note_conflict(call.message, conflict);
             return Claim::First(ticket);
         };
-        let (found, hold) = shared.claim(id).await;
-        ticket.shared = Some((Arc::clone(shared), hold));
+        let (found, hold) = replicas.claim(id).await;
+        ticket.replicas = Some((Arc::clone(replicas), hold));
         let (reason, answer) = match found {
             Found::First { conflict: seen } => {
                 self.note_conflict(call.message, seen.unwrap_or(conflict));
                 return Claim::First(ticket);
             }
             Found::Repeat { reason, answer: Some(reply), .. } => (reason, Some(reply)),
-            Found::Repeat { key, .. } => (Reason::InFlight, shared.follow(&key, call.deadline.due()).await),
+            Found::Repeat { key, .. } => (Reason::InFlight, replicas.follow(&key, call.deadline.due()).await),
         };
         if let Some(reply) = answer {
             self.0.local.forget_fingerprint(id, &ticket.slot);
@@ -282,7 +282,7 @@ impl Dedupe {
 
 impl Call<'_> {
     fn unconfirmed(&self) -> Reply {
-        self.replies.doubtful(self.message.locale.as_ref())
+        self.replies.doubtful(self.message.locale.as_ref(), self.deadline.elapsed())
     }
 }
 
@@ -291,8 +291,8 @@ impl Ticket {
     pub fn answer(mut self, reply: &Reply) {
         self.answered = true;
         self.slot.settle(Some(reply.clone()));
-        if let Some((shared, hold)) = self.shared.take() {
-            shared.finish(hold, reply);
+        if let Some((replicas, hold)) = self.replicas.take() {
+            replicas.finish(hold, reply);
         }
     }
 
@@ -301,8 +301,8 @@ impl Ticket {
     fn give_up(mut self, said: &Reply) {
         self.answered = true;
         self.slot.settle(None);
-        if let Some((shared, hold)) = self.shared.take() {
-            shared.finish(hold, said);
+        if let Some((replicas, hold)) = self.replicas.take() {
+            replicas.finish(hold, said);
         }
     }
 }
@@ -315,8 +315,8 @@ impl Drop for Ticket {
             return;
         }
         self.slot.settle(None);
-        if let Some((shared, hold)) = self.shared.take() {
-            shared.release(hold);
+        if let Some((replicas, hold)) = self.replicas.take() {
+            replicas.release(hold);
         }
     }
 }

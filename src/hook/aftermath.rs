@@ -37,22 +37,23 @@ pub(super) fn until_told(message: &Message, now: Timestamp) -> Duration {
 
 impl Hook {
     /// Remembers an answer, whatever it says: Okta tells of those it could not use in the org's event hook, if it has one.
-    pub(super) async fn answered(&self, request: Option<&RequestId>, reply: &Reply, elapsed: Duration) {
+    pub(super) async fn note_answer(&self, request: Option<&RequestId>, reply: &Reply, elapsed: Duration) {
         let Some(request) = request.filter(|_| self.config.event_hook.is_some()) else { return };
         let answer = Answer { elapsed, leaves_to_okta: reply.leaves_to_okta() };
         self.shared.journal.answered(&self.config.name, request, answer).await;
     }
 
-    /// Notes what became of a message, and when its code will be over. `done` is dropped when the journal has it.
-    pub(super) async fn noted(
+    /// Notes what became of a message, and when its code will be over. `until_noted` is dropped when the journal has
+    /// it.
+    pub(super) async fn note_outcome(
         &self,
         message: &Message,
         outcome: &Outcome,
         previous: Option<Previous>,
-        done: DropGuard,
+        until_noted: DropGuard,
     ) {
         let (org, journal) = (&self.config.name, &self.shared.journal);
-        let Some(sent) = journal.note(org, message, outcome, previous.as_ref(), done).await else { return };
+        let Some(sent) = journal.note(org, message, outcome, previous.as_ref(), until_noted).await else { return };
         // Nobody would tell of uses: every code would look unused.
         if self.config.event_hook.is_none() {
             return;

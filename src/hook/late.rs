@@ -35,7 +35,7 @@ impl Late {
     /// is dropped, which a panic does too.
     pub(super) fn new(config: &Config, shared: &Shared) -> (Self, DropGuard) {
         let noted = CancellationToken::new();
-        let guard = noted.clone().drop_guard();
+        let until_noted = noted.clone().drop_guard();
         let late = Self {
             org: Arc::clone(&config.name),
             journal: shared.journal.clone(),
@@ -45,7 +45,7 @@ impl Late {
             since: shared.clock.now(),
             noted,
         };
-        (late, guard)
+        (late, until_noted)
     }
 }
 

@@ -4,6 +4,7 @@
 //! a keyed hash of the number, Okta's event id.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Rejection, Shared};
 use crate::deadline::Deadline;
@@ -131,6 +132,12 @@ impl Record {
             Rejection::Denied(None) | Rejection::SlowBody | Rejection::TooLarge => {}
         }
         rejection.reply()
+    }
+
+    /// A panic of ours. Once a send was begun, nobody knows what became of it.
+    pub(super) fn broken(&mut self, begun: &AtomicBool) {
+        self.told.verdict = if begun.load(Ordering::Acquire) { Verdict::Unconfirmed.as_str() } else { "broken" };
+        self.told.fault = Some("panic".to_owned());
     }
 
     /// The code had run out.

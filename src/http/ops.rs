@@ -9,8 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
@@ -28,7 +26,7 @@ use crate::okta::jwks::Issuer;
 use crate::otp::ProviderName;
 use crate::provider::Provider;
 use crate::recent::Recent;
-use crate::secret::{CredentialDigest, Secret};
+use crate::secret::{CredentialDigest, Secret, basic_pair};
 
 /// What the admin listener shows.
 #[derive(Debug, Clone)]
@@ -98,7 +96,7 @@ impl Ops {
     /// says nothing.
     pub(super) fn admits_browser(&self, headers: &HeaderMap) -> bool {
         let presented = authorization(headers);
-        let pair = basic(presented).unwrap_or_default();
+        let pair = basic_pair(presented).unwrap_or_default();
         let password = pair.splitn(2, |b| *b == b':').nth(1).unwrap_or_default();
         let (presented, password) = (CredentialDigest::of(presented), CredentialDigest::of(password));
         let matches = |token: &Token| token.bearer.matches(&presented) | token.password.matches(&password);
@@ -121,13 +119,6 @@ impl Ops {
 
 fn authorization(headers: &HeaderMap) -> &[u8] {
     headers.get(AUTHORIZATION).map(|v| v.as_bytes()).unwrap_or_default()
-}
-
-/// `user:password` of HTTP Basic.
-fn basic(value: &[u8]) -> Option<Vec<u8>> {
-    let (scheme, rest) = value.split_at_checked(6)?;
-    let encoded = scheme.eq_ignore_ascii_case(b"basic ").then(|| rest.trim_ascii())?;
-    STANDARD.decode(encoded).ok()
 }
 
 /// Whether traffic should come here: from the moment we listen, and can recognise Okta, until a shutdown begins.

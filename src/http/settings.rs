@@ -19,7 +19,7 @@ use crate::settings::{Findings, duration};
 pub struct ServerSettings {
     /// Address and port.
     pub listen: SocketAddr,
-    /// The address Okta knows us by.
+    /// The address Okta and the providers know us by: with it, providers that can prove themselves are asked for reports.
     pub public_url: Option<Url>,
     /// Our certificate; without one, HTTP for a proxy that does TLS.
     pub tls: Option<TlsSettings>,

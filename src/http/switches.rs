@@ -1,21 +1,25 @@
 //! The operator's switches over HTTP: `GET`, `PUT` and `DELETE` on the admin listener.
 //!
-//! Must not know what a switch does. `PUT` and `DELETE` only: a web page open on the operator's machine cannot send
-//! those across origins without asking first.
+//! Must not know what a switch does, nor wait for the body of a caller who may not change one. `PUT` and `DELETE` only:
+//! a web page open on the operator's machine cannot send those across origins without asking first.
+
+use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::console::is_called_by_address;
-use super::{Ops, respond};
+use super::{BodyLimits, Ops, body, respond, unread};
 use crate::dispatch::switches::{Setting, Switches, Target};
 use crate::okta::Reply;
 use crate::otp::{Channel, Country, ProviderName};
+
+/// The body of a `PUT` is a word in an object, and comes with its head.
+const LIMITS: BodyLimits = BodyLimits { size: 1024, timeout: Duration::from_secs(2) };
 
 /// The body of a `PUT`.
 #[derive(Debug, Deserialize)]
@@ -44,10 +48,9 @@ pub(super) async fn show(State(ops): State<Ops>, headers: HeaderMap) -> Response
 pub(super) async fn set(
     State(ops): State<Ops>,
     Path((scope, name)): Path<(String, String)>,
-    headers: HeaderMap,
-    wanted: Bytes,
+    request: Request,
 ) -> Response {
-    change(&ops, &headers, &scope, &name, Change::read(&wanted))
+    put(&ops, &scope, &name, request).await
 }
 
 pub(super) async fn clear(
@@ -55,15 +58,15 @@ pub(super) async fn clear(
     Path((scope, name)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
-    change(&ops, &headers, &scope, &name, Change::Clear)
+    delete(&ops, &scope, &name, &headers)
 }
 
-pub(super) async fn set_everything(State(ops): State<Ops>, headers: HeaderMap, wanted: Bytes) -> Response {
-    change(&ops, &headers, "everything", "", Change::read(&wanted))
+pub(super) async fn set_everything(State(ops): State<Ops>, request: Request) -> Response {
+    put(&ops, "everything", "", request).await
 }
 
 pub(super) async fn clear_everything(State(ops): State<Ops>, headers: HeaderMap) -> Response {
-    change(&ops, &headers, "everything", "", Change::Clear)
+    delete(&ops, "everything", "", &headers)
 }
 
 /// What is asked of a switch.
@@ -80,14 +83,37 @@ impl Change {
     }
 }
 
-fn change(ops: &Ops, headers: &HeaderMap, scope: &str, name: &str, change: Change) -> Response {
+async fn put(ops: &Ops, scope: &str, name: &str, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    if let Err(refusal) = admit(ops, &head.headers) {
+        return respond(refusal);
+    }
+    match body::read(body, &head.headers, LIMITS).await {
+        Ok(wanted) => change(ops, scope, name, Change::read(&wanted)),
+        Err(fault) => respond(unread(fault)),
+    }
+}
+
+fn delete(ops: &Ops, scope: &str, name: &str, headers: &HeaderMap) -> Response {
+    match admit(ops, headers) {
+        Ok(()) => change(ops, scope, name, Change::Clear),
+        Err(refusal) => respond(refusal),
+    }
+}
+
+/// Whether the caller may change switches.
+fn admit(ops: &Ops, headers: &HeaderMap) -> Result<(), Reply> {
     if !ops.admits(headers) {
-        return respond(Reply::unauthorized());
+        return Err(Reply::unauthorized());
     }
     // A page from elsewhere that has its own name point here is of one origin with us: the browser does not ask first.
     if ops.is_open() && !is_called_by_address(headers) {
-        return respond(Reply::forbidden());
+        return Err(Reply::forbidden());
     }
+    Ok(())
+}
+
+fn change(ops: &Ops, scope: &str, name: &str, change: Change) -> Response {
     let Some(target) = target(scope, name, ops) else {
         return refuse("no such switch: provider/NAME, country/CC, channel/sms, channel/voice or everything");
     };
@@ -119,7 +145,7 @@ fn target(scope: &str, name: &str, ops: &Ops) -> Option<Target> {
             (is_configured || is_set).then_some(target)
         }
         "country" => Country::with_numbers(name).map(Target::Country),
-        "channel" => Channel::ALL.into_iter().find(|c| c.as_str() == name).map(Target::Channel),
+        "channel" => Channel::parse(name).map(Target::Channel),
         "everything" if name.is_empty() => Some(Target::Everything),
         _ => None,
     }

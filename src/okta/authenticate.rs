@@ -7,15 +7,13 @@ mod settings;
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use jiff::Timestamp;
 use subtle::Choice;
 
 use super::jwks::Issuer;
 use super::oauth::{Reason, Tokens};
-use crate::secret::{CredentialDigest, Secret};
+use crate::secret::{CredentialDigest, Secret, basic_pair, only};
 pub use settings::{BasicSettings, HeaderSettings, Settings};
 
 /// The checked credentials of one org.
@@ -76,20 +74,6 @@ impl Authenticate {
     }
 }
 
-/// The value of a header that stands there exactly once: a second one could be a smuggled request's.
-fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h [u8]> {
-    let mut values = headers.get_all(name).iter();
-    let first = values.next()?;
-    values.next().is_none().then(|| first.as_bytes())
-}
-
-/// `user:password` of an `Authorization: Basic` value.
-fn basic_pair(value: &[u8]) -> Option<Vec<u8>> {
-    let (scheme, rest) = value.split_at_checked(6)?;
-    let encoded = scheme.eq_ignore_ascii_case(b"basic ").then(|| rest.trim_ascii())?;
-    STANDARD.decode(encoded).ok()
-}
-
 /// The token of an `Authorization: Bearer` value.
 fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = value.split_at_checked(7)?;
@@ -105,6 +89,9 @@ fn known(digests: &[CredentialDigest], presented: &[u8]) -> Choice {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
 
     use super::*;
     use crate::okta::oauth;

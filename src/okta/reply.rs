@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::decode::Fault;
 use super::summary::Summary;
 use super::wording::{Notice, wording};
-use crate::otp::{Channel, Locale, Outcome, Verdict};
+use crate::otp::{Attempt, Locale, Outcome, Verdict};
 use crate::settings::word;
 
 /// An HTTP answer, ready to be written.
@@ -138,20 +138,7 @@ impl Replies {
 
     /// The reply to an outcome; `elapsed` is the time since the request began.
     pub fn reply(&self, outcome: &Outcome, locale: Option<&Locale>, elapsed: Duration) -> Reply {
-        let summary = Summary::of(outcome, elapsed);
-        match self.say(outcome.verdict) {
-            Say::Status(status) => {
-                let decisive = outcome.decisive();
-                command(&Value {
-                    status,
-                    provider: decisive.map(|a| a.provider.as_str()),
-                    transaction_id: decisive.and_then(|a| a.result.as_ref().ok()).map(|a| a.transaction_id.as_str()),
-                    transaction_metadata: &summary.line(),
-                })
-            }
-            Say::Error(notice) => error(200, wording(notice, locale), &[], Some(&summary)),
-            Say::Unavailable => error(503, wording(Notice::NotSent, locale), &[], Some(&summary)),
-        }
+        self.tell(outcome.verdict, outcome.decisive(), &Summary::of(outcome, elapsed), locale)
     }
 
     /// The reply to a code that had run out on arrival: nothing was sent. `elapsed` is the time since the request began.
@@ -165,16 +152,24 @@ impl Replies {
         error(200, wording(Notice::NotSent, None), &[], Some(&Summary::of_none("broken", elapsed)))
     }
 
-    /// The reply when a send may be under way and nothing is known of it.
-    pub fn doubtful(&self, locale: Option<&Locale>) -> Reply {
-        let outcome = Outcome {
-            channel: Channel::Sms,
-            verdict: Verdict::Unconfirmed,
-            attempts: Vec::new(),
-            skipped: Vec::new(),
-            route: "unknown".into(),
-        };
-        self.reply(&outcome, locale, Duration::ZERO)
+    /// The reply when a send may be under way and nothing is known of it. `elapsed` is the time since the request began.
+    pub fn doubtful(&self, locale: Option<&Locale>, elapsed: Duration) -> Reply {
+        let verdict = Verdict::Unconfirmed;
+        self.tell(verdict, None, &Summary::of_none(verdict.as_str(), Some(elapsed)), locale)
+    }
+
+    /// A verdict in Okta's words, with the attempt that decided it.
+    fn tell(&self, verdict: Verdict, by: Option<&Attempt>, summary: &Summary, locale: Option<&Locale>) -> Reply {
+        match self.say(verdict) {
+            Say::Status(status) => command(&Value {
+                status,
+                provider: by.map(|a| a.provider.as_str()),
+                transaction_id: by.and_then(|a| a.result.as_ref().ok()).map(|a| a.transaction_id.as_str()),
+                transaction_metadata: &summary.line(),
+            }),
+            Say::Error(notice) => error(200, wording(notice, locale), &[], Some(summary)),
+            Say::Unavailable => error(503, wording(Notice::NotSent, locale), &[], Some(summary)),
+        }
     }
 
     fn say(&self, verdict: Verdict) -> Say {

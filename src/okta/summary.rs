@@ -14,7 +14,7 @@ use crate::otp::{Attempt, Outcome};
 #[serde(rename_all = "camelCase")]
 pub(super) struct Summary {
     verdict: &'static str,
-    /// `None` when none was looked for.
+    /// `None` when none was looked for, or none is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<String>,
     attempts: Vec<String>,
@@ -38,7 +38,7 @@ impl Summary {
         }
     }
 
-    /// Of a message for which no provider was looked for.
+    /// Of a message for which no provider was looked for, or of which nothing is known.
     pub(super) fn of_none(verdict: &'static str, elapsed: Option<Duration>) -> Self {
         let elapsed_ms = elapsed.map(|elapsed| elapsed.as_millis());
         Self { verdict, route: None, attempts: Vec::new(), skipped: Vec::new(), elapsed_ms }

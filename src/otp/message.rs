@@ -79,6 +79,11 @@ impl Channel {
             Self::Voice => "voice",
         }
     }
+
+    /// Reads the word back.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|channel| channel.as_str() == word)
+    }
 }
 
 impl fmt::Display for Channel {

@@ -7,7 +7,6 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::HeaderName;
 use url::Url;
 
 use super::{Config, eight_by_eight, telesign, twilio};
@@ -128,13 +127,6 @@ impl Report {
             (None, _) | (_, None) => Self::Unreadable,
         }
     }
-}
-
-/// The value of a header that stands there exactly once.
-pub(super) fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
-    let mut values = headers.get_all(name).iter();
-    let first = values.next()?;
-    values.next().is_none().then(|| first.to_str().ok())?
 }
 
 /// What recognises a provider's callbacks; `None` when it makes none, or has no means to prove itself.

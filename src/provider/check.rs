@@ -21,12 +21,12 @@ pub struct Check {
     /// What it was.
     pub what: String,
     /// How it is.
-    pub verdict: Verdict,
+    pub diagnosis: Diagnosis,
 }
 
 /// How something is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Diagnosis {
     /// As it should be, with what was seen.
     Ok(String),
     /// It works, but a careful person would see to it.
@@ -39,13 +39,13 @@ pub enum Verdict {
 
 impl Check {
     /// Something, and how it is.
-    pub fn new(what: impl Into<String>, verdict: Verdict) -> Self {
-        Self { what: what.into(), verdict }
+    pub fn new(what: impl Into<String>, diagnosis: Diagnosis) -> Self {
+        Self { what: what.into(), diagnosis }
     }
 
     /// Something the vendor offers no call to look at.
     pub fn no_call(what: &str) -> Self {
-        Self::new(what, Verdict::Skipped("no read-only call".to_owned()))
+        Self::new(what, Diagnosis::Skipped("no read-only call".to_owned()))
     }
 }
 
@@ -54,18 +54,20 @@ pub(super) async fn look<T: DeserializeOwned>(
     outbound: &Outbound,
     url: Url,
     authorization: &HeaderValue,
-) -> Result<T, Verdict> {
+) -> Result<T, Diagnosis> {
     let answer = timeout(TIMEOUT, outbound.read(url, Some(authorization))).await;
     let answer = match answer {
         Ok(Ok(answer)) => answer,
-        Ok(Err(e)) => return Err(Verdict::Fail(format!("no answer ({})", e.code))),
-        Err(_) => return Err(Verdict::Fail("no answer (timeout)".to_owned())),
+        Ok(Err(e)) => return Err(Diagnosis::Fail(format!("no answer ({})", e.code))),
+        Err(_) => return Err(Diagnosis::Fail("no answer (timeout)".to_owned())),
     };
     match answer.status {
-        200 => serde_json::from_slice(&answer.body).map_err(|_| Verdict::Fail("the answer cannot be read".to_owned())),
-        401 | 403 => Err(Verdict::Fail(format!("the credentials are refused (HTTP {})", answer.status))),
-        404 => Err(Verdict::Fail("there is none of this id (HTTP 404)".to_owned())),
-        429 => Err(Verdict::Warn("too many calls just now (HTTP 429)".to_owned())),
-        status => Err(Verdict::Fail(format!("HTTP {status}"))),
+        200 => {
+            serde_json::from_slice(&answer.body).map_err(|_| Diagnosis::Fail("the answer cannot be read".to_owned()))
+        }
+        401 | 403 => Err(Diagnosis::Fail(format!("the credentials are refused (HTTP {})", answer.status))),
+        404 => Err(Diagnosis::Fail("there is none of this id (HTTP 404)".to_owned())),
+        429 => Err(Diagnosis::Warn("too many calls just now (HTTP 429)".to_owned())),
+        status => Err(Diagnosis::Fail(format!("HTTP {status}"))),
     }
 }

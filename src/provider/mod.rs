@@ -26,7 +26,7 @@ use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
 use crate::secret::{Environment, Pseudonyms};
 use crate::settings::Findings;
-pub use check::{Check, Verdict};
+pub use check::{Check, Diagnosis};
 pub use error::security_reason;
 pub use listener::{Fate, Listener, News};
 

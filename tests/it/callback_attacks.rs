@@ -1,15 +1,13 @@
 //! Delivery reports that are forged, altered, played again, out of order or told to several replicas at once: on memory
 //! and on a real Redis they change nothing they should not.
 
-use std::time::Duration;
-
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use tokio::time::sleep;
 
 use crate::callbacks::{CUSTOMER, FORM, KEY, PUBLIC, TOKEN, WEBHOOK, eight, signature, telesign, twilio};
+use crate::support::eventually;
 use crate::support::okta;
 use crate::support::redis::RedisServer;
 use crate::support::server::TestServer;
@@ -133,16 +131,6 @@ async fn refused(server: &TestServer, provider: &str, reason: &str) -> f64 {
 }
 
 /// Waits for what happens behind an answer.
-async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    for _ in 0..500 {
-        if is_so().await {
-            return;
-        }
-        sleep(Duration::from_millis(10)).await;
-    }
-    panic!("not within 5 s: {what}");
-}
-
 /// Waits until the journal has noted a send: Okta's answer does not wait for that.
 async fn is_noted(redis: &RedisServer, id: &str) {
     // Under its id, its recipient and its user.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::eventually;
 use crate::support::okta::{self, SECRET, Understood, understand};
 use crate::support::process::Place;
 use crate::support::server::exchange;
@@ -243,7 +244,7 @@ async fn sigterm_drains_and_exits_with_0() {
     );
     let address = server.public;
     let in_flight = tokio::spawn(async move { exchange(address, request.as_bytes()).await });
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    eventually("it is in flight", async || server.metric("okta_hook_in_flight").await == 1.0).await;
     server.signal("TERM");
     let answer = in_flight.await.expect("no panic");
     assert!(matches!(understand(&answer.body), Understood::Command(status, ..) if status == "SUCCESSFUL"));

@@ -2,6 +2,7 @@
 
 use expect_test::{Expect, expect};
 use okta_telephony_hook::config::{self, DEFAULT, Sources};
+use okta_telephony_hook::secret::Secret;
 
 /// Loads a TOML text with further environment variables; gives faults and warnings as a person reads them.
 pub fn findings(toml: &str, variables: &[(&str, &str)]) -> (String, String) {
@@ -496,6 +497,37 @@ fn the_sandbox_is_refused_unless_it_is_meant() {
     "#]],
     );
     assert_eq!(findings(&format!("allow_sandbox = true\n{toml}"), &SECRETS).0, "");
+}
+
+#[test]
+fn a_sandbox_takes_nothing_of_a_deployment_that_others_would_notice() {
+    let toml = format!(
+        "{GOOD}
+        [orgs.main.okta]\nurl = 'https://example.okta.com'\napi_token = '00token'
+        [orgs.main.event_hook.auth.header]\nname = 'x-okta-events'\nsecret = 'an-event-hook-secret-0123'
+        [privacy]\nhash_key = 'a key that replicas share'\n[state]\nurl = 'redis://127.0.0.1:6379'"
+    );
+    let sandbox = |sandbox_secret: Option<Secret>| {
+        let file = tempfile::Builder::new().suffix(".toml").tempfile().expect("file");
+        std::fs::write(file.path(), &toml).expect("written");
+        let variables = SECRETS.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let sources = Sources {
+            files: vec![file.path().to_owned()],
+            variables,
+            sandbox: sandbox_secret.is_some(),
+            sandbox_secret,
+            ..Sources::default()
+        };
+        config::load(&sources).map(|loaded| loaded.config).map_err(|invalid| format!("{:?}", invalid.0))
+    };
+    let real = sandbox(None).expect("valid");
+    assert!(real.state.is_shared() && real.orgs[0].event_hook.is_some() && real.orgs[0].okta.is_some());
+    let played = sandbox(Secret::new("0123456789abcdef0123456789abcdef")).expect("valid");
+    assert!(!played.state.is_shared(), "its counters and its agenda are its own");
+    let org = &played.orgs[0];
+    assert!(org.event_hook.is_none(), "only the generated secret admits");
+    assert!(org.okta.is_none());
+    assert_eq!(played.providers.keys().collect::<Vec<_>>(), ["sandbox"]);
 }
 
 #[test]

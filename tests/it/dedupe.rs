@@ -244,6 +244,9 @@ async fn a_repeat_that_must_answer_before_the_first_does_says_that_nothing_is_co
     });
     assert_eq!(second.0, 2575);
     assert_eq!(understand(&second.1.body), Understood::Command("SUCCESSFUL".into(), None, None));
+    let told: Value = serde_json::from_slice(&second.1.body).expect("JSON");
+    let metadata = &told["commands"][0]["value"][0]["transactionMetadata"];
+    assert_eq!(metadata, "verdict=unconfirmed elapsed_ms=2575 attempts=[]", "of its route nothing is known");
     assert!(matches!(understand(&first.body), Understood::Command(_, Some(_), Some(_))));
     assert_eq!(stage.metric(r#"okta_hook_requests_total{org="main",channel="sms",verdict="repeat_unheard"}"#), 1.0);
     assert_eq!(stage.call(&request).await, first);

@@ -1,5 +1,6 @@
 //! The front door: methods, paths, sizes, slow callers, and an orderly end.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use okta_telephony_hook::app::Stop;
@@ -8,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
+use crate::callbacks;
 use crate::support::okta::{self, SECRET, Understood, understand};
 use crate::support::server::{TestServer, exchange, read_answer};
 
@@ -93,8 +95,8 @@ async fn a_wrong_credential_is_refused_before_the_body_is_sent() {
 }
 
 /// Opens a connection, writes, and tells how long the server bore with it.
-async fn patience(server: &TestServer, bytes: &[u8]) -> Duration {
-    let mut stream = TcpStream::connect(server.public).await.expect("connects");
+async fn patience(address: SocketAddr, bytes: &[u8]) -> Duration {
+    let mut stream = TcpStream::connect(address).await.expect("connects");
     let started = Instant::now();
     stream.write_all(bytes).await.expect("written");
     let end = timeout(Duration::from_secs(20), stream.read_to_end(&mut Vec::new())).await;
@@ -107,7 +109,7 @@ async fn silent_and_dribbling_callers_are_cut_off() {
     let server =
         TestServer::start(&format!("{SANDBOX}\n[server]\nheader_timeout = '300ms'\nidle_timeout = '1500ms'")).await;
     for bytes in [&b""[..], b"POST /okta", b"POST /okta/telephony HTTP/1.1\r\nhost: x\r\n"] {
-        let borne = patience(&server, bytes).await;
+        let borne = patience(server.public, bytes).await;
         assert!((250..1400).contains(&borne.as_millis()), "{borne:?} {bytes:?}");
     }
     // Bytes that keep coming buy no time: the head as a whole has the limit.
@@ -120,6 +122,43 @@ async fn silent_and_dribbling_callers_are_cut_off() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn no_route_waits_long_for_a_body_that_does_not_come() {
+    let events = "[orgs.main.event_hook.auth.header]\nname = 'x-okta-events'\nsecret = 'an-event-hook-secret-0123'\n";
+    let limits = "[server]\npublic_url = 'https://otp.example.com'\nbody_timeout = '300ms'\n";
+    let twilio = callbacks::twilio("http://127.0.0.1:9", "auth_token = '0123456789abcdef0123456789abcdef'");
+    let server = TestServer::start(&format!("{limits}{events}{twilio}")).await;
+    let hook = format!("POST /okta/telephony HTTP/1.1\r\nauthorization: {SECRET}");
+    let public = [
+        hook.as_str(),
+        "POST /okta/telephony HTTP/1.1",
+        "POST /okta/events HTTP/1.1\r\nx-okta-events: an-event-hook-secret-0123",
+        "POST /okta/events HTTP/1.1",
+        "GET /okta/events HTTP/1.1",
+        "POST /callbacks/twilio HTTP/1.1",
+        "POST /callbacks/nobody HTTP/1.1",
+        "GET /livez HTTP/1.1",
+        "POST /nowhere HTTP/1.1",
+    ];
+    let admin = [
+        "GET / HTTP/1.1",
+        "GET /metrics HTTP/1.1",
+        "GET /learned HTTP/1.1",
+        "GET /switches HTTP/1.1",
+        "PUT /switches/provider/twilio HTTP/1.1",
+        "DELETE /switches/provider/twilio HTTP/1.1",
+        "PUT /switches/everything HTTP/1.1",
+        "DELETE /switches/everything HTTP/1.1",
+        "POST /readyz HTTP/1.1",
+    ];
+    let public = public.map(|head| (server.public, head));
+    for (address, head) in public.into_iter().chain(admin.map(|head| (server.admin, head))) {
+        let request = format!("{head}\r\nhost: localhost\r\ncontent-length: 10\r\n\r\n");
+        let borne = patience(address, request.as_bytes()).await;
+        assert!(borne < Duration::from_secs(4), "{borne:?} {head}");
+    }
 }
 
 #[tokio::test]

@@ -1,18 +1,15 @@
 //! What is heard while Redis does not answer: kept until it is done, and nothing concluded from its silence.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
 
 use crate::callbacks;
+use crate::support::eventually;
 use crate::support::okta;
 use crate::support::redis::RedisServer;
 use crate::support::server::TestServer;
 use crate::support::vendor::{Answer, VendorServer};
 
 const SECRET: &str = "an-event-hook-secret-0123";
-const LONG: Duration = Duration::from_secs(30);
 
 async fn start(redis: &RedisServer, providers: &str) -> TestServer {
     let event_hook = format!("[orgs.main.event_hook.auth.header]\nname = 'x-okta-events'\nsecret = '{SECRET}'\n");
@@ -40,14 +37,6 @@ async fn tell(server: &TestServer, event: &Value) {
     let body = json!({ "data": { "events": [event] } }).to_string();
     let answer = server.post("/okta/events", &[("x-okta-events", SECRET)], body.as_bytes()).await;
     assert_eq!(answer.status, 200);
-}
-
-async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so().await {
-        assert!(begun.elapsed() < LONG, "{what}");
-        sleep(Duration::from_millis(50)).await;
-    }
 }
 
 /// Waits until what a hook leaves behind is in the store.

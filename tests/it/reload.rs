@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
 use crate::callbacks;
+use crate::support::eventually;
 use crate::support::issuer::{Issuer, Mode};
 use crate::support::jwt::{AUDIENCE, FIRST, SCOPE};
 use crate::support::okta::{self, SECRET, Understood, understand};
@@ -45,11 +46,8 @@ pub async fn reload(server: &Running, toml: &str, result: &str) {
     }
 }
 
-async fn reloads(server: &Running, result: &str) -> u64 {
-    let page = exchange(server.admin, b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
-    let line = format!("okta_hook_config_reloads_total{{result=\"{result}\"}}");
-    let page = String::from_utf8(page.body).expect("text");
-    page.lines().find_map(|l| l.strip_prefix(&line)?.trim().parse().ok()).unwrap_or_default()
+async fn reloads(server: &Running, result: &str) -> f64 {
+    server.metric(&format!("okta_hook_config_reloads_total{{result=\"{result}\"}}")).await
 }
 
 fn request(path: &str, secret: &str) -> Vec<u8> {
@@ -125,7 +123,7 @@ async fn what_is_new_serves_connections_that_are_open_and_what_is_fixed_is_named
         late.len()
     );
     in_flight.write_all(format!("{head}{late}").as_bytes()).await.expect("written");
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    eventually("it is in flight", async || server.metric("okta_hook_in_flight").await == 1.0).await;
 
     let other = SANDBOX.replace("providers.sandbox", "providers.other");
     let changed = settings(&auth, &format!("{other}[server]\nmax_connections = 50\n"));
@@ -151,7 +149,7 @@ async fn a_bad_configuration_changes_nothing_and_every_fault_is_told() {
         let mut stream = TcpStream::connect(server.public).await.expect("connects");
         assert_eq!(provider(&ask(&mut stream, "/okta/telephony", SECRET).await), "sandbox");
     }
-    assert_eq!(reloads(&server, "ok").await, 0);
+    assert_eq!(reloads(&server, "ok").await, 0.0);
     let ended = server.stop().await;
     for key in ["orgs.main.budget", "orgs.main.paht"] {
         let told = |l: &&str| l.contains("\"ERROR\"") && l.contains(key);

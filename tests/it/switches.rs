@@ -1,9 +1,13 @@
 //! Run-time switches over the admin listener.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::support::okta::{self, Understood, understand};
-use crate::support::server::{Answer, TestServer, exchange};
+use crate::support::server::{Answer, TestServer, exchange, read_answer};
 
 const TWO: &str = "allow_sandbox = true\n[orgs.main]\n[providers.a]\nkind = 'sandbox'\ndelay = '1ms'\n[providers.b]\nkind = 'sandbox'\ndelay = '1ms'\n";
 
@@ -92,4 +96,35 @@ async fn a_switch_is_refused_when_it_is_none_or_the_token_is_missing() {
         assert_eq!(set.status, status, "{more}");
     }
     assert_eq!(server.admin_page("/switches").await.status, 401);
+}
+
+/// A change of a switch whose body does not come.
+async fn hang(server: &TestServer, more: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(server.admin).await.expect("connects");
+    let head = format!("PUT /switches/everything HTTP/1.1\r\nhost: localhost\r\n{more}content-length: 10\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.expect("written");
+    stream
+}
+
+#[tokio::test]
+async fn nobody_holds_the_admin_listener_with_bodies_that_do_not_come() {
+    let server = TestServer::start(&format!("{TWO}[admin]\ntoken = 'a long enough token'")).await;
+    let mut held = Vec::new();
+    // As many as there are places on the listener.
+    for _ in 0..64 {
+        held.push(hang(&server, "").await);
+    }
+    let ready = tokio::time::timeout(Duration::from_secs(2), server.admin_page("/readyz")).await;
+    assert_eq!(ready.expect("a place is free").status, 200);
+    assert_eq!(read_answer(&mut held[0]).await.status, 401, "refused by the head alone");
+
+    // With the token: not for long, and not for much.
+    let bearer = "authorization: Bearer a long enough token\r\n";
+    let mut slow = hang(&server, bearer).await;
+    let answer = tokio::time::timeout(Duration::from_secs(4), read_answer(&mut slow)).await;
+    assert_eq!(answer.expect("given up").status, 408);
+    let long = format!(r#"{{"state":"disabled"{}}}"#, " ".repeat(1024));
+    assert_eq!(admin(&server, "PUT", "/switches/everything", &long, bearer).await.status, 413);
+    let request = format!("GET /switches HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{bearer}\r\n");
+    assert_eq!(exchange(server.admin, request.as_bytes()).await.body, br#"{"switches":[]}"#, "nothing was set");
 }

@@ -7,14 +7,14 @@ use serde_json::Value;
 use super::Table;
 use crate::cli::local;
 use crate::config::Config;
-use crate::provider::{Check, Verdict};
+use crate::provider::{Check, Diagnosis};
 
 /// The ways that most messages take, after those in which a provider falls behind: a page that a person reads.
 const MOST_ROWS: usize = 20;
 
 /// Asks the server that runs on this machine. That none does is no fault.
 pub(super) fn learned(config: &Config, table: &mut Table) {
-    let mut skip = |why: String| table.add("learnt", Check::new("server", Verdict::Skipped(why)));
+    let mut skip = |why: String| table.add("learnt", Check::new("server", Diagnosis::Skipped(why)));
     let listen = config.admin.listen;
     let page = match local::get(listen, "/learned", config.admin_token.as_ref()) {
         Ok((200, page)) => serde_json::from_str::<Value>(&page).unwrap_or_default(),
@@ -30,7 +30,7 @@ pub(super) fn learned(config: &Config, table: &mut Table) {
     }
     if let Some(more) = rows.len().checked_sub(MOST_ROWS).filter(|more| *more > 0) {
         let told = format!("and {more} more at GET /learned");
-        table.add("learnt", Check::new("server", Verdict::Skipped(told)));
+        table.add("learnt", Check::new("server", Diagnosis::Skipped(told)));
     }
 }
 
@@ -48,10 +48,10 @@ fn check(row: &Value) -> Check {
         count("awaited"),
     );
     let behind: Vec<&str> = row["behind_in"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let verdict = if behind.is_empty() {
-        Verdict::Ok(format!("{counts}: fine"))
+    let diagnosis = if behind.is_empty() {
+        Diagnosis::Ok(format!("{counts}: fine"))
     } else {
-        Verdict::Warn(format!("{counts}: falls behind in {}", behind.join(" and ")))
+        Diagnosis::Warn(format!("{counts}: falls behind in {}", behind.join(" and ")))
     };
-    Check::new(&what, verdict)
+    Check::new(&what, diagnosis)
 }

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use crate::cli::paint::Paint;
-use crate::provider::{Check, Verdict};
+use crate::provider::{Check, Diagnosis};
 
 /// What was looked at, by subject.
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ impl Table {
 
     /// Whether anything does not work.
     pub(super) fn fails(&self) -> bool {
-        self.0.iter().any(|(_, check)| matches!(check.verdict, Verdict::Fail(_)))
+        self.0.iter().any(|(_, check)| matches!(check.diagnosis, Diagnosis::Fail(_)))
     }
 
     pub(super) fn lines(&self, paint: Paint) -> String {
@@ -26,14 +26,14 @@ impl Table {
             |of: fn(&(String, Check)) -> &str| self.0.iter().map(|row| of(row).chars().count()).max().unwrap_or(0);
         let (subjects, whats) = (width(|row| &row.0), width(|row| &row.1.what));
         let line = |(subject, check): &(String, Check)| {
-            let (word, told) = told(&check.verdict);
+            let (word, told) = told(&check.diagnosis);
             // Padded before it is painted: colours have no width.
             let word = format!("{word:<7}");
-            let word = match check.verdict {
-                Verdict::Ok(_) => paint.good(&word),
-                Verdict::Warn(_) => paint.strong(&word),
-                Verdict::Fail(_) => paint.bad(&word),
-                Verdict::Skipped(_) => paint.faint(&word),
+            let word = match check.diagnosis {
+                Diagnosis::Ok(_) => paint.good(&word),
+                Diagnosis::Warn(_) => paint.strong(&word),
+                Diagnosis::Fail(_) => paint.bad(&word),
+                Diagnosis::Skipped(_) => paint.faint(&word),
             };
             format!("{word}  {subject:<subjects$}  {:<whats$}  {told}", check.what).trim_end().to_owned() + "\n"
         };
@@ -42,7 +42,7 @@ impl Table {
 
     pub(super) fn json(&self) -> String {
         let row = |(subject, check): &(String, Check)| {
-            let (word, told) = told(&check.verdict);
+            let (word, told) = told(&check.diagnosis);
             json!({ "subject": subject, "what": check.what, "verdict": word, "told": told })
         };
         let rows: Vec<Value> = self.0.iter().map(row).collect();
@@ -50,11 +50,11 @@ impl Table {
     }
 }
 
-fn told(verdict: &Verdict) -> (&'static str, &str) {
-    match verdict {
-        Verdict::Ok(told) => ("ok", told),
-        Verdict::Warn(told) => ("warn", told),
-        Verdict::Fail(told) => ("fail", told),
-        Verdict::Skipped(told) => ("skipped", told),
+fn told(diagnosis: &Diagnosis) -> (&'static str, &str) {
+    match diagnosis {
+        Diagnosis::Ok(told) => ("ok", told),
+        Diagnosis::Warn(told) => ("warn", told),
+        Diagnosis::Fail(told) => ("fail", told),
+        Diagnosis::Skipped(told) => ("skipped", told),
     }
 }

@@ -156,7 +156,7 @@ pub(super) fn hooks(shown: &Shown) -> Table {
 fn hook(told: &Told) -> Row {
     let tone = match told.verdict {
         "accepted" | "repeat" => Tone::Good,
-        "exhausted" | "blocked" | "unauthorized" | "overloaded" => Tone::Bad,
+        "exhausted" | "blocked" | "broken" | "unauthorized" | "overloaded" => Tone::Bad,
         _ => Tone::Odd,
     };
     let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();

@@ -7,15 +7,15 @@ use serde::de::IgnoredAny;
 use url::Url;
 
 use crate::outbound::Outbound;
-use crate::provider::check::{Check, Verdict, look};
+use crate::provider::check::{Check, Diagnosis, look};
 
 /// Whether the key may use the sub-account of calls. The answer's members are not read: that there is one says enough.
 pub(super) async fn voice(outbound: &Outbound, callflows: &Url, authorization: &HeaderValue) -> Check {
     let mut url = callflows.clone();
     url.set_path(&callflows.path().replace("/callflows", "/speech-profiles"));
-    let verdict = match look::<IgnoredAny>(outbound, url, authorization).await {
-        Ok(IgnoredAny) => Verdict::Ok("voice profiles can be read".to_owned()),
-        Err(verdict) => verdict,
+    let diagnosis = match look::<IgnoredAny>(outbound, url, authorization).await {
+        Ok(IgnoredAny) => Diagnosis::Ok("voice profiles can be read".to_owned()),
+        Err(diagnosis) => diagnosis,
     };
-    Check::new("voice account", verdict)
+    Check::new("voice account", diagnosis)
 }

@@ -10,8 +10,8 @@ use url::Url;
 
 use super::Config;
 use crate::otp::Delivery;
-use crate::provider::callback::{Address, Callback, CallbackRequest, Forged, Report, Verified, only};
-use crate::secret::CredentialDigest;
+use crate::provider::callback::{Address, Callback, CallbackRequest, Forged, Report, Verified};
+use crate::secret::{CredentialDigest, only};
 
 /// The query parameter of the token.
 const TOKEN: &str = "token";
@@ -49,7 +49,7 @@ pub(super) fn text_address(address: &Address) -> Url {
 impl Callback for Reports {
     fn verify(&self, request: &CallbackRequest<'_>) -> Result<Verified, Forged> {
         let presented = only(request.headers, &AUTHORIZATION).unwrap_or_default();
-        let presented = CredentialDigest::of(presented.as_bytes());
+        let presented = CredentialDigest::of(presented);
         let mut known = self.authorizations.iter().fold(Choice::from(0), |any, one| any | one.matches(&presented));
         let query = request.path_and_query.split_once('?').map_or("", |(_, query)| query);
         // The webhooks of calls are set up by hand, for a whole sub-account: their address has no token.

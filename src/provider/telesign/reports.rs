@@ -14,7 +14,8 @@ use super::Config;
 use super::answer::number;
 use super::codes::{self, Meaning};
 use crate::otp::Delivery;
-use crate::provider::callback::{Callback, CallbackRequest, Forged, Report, Verified, only};
+use crate::provider::callback::{Callback, CallbackRequest, Forged, Report, Verified};
+use crate::secret::only;
 
 const SECOND_HEADER: HeaderName = HeaderName::from_static("x-ts-authorization");
 
@@ -35,7 +36,7 @@ impl Callback for Reports {
     fn verify(&self, request: &CallbackRequest<'_>) -> Result<Verified, Forged> {
         // Telesign's pages and samples differ on which header holds the signature, and in which form.
         let matches = |name: &HeaderName| {
-            let signature = only(request.headers, name).and_then(signature);
+            let signature = only(request.headers, name).and_then(|value| signature(str::from_utf8(value).ok()?));
             signature.is_some_and(|text| self.0.iter().any(|key| hmac::verify(key, request.body, &text).is_ok()))
         };
         let is_theirs = matches(&AUTHORIZATION) || matches(&SECOND_HEADER);

@@ -197,8 +197,7 @@ impl Settings {
     }
 
     fn channels(&self, at: &str, findings: &mut Findings) -> Option<Vec<Channel>> {
-        let parse = |word: &String| Channel::ALL.into_iter().find(|channel| channel.as_str() == word);
-        let channels: Option<Vec<_>> = self.channels.0.iter().map(parse).collect();
+        let channels: Option<Vec<_>> = self.channels.0.iter().map(|word| Channel::parse(word)).collect();
         let channels = channels.filter(|channels| !channels.is_empty());
         if channels.is_none() {
             findings.fault(format!("{at}.channels"), "must be sms, voice or both");

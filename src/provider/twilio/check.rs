@@ -8,7 +8,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::outbound::Outbound;
-use crate::provider::check::{Check, Verdict, look};
+use crate::provider::check::{Check, Diagnosis, look};
 
 #[derive(Deserialize)]
 struct Account {
@@ -23,28 +23,28 @@ struct Service {
 
 /// The account behind the credentials: `active`, `suspended` or `closed`.
 pub(super) async fn account(outbound: &Outbound, url: Url, authorization: &HeaderValue) -> Check {
-    let verdict = match look::<Account>(outbound, url, authorization).await {
+    let diagnosis = match look::<Account>(outbound, url, authorization).await {
         Ok(account) => match account.status.as_str() {
-            "active" => Verdict::Ok("active".to_owned()),
-            "suspended" | "closed" => Verdict::Fail(account.status),
-            _ => Verdict::Fail("neither active nor suspended nor closed".to_owned()),
+            "active" => Diagnosis::Ok("active".to_owned()),
+            "suspended" | "closed" => Diagnosis::Fail(account.status),
+            _ => Diagnosis::Fail("neither active nor suspended nor closed".to_owned()),
         },
-        Err(verdict) => verdict,
+        Err(diagnosis) => diagnosis,
     };
-    Check::new("account", verdict)
+    Check::new("account", diagnosis)
 }
 
 /// The Verify service, and whether it takes Okta's codes.
 pub(super) async fn service(outbound: &Outbound, url: Url, authorization: &HeaderValue) -> Check {
-    let verdict = match look::<Service>(outbound, url, authorization).await {
-        Ok(Service { custom_code_enabled: Some(true) }) => Verdict::Ok("custom codes enabled".to_owned()),
+    let diagnosis = match look::<Service>(outbound, url, authorization).await {
+        Ok(Service { custom_code_enabled: Some(true) }) => Diagnosis::Ok("custom codes enabled".to_owned()),
         Ok(Service { custom_code_enabled: Some(false) }) => {
-            Verdict::Fail("custom codes are not enabled: ask Twilio's Support or Sales to".to_owned())
+            Diagnosis::Fail("custom codes are not enabled: ask Twilio's Support or Sales to".to_owned())
         }
         Ok(Service { custom_code_enabled: None }) => {
-            Verdict::Ok("found; Twilio does not tell whether custom codes are enabled".to_owned())
+            Diagnosis::Ok("found; Twilio does not tell whether custom codes are enabled".to_owned())
         }
-        Err(verdict) => verdict,
+        Err(diagnosis) => diagnosis,
     };
-    Check::new("service", verdict)
+    Check::new("service", diagnosis)
 }

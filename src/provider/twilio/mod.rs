@@ -10,7 +10,7 @@ mod codes;
 mod credentials;
 mod lookup;
 mod messages;
-mod recent;
+mod remembered;
 mod reports;
 #[cfg(test)]
 mod testing;

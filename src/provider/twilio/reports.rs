@@ -15,7 +15,8 @@ use url::Url;
 
 use super::Config;
 use crate::otp::{Content, Delivery};
-use crate::provider::callback::{Address, Callback, CallbackRequest, Forged, Report, Verified, only};
+use crate::provider::callback::{Address, Callback, CallbackRequest, Forged, Report, Verified};
+use crate::secret::only;
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-twilio-signature");
 
@@ -104,7 +105,8 @@ fn is_hash_of(hash: &str, body: &[u8]) -> bool {
 }
 
 fn is_form(request: &CallbackRequest<'_>) -> bool {
-    only(request.headers, &CONTENT_TYPE).is_some_and(|kind| kind.to_ascii_lowercase().starts_with(super::FORM))
+    only(request.headers, &CONTENT_TYPE)
+        .is_some_and(|kind| kind.to_ascii_lowercase().starts_with(super::FORM.as_bytes()))
 }
 
 /// The fields of a form, or of one JSON object.

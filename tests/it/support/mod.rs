@@ -14,8 +14,23 @@ pub mod tls;
 pub mod vendor;
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+/// As long as nothing takes that comes at all, on a machine that is busy.
+const LONG: Duration = Duration::from_secs(30);
 
 /// A file of test data.
 pub fn data(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(path)
+}
+
+/// Waits until something is so, and no longer than that.
+pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so().await {
+        assert!(begun.elapsed() < LONG, "not within {LONG:?}: {what}");
+        sleep(Duration::from_millis(20)).await;
+    }
 }

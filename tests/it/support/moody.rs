@@ -1,4 +1,4 @@
-//! A store with moods, for a paused clock: as slow as told, or as broken.
+//! A store with moods, for a paused clock: as slow as told, or as broken, in one way or the other.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,6 +17,8 @@ pub enum Mood {
     Slow(u64),
     /// Refuses everything at once.
     Down,
+    /// Panics at what it is asked next, and is well after that.
+    Shocked,
 }
 
 /// Memory with a mood.
@@ -46,6 +48,10 @@ impl Moody {
                 answer
             }
             Mood::Down => Err(StoreFault::Broken("down".to_owned())),
+            Mood::Shocked => {
+                self.be(Mood::Well);
+                panic!("scripted panic")
+            }
         }
     }
 }

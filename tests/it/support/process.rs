@@ -6,6 +6,8 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
+use super::server::exchange;
+
 /// How the binary ended and what it printed.
 #[derive(Debug)]
 pub struct Printed {
@@ -115,6 +117,13 @@ impl Running {
     /// What stands on standard output so far.
     pub fn stdout(&self) -> String {
         self.place.stdout()
+    }
+
+    /// The value of one line of `/metrics`; zero when there is no such line.
+    pub async fn metric(&self, line: &str) -> f64 {
+        let page = exchange(self.admin, b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+        let page = String::from_utf8(page.body).expect("text");
+        page.lines().find_map(|l| l.strip_prefix(line)?.trim().parse().ok()).unwrap_or_default()
     }
 
     /// Waits for the end; gives all that was printed.

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use self::verdict::{Verdict, judge};
-use super::recent::Recent;
+use super::remembered::Remembered;
 use crate::otp::{Phone, SendError};
 use crate::outbound::Outbound;
 use crate::provider::account::{base_url, join};
@@ -123,13 +123,13 @@ pub(super) struct Gate {
     authorization: HeaderValue,
     outbound: Outbound,
     pseudonyms: Pseudonyms,
-    verdicts: Recent<Verdict>,
+    verdicts: Remembered<Verdict>,
 }
 
 impl Gate {
     /// A gate before the texts of one account.
     pub(super) fn new(config: Config, authorization: HeaderValue, outbound: Outbound, pseudonyms: Pseudonyms) -> Self {
-        let verdicts = Recent::new(config.cache);
+        let verdicts = Remembered::new(config.cache);
         Self { config, authorization, outbound, pseudonyms, verdicts }
     }
 

@@ -127,7 +127,7 @@ async fn no_debug_shows_number_code_or_token() {
     let message = message(Channel::Sms, CODE, None);
     let error = twilio.send(&message, options(&content(Channel::Sms))).await.expect_err("a landline");
     let shown = format!("{twilio:?} {error:?} {:?}", twilio.gate);
-    assert!(shown.contains("Recent(1 entries)"), "{shown}");
+    assert!(shown.contains("Remembered(1 entries)"), "{shown}");
     for secret in ["5550010", CODE, TOKEN, "QUMw"] {
         assert!(!shown.contains(secret), "{secret} in {shown}");
     }

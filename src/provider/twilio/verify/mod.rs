@@ -23,7 +23,7 @@ use url::Url;
 pub use self::feedback::Feedback;
 pub use self::settings::{Config, Settings, Supersede};
 use self::wording::Wording;
-use super::recent::Recent;
+use super::remembered::Remembered;
 use super::{FORM, answer, check};
 use crate::otp::{Accepted, Channel, Content, FailureKind, Message, ProviderName, SendError, TransactionId};
 use crate::outbound::{Outbound, Request};
@@ -52,7 +52,7 @@ pub struct Verify {
     verifications_url: Url,
     outbound: Outbound,
     pseudonyms: Pseudonyms,
-    pending: Recent<Pending>,
+    pending: Remembered<Pending>,
     /// What this service turned out not to speak. At most the tags that exist, for each channel.
     refused_locales: Mutex<BTreeSet<(Channel, String)>>,
 }
@@ -70,7 +70,7 @@ impl Verify {
     /// A service under this name.
     pub fn new(name: ProviderName, config: Config, outbound: Outbound, pseudonyms: Pseudonyms) -> Self {
         let verifications_url = verifications_url(&config);
-        let (pending, refused_locales) = (Recent::new(PENDING_LIFE), Mutex::default());
+        let (pending, refused_locales) = (Remembered::new(PENDING_LIFE), Mutex::default());
         Self { name, config, verifications_url, outbound, pseudonyms, pending, refused_locales }
     }
 

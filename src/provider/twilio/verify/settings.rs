@@ -178,8 +178,7 @@ impl Settings {
 
     fn check_channels(&self, at: &str, findings: &mut Findings) -> Vec<Channel> {
         let at = format!("{at}.channels");
-        let find = |word: &String| Channel::ALL.into_iter().find(|c| c.as_str() == word);
-        let channels: Option<Vec<_>> = self.channels.0.iter().map(find).collect();
+        let channels: Option<Vec<_>> = self.channels.0.iter().map(|word| Channel::parse(word)).collect();
         let channels = channels.unwrap_or_default();
         if channels.is_empty() {
             findings.fault(at, "must be sms, voice or both");

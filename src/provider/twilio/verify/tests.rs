@@ -277,7 +277,7 @@ async fn no_debug_shows_number_code_or_token() {
     let message = message(Channel::Sms, CODE, None);
     assert_eq!(send(&verify, &message).await, Ok("VE1".to_owned()));
     let while_pending = format!("{verify:?}");
-    assert!(while_pending.contains("Recent(1 entries)"), "{while_pending}");
+    assert!(while_pending.contains("Remembered(1 entries)"), "{while_pending}");
     let error = verify.send(&message, options(&content(Channel::Sms))).await.expect_err("refused");
     assert_eq!(error.kind, FailureKind::Recipient);
     let config = check(json!({})).0;

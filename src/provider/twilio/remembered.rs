@@ -13,7 +13,7 @@ use tokio::time::Instant;
 const CAPACITY: usize = 50_000;
 
 /// Values by pseudonym, each for a fixed time.
-pub(super) struct Recent<V> {
+pub(super) struct Remembered<V> {
     life: Duration,
     capacity: usize,
     entries: Mutex<Entries<V>>,
@@ -32,7 +32,7 @@ struct Entry<V> {
     value: V,
 }
 
-impl<V: Clone> Recent<V> {
+impl<V: Clone> Remembered<V> {
     /// Keeps every value for `life`.
     pub(super) fn new(life: Duration) -> Self {
         let entries = Entries { by_key: HashMap::new(), by_age: BTreeMap::new(), next_serial: 0 };
@@ -80,10 +80,10 @@ impl<V> Entries<V> {
     }
 }
 
-impl<V> fmt::Debug for Recent<V> {
+impl<V> fmt::Debug for Remembered<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        write!(f, "Recent({} entries)", entries.by_key.len())
+        write!(f, "Remembered({} entries)", entries.by_key.len())
     }
 }
 
@@ -95,27 +95,27 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_value_is_found_for_its_life_and_dropped_after_it() {
-        let recent = Recent::new(10 * SECOND);
-        recent.put("a", 1);
+        let remembered = Remembered::new(10 * SECOND);
+        remembered.put("a", 1);
         tokio::time::advance(6 * SECOND).await;
-        recent.put("b", 2);
-        assert_eq!((recent.find("a"), recent.find("b")), (Some(1), Some(2)));
+        remembered.put("b", 2);
+        assert_eq!((remembered.find("a"), remembered.find("b")), (Some(1), Some(2)));
         tokio::time::advance(5 * SECOND).await;
-        assert_eq!((recent.find("a"), recent.find("b")), (None, Some(2)));
-        recent.put("c", 3);
-        assert_eq!(format!("{recent:?}"), "Recent(2 entries)", "what nobody asks for again must not stay");
-        recent.remove("b");
-        assert_eq!(recent.find("b"), None);
+        assert_eq!((remembered.find("a"), remembered.find("b")), (None, Some(2)));
+        remembered.put("c", 3);
+        assert_eq!(format!("{remembered:?}"), "Remembered(2 entries)", "what nobody asks for again must not stay");
+        remembered.remove("b");
+        assert_eq!(remembered.find("b"), None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_oldest_goes_when_it_is_full_and_a_renewed_one_is_not_the_oldest() {
-        let recent = Recent { capacity: 2, ..Recent::new(10 * SECOND) };
-        recent.put("a", 1);
-        recent.put("b", 2);
-        recent.put("a", 3);
-        recent.put("c", 4);
-        assert_eq!((recent.find("a"), recent.find("b"), recent.find("c")), (Some(3), None, Some(4)));
-        assert_eq!(recent.lock().by_age.len(), 2);
+        let remembered = Remembered { capacity: 2, ..Remembered::new(10 * SECOND) };
+        remembered.put("a", 1);
+        remembered.put("b", 2);
+        remembered.put("a", 3);
+        remembered.put("c", 4);
+        assert_eq!((remembered.find("a"), remembered.find("b"), remembered.find("c")), (Some(3), None, Some(4)));
+        assert_eq!(remembered.lock().by_age.len(), 2);
     }
 }

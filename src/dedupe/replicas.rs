@@ -27,9 +27,9 @@ const POLL: Duration = Duration::from_millis(50);
 /// Pauses before an answer is told to the store: it may have been restarted a moment ago.
 const TELL: [Duration; 3] = [Duration::ZERO, Duration::from_millis(250), Duration::from_secs(1)];
 
-/// The store between replicas.
+/// The other replicas, as far as the store between us tells of them.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct Replicas {
     store: Arc<dyn Store>,
     timeout: Duration,
     faults: Faults,
@@ -65,7 +65,7 @@ pub(super) enum Found {
     Repeat { key: Key, reason: Reason, answer: Option<Reply> },
 }
 
-impl Shared {
+impl Replicas {
     pub(super) fn new(store: Arc<dyn Store>, state: &State, tasks: TaskTracker) -> Self {
         let process = format!("{:08x}{:08x}", random_below(u32::MAX), random_below(u32::MAX));
         let (timeout, faults) = (state.timeout(), state.faults().clone());
@@ -181,12 +181,12 @@ impl Shared {
             return;
         }
         let answer = hold.answered(reply);
-        let shared = Arc::clone(self);
+        let replicas = Arc::clone(self);
         self.tasks.spawn(async move {
             for held in &hold.keys {
                 for pause in TELL {
                     sleep(pause).await;
-                    if shared.tell(&hold, held, &answer).await.is_ok() {
+                    if replicas.tell(&hold, held, &answer).await.is_ok() {
                         break;
                     }
                 }
@@ -210,11 +210,11 @@ impl Shared {
 
     /// Gives the claims back, in the background: nothing was sent.
     pub(super) fn release(self: &Arc<Self>, hold: Hold) {
-        let shared = Arc::clone(self);
+        let replicas = Arc::clone(self);
         self.tasks.spawn(async move {
             for held in hold.keys.iter().filter(|held| held.sure) {
                 // Failing, it is free again after its time.
-                let _ = shared.store.remove(&held.key).await;
+                let _ = replicas.store.remove(&held.key).await;
             }
         });
     }

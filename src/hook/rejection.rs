@@ -1,0 +1,73 @@
+//! Why a request is turned away before anything is sent, and what its caller hears.
+//!
+//! Must not know a message: there is none yet.
+
+use crate::okta::authenticate::Denied;
+use crate::okta::oauth::Reason;
+use crate::okta::{Fault, Reply};
+
+/// Why a request is turned away before anything is sent.
+#[derive(Debug)]
+pub(super) enum Rejection {
+    Denied(Option<Reason>),
+    Overloaded,
+    SlowBody,
+    TooLarge,
+    Unreadable(Vec<Fault>),
+}
+
+/// Why a body could not be taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unread {
+    /// It did not come in time.
+    Slow,
+    /// It ended early, or its chunks make no sense.
+    Broken,
+    /// Over the limit.
+    TooLarge,
+}
+
+impl Rejection {
+    /// The word in logs and metrics.
+    pub(super) fn verdict(&self) -> &'static str {
+        match self {
+            Self::Denied(_) => "unauthorized",
+            Self::Overloaded => "overloaded",
+            Self::SlowBody => "slow_body",
+            Self::TooLarge => "too_large",
+            Self::Unreadable(_) => "bad_request",
+        }
+    }
+
+    pub(super) fn reply(&self) -> Reply {
+        match self {
+            Self::Denied(_) => Reply::unauthorized(),
+            Self::Overloaded => Reply::overloaded(),
+            Self::SlowBody => Reply::timeout(),
+            Self::TooLarge => Reply::too_large(),
+            Self::Unreadable(faults) => Reply::bad_request(faults),
+        }
+    }
+}
+
+impl From<Denied> for Rejection {
+    fn from(Denied(reason): Denied) -> Self {
+        Self::Denied(reason)
+    }
+}
+
+impl From<Unread> for Rejection {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Slow => Self::SlowBody,
+            Unread::Broken => Self::Unreadable(Vec::new()),
+            Unread::TooLarge => Self::TooLarge,
+        }
+    }
+}
+
+impl From<Vec<Fault>> for Rejection {
+    fn from(faults: Vec<Fault>) -> Self {
+        Self::Unreadable(faults)
+    }
+}
