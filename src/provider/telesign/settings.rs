@@ -118,15 +118,21 @@ impl Config {
         self.channels.contains(&channel)
     }
 
-    /// Why reports could not be verified.
-    pub(in crate::provider) fn unproven(&self) -> Option<&'static str> {
-        let rule = "has an api_key that is not base64, as which it signs delivery reports: none are asked for";
-        self.signing_key.is_none().then_some(rule)
+    /// Why reports below this address could not be verified, or would not come: Telesign's pages on callbacks want port
+    /// 443.
+    pub(in crate::provider) fn unreported(&self, public_url: &Url) -> Option<&'static str> {
+        if self.signing_key.is_none() {
+            Some("has an api_key that is not base64, as which it signs delivery reports: none are asked for")
+        } else if public_url.port_or_known_default() != Some(443) {
+            Some("takes no server.public_url with a port other than 443: no delivery reports are asked for")
+        } else {
+            None
+        }
     }
 
     /// Where reports go, if they can be verified.
     pub(in crate::provider) fn report_to(&mut self, address: Option<Address>) {
-        self.reports_to = address.filter(|_| self.unproven().is_none());
+        self.reports_to = address.filter(|address| self.unreported(&address.url).is_none());
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::otp::{EventId, Locale, OtpCode, Phone, RequestType, Speech, Text};
+use crate::provider::callback::Address;
 use crate::secret::Environment;
 use crate::settings::Findings;
 
@@ -213,6 +214,26 @@ fn debug_shows_neither_key_nor_code_nor_number() {
         let credential = sent.split_once(' ').expect("a scheme").1;
         for secret in [KEY, credential, "482913", "5005550006"] {
             assert!(!shown.contains(secret), "{auth}: {secret} in {shown}");
+        }
+    }
+}
+
+#[test]
+fn reports_are_asked_for_on_port_443_alone() {
+    let pseudonyms = crate::secret::Pseudonyms::new(None).expect("random bytes");
+    for (public_url, asked) in [
+        ("https://otp.example.com", true),
+        ("https://otp.example.com:443/a", true),
+        ("https://otp.example.com:8443", false),
+    ] {
+        let url: Url = public_url.parse().expect("an address");
+        for api in ["messaging", "sms-voice"] {
+            let mut provider = provider(account(json!({ "api": api })));
+            provider.config.report_to(Some(Address::new(&url, "t", &pseudonyms)));
+            let message = message(Channel::Sms, "+15005550006", "482913");
+            let request = write(&provider, &message, &content(Channel::Sms, "en-US", "Code 482913"));
+            assert_eq!(!field(&request, "callback_url").is_null(), asked, "{public_url} {api}");
+            assert_eq!(provider.config.unreported(&url).is_none(), asked, "{public_url}");
         }
     }
 }
