@@ -129,6 +129,16 @@ impl Config {
         }
     }
 
+    /// The key, below the provider's own, of a setting that is of use only where an event hook tells which codes were
+    /// used; `None` when none is on.
+    pub fn needs_event_hook(&self) -> Option<&'static str> {
+        match self {
+            Self::EightByEight(config) => config.tracks().then_some("sms.track"),
+            // It works as well without: only Fraud Guard learns less.
+            Self::Verify(_) | Self::Sandbox(_) | Self::Telesign(_) | Self::Twilio(_) => None,
+        }
+    }
+
     /// Whether a provider with this configuration can deliver over a channel.
     pub fn supports(&self, channel: Channel) -> bool {
         match self {
