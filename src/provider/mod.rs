@@ -19,6 +19,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
+use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::metrics::LookupMetrics;
@@ -183,25 +184,29 @@ impl Settings {
     }
 }
 
-/// Builds a provider from its configuration. `pseudonyms` stand for the numbers that a provider has to remember;
-/// `lookups` counts where it was to look at a number and could not.
-pub fn build(
-    name: &str,
-    config: Config,
-    outbound: &Outbound,
-    pseudonyms: &Pseudonyms,
-    lookups: &LookupMetrics,
-) -> Arc<dyn Provider> {
-    let name = ProviderName::new(name);
+/// What providers are built with.
+#[derive(Debug, Clone, Copy)]
+pub struct Means<'a> {
+    /// The client of their calls.
+    pub outbound: &'a Outbound,
+    /// Stand for the numbers that a provider has to remember.
+    pub pseudonyms: &'a Pseudonyms,
+    /// Counts where one was to look at a number and could not.
+    pub lookups: &'a LookupMetrics,
+    /// Carries what an answer need not wait for; a shutdown waits for it.
+    pub tasks: &'a TaskTracker,
+}
+
+/// Builds a provider from its configuration.
+pub fn build(name: &str, config: Config, means: Means<'_>) -> Arc<dyn Provider> {
+    let (name, outbound) = (ProviderName::new(name), means.outbound.clone());
     match config {
-        Config::EightByEight(config) => Arc::new(eight_by_eight::EightByEight::new(name, *config, outbound.clone())),
+        Config::EightByEight(config) => Arc::new(eight_by_eight::EightByEight::new(name, *config, outbound)),
         Config::Sandbox(config) => Arc::new(sandbox::Sandbox::new(name, config)),
-        Config::Telesign(config) => Arc::new(telesign::Telesign::new(name, *config, outbound.clone())),
+        Config::Telesign(config) => Arc::new(telesign::Telesign::new(name, *config, outbound)),
         Config::Twilio(config) => {
-            Arc::new(twilio::Twilio::new(name, *config, outbound.clone(), pseudonyms, lookups.clone()))
+            Arc::new(twilio::Twilio::new(name, *config, outbound, means.pseudonyms, means.lookups.clone()))
         }
-        Config::Verify(config) => {
-            Arc::new(twilio::verify::Verify::new(name, *config, outbound.clone(), pseudonyms.clone()))
-        }
+        Config::Verify(config) => Arc::new(twilio::verify::Verify::new(name, *config, means)),
     }
 }
