@@ -112,6 +112,6 @@ impl Provider for Stub {
     async fn send(&self, _: &Message, _: SendOptions<'_>) -> Result<Accepted, SendError> {
         let count = ASKED.fetch_add(1, Ordering::Relaxed);
         let id = TransactionId::parse(&format!("SM{count:032x}")).expect("printable ASCII");
-        Ok(Accepted { transaction_id: id })
+        Ok(Accepted::new(id))
     }
 }

@@ -162,6 +162,6 @@ impl Provider for Sandbox {
         }
         let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         let id = TransactionId::parse(&format!("sandbox-{count}")).expect("printable ASCII");
-        Ok(Accepted { transaction_id: id })
+        Ok(Accepted::new(id))
     }
 }

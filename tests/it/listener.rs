@@ -228,7 +228,7 @@ async fn nobody_hears_that_a_code_was_not_used_while_that_is_not_known() {
     assert_eq!(vendor.calls().len(), 0, "the journal could not have told whose code was used");
     let message = decode(okta::another_sms().to_string().as_bytes(), None).expect("readable").message;
     let transaction_id = TransactionId::parse(SID).expect("an id");
-    let result = Ok(Accepted { transaction_id });
+    let result = Ok(Accepted::new(transaction_id));
     let attempt = Attempt { provider: ProviderName::new("x"), result, elapsed: Duration::ZERO };
     let outcome = Outcome::of(Channel::Sms, "default".into(), vec![attempt]);
     journal.note("main", &message, &outcome, None, ()).await;

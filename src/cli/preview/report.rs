@@ -248,7 +248,7 @@ fn readable(body: &str, is_form: bool) -> Vec<String> {
 fn accepted(message: &Message, plan: &Plan) -> Outcome {
     let attempt = |provider: &ProviderName| Attempt {
         provider: provider.clone(),
-        result: Ok(Accepted { transaction_id: TransactionId::parse("preview").expect("printable ASCII") }),
+        result: Ok(Accepted::new(TransactionId::parse("preview").expect("printable ASCII"))),
         elapsed: Duration::ZERO,
     };
     Outcome::of(message.channel, Arc::clone(&plan.route), plan.providers.first().map(attempt).into_iter().collect())

@@ -77,7 +77,7 @@ fn is_success(answer: &Answer) -> bool {
 
 fn accepted(id: Option<&str>, answer: &Answer) -> Result<Accepted, SendError> {
     let id = id.and_then(TransactionId::parse);
-    id.map(|transaction_id| Accepted { transaction_id }).ok_or_else(|| by_status(answer))
+    id.map(Accepted::new).ok_or_else(|| by_status(answer))
 }
 
 fn text_failure(answer: &Answer) -> SendError {

@@ -57,7 +57,7 @@ pub fn classify(product: Product, answer: &Answer) -> Result<Accepted, SendError
 fn accepted(body: &Body, answer: &Answer) -> Result<Accepted, SendError> {
     let id = body.reference_id.as_str().and_then(TransactionId::parse);
     match id {
-        Some(transaction_id) if (200..300).contains(&answer.status) => Ok(Accepted { transaction_id }),
+        Some(transaction_id) if (200..300).contains(&answer.status) => Ok(Accepted::new(transaction_id)),
         // The code says that it is under way: no HTTP status makes it certain that it is not.
         Some(_) | None => Err(failed(FailureKind::Unconfirmed, None, answer)),
     }

@@ -107,7 +107,7 @@ impl Provider for Stub {
             Act::Accept(ms) => {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
                 self.note("accepts");
-                Ok(Accepted { transaction_id: self.next_id() })
+                Ok(Accepted::new(self.next_id()))
             }
             Act::Fail(ms, kind) => {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
