@@ -97,8 +97,8 @@ impl Provider for Stub {
         true
     }
 
-    fn request(&self, _: &Message, _: SendOptions<'_>) -> Result<Option<Request>, SendError> {
-        Ok(None)
+    fn requests(&self, _: &Message, _: SendOptions<'_>) -> Result<Vec<Request>, SendError> {
+        Ok(Vec::new())
     }
 
     fn addresses(&self) -> Vec<url::Url> {

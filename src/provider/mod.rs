@@ -54,11 +54,12 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
     /// Whether it is configured for this channel.
     fn supports(&self, channel: Channel) -> bool;
 
-    /// The exact request `send` would make; `None` when it makes none. For `preview`.
+    /// The exact requests `send` would make if each was answered well, the one that hands the message over last; none when
+    /// it makes none. For `preview`.
     ///
     /// # Errors
     /// When `send` would fail without asking anybody.
-    fn request(&self, message: &Message, options: SendOptions<'_>) -> Result<Option<Request>, SendError>;
+    fn requests(&self, message: &Message, options: SendOptions<'_>) -> Result<Vec<Request>, SendError>;
 
     /// The addresses it calls, for `doctor` to see whether they can be reached.
     fn addresses(&self) -> Vec<Url>;

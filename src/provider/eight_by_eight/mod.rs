@@ -263,8 +263,8 @@ impl Provider for EightByEight {
         self.config.supports(channel)
     }
 
-    fn request(&self, message: &Message, options: SendOptions<'_>) -> Result<Option<Request>, SendError> {
-        self.config.call(message, options).map(Some)
+    fn requests(&self, message: &Message, options: SendOptions<'_>) -> Result<Vec<Request>, SendError> {
+        self.config.call(message, options).map(|request| vec![request])
     }
 
     fn addresses(&self) -> Vec<Url> {

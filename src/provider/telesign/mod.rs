@@ -176,8 +176,8 @@ impl Provider for Telesign {
         self.config.supports(channel)
     }
 
-    fn request(&self, message: &Message, options: SendOptions<'_>) -> Result<Option<Request>, SendError> {
-        self.call(message, options).map(|(_, request)| Some(request))
+    fn requests(&self, message: &Message, options: SendOptions<'_>) -> Result<Vec<Request>, SendError> {
+        self.call(message, options).map(|(_, request)| vec![request])
     }
 
     fn addresses(&self) -> Vec<Url> {

@@ -211,8 +211,10 @@ impl Provider for Twilio {
         self.config.supports(channel)
     }
 
-    fn request(&self, message: &Message, options: SendOptions<'_>) -> Result<Option<Request>, SendError> {
-        self.call(message, options).map(Some)
+    fn requests(&self, message: &Message, options: SendOptions<'_>) -> Result<Vec<Request>, SendError> {
+        let request = self.call(message, options)?;
+        let gate = self.gate.as_ref().filter(|_| matches!(options.content, Content::Text(_)));
+        Ok(gate.and_then(|gate| gate.request(&message.recipient)).into_iter().chain([request]).collect())
     }
 
     fn addresses(&self) -> Vec<Url> {

@@ -199,8 +199,8 @@ mod tests {
     }
 
     fn form_of(twilio: &Twilio, message: &crate::otp::Message) -> String {
-        let request = twilio.request(message, options(&content(message.channel))).expect("fine").expect("a request");
-        String::from_utf8(request.body.to_vec()).expect("ASCII")
+        let requests = twilio.requests(message, options(&content(message.channel))).expect("fine");
+        String::from_utf8(requests[0].body.to_vec()).expect("ASCII")
     }
 
     #[test]

@@ -53,7 +53,7 @@ fn content(channel: Channel, language: &str, words: &str) -> Content {
 
 fn write(provider: &Telesign, message: &Message, content: &Content) -> Request {
     let now: Timestamp = "2026-01-05T10:00:00Z".parse().expect("a time");
-    provider.request(message, SendOptions { content, now }).expect("can be made").expect("a request")
+    provider.requests(message, SendOptions { content, now }).expect("can be made").pop().expect("a request")
 }
 
 fn form(request: &Request) -> Value {
@@ -195,7 +195,7 @@ async fn a_channel_that_is_not_configured_is_left_to_the_next_provider() {
         assert!(provider.supports(on) && !provider.supports(off), "{channels}");
         let (message, content) = (message(off, "+15005550006", "482913"), content(off, "en-US", "482913"));
         let options = SendOptions { content: &content, now: Timestamp::UNIX_EPOCH };
-        assert!(provider.request(&message, options).is_err());
+        assert!(provider.requests(&message, options).is_err());
         let error = provider.send(&message, options).await.expect_err("a failure");
         assert_eq!(error, SendError::new(FailureKind::Rejected, "channel_not_configured"));
     }

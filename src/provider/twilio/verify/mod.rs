@@ -213,9 +213,9 @@ impl Provider for Verify {
         self.config.supports(channel)
     }
 
-    fn request(&self, message: &Message, options: SendOptions<'_>) -> Result<Option<Request>, SendError> {
+    fn requests(&self, message: &Message, options: SendOptions<'_>) -> Result<Vec<Request>, SendError> {
         let channel = channel(options.content);
-        self.create(message, channel, self.wording(message, channel)).map(Some)
+        self.create(message, channel, self.wording(message, channel)).map(|request| vec![request])
     }
 
     fn addresses(&self) -> Vec<Url> {
