@@ -1,16 +1,14 @@
 //! Whether an account could send: what a look at it tells, without sending anything.
 //!
-//! Must not know any vendor's resources. A look is one GET; nothing of a credential, and no text of a vendor's, becomes
+//! Must not know any vendor's resources. A look is one `GET`; nothing of a credential, and no text of a vendor's, becomes
 //! part of what is told.
 
 use std::time::Duration;
 
-use http::HeaderValue;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
-use url::Url;
 
-use crate::outbound::Outbound;
+use crate::outbound::{Answer, Outbound, Request};
 
 /// A person waits for this answer, and no hook does.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,29 +41,61 @@ impl Check {
         Self { what: what.into(), verdict }
     }
 
-    /// Something the vendor offers no call to look at.
-    pub fn no_call(what: &str) -> Self {
-        Self::new(what, Verdict::Skipped("no read-only call".to_owned()))
+    /// The sender: none of the calls that are made here tells whether the account may use it.
+    pub fn sender() -> Self {
+        Self::new("sender", Verdict::Skipped("not checked".to_owned()))
     }
 }
 
 /// Looks at a resource: what it holds, or why it cannot be read.
-pub(super) async fn look<T: DeserializeOwned>(
-    outbound: &Outbound,
-    url: Url,
-    authorization: &HeaderValue,
-) -> Result<T, Verdict> {
-    let answer = timeout(TIMEOUT, outbound.read(url, Some(authorization))).await;
-    let answer = match answer {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(e)) => return Err(Verdict::Fail(format!("no answer ({})", e.code))),
-        Err(_) => return Err(Verdict::Fail("no answer (timeout)".to_owned())),
-    };
+pub(super) async fn look<T: DeserializeOwned>(outbound: &Outbound, request: Request) -> Result<T, Verdict> {
+    let answer = ask(outbound, request).await?;
     match answer.status {
         200 => serde_json::from_slice(&answer.body).map_err(|_| Verdict::Fail("the answer cannot be read".to_owned())),
-        401 | 403 => Err(Verdict::Fail(format!("the credentials are refused (HTTP {})", answer.status))),
-        404 => Err(Verdict::Fail("there is none of this id (HTTP 404)".to_owned())),
-        429 => Err(Verdict::Warn("too many calls just now (HTTP 429)".to_owned())),
-        status => Err(Verdict::Fail(format!("HTTP {status}"))),
+        status => Err(refusal(status)),
+    }
+}
+
+/// Asks, and says so when nobody answers.
+pub(super) async fn ask(outbound: &Outbound, request: Request) -> Result<Answer, Verdict> {
+    match timeout(TIMEOUT, outbound.send(request)).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(e)) => Err(Verdict::Fail(format!("no answer ({})", e.code))),
+        Err(_) => Err(Verdict::Fail("no answer (timeout)".to_owned())),
+    }
+}
+
+/// What an HTTP status other than 200 says of an account.
+pub(super) fn refusal(status: u16) -> Verdict {
+    match status {
+        401 | 403 => Verdict::Fail(format!("the credentials are refused (HTTP {status})")),
+        404 => Verdict::Fail("there is none of this id (HTTP 404)".to_owned()),
+        429 => Verdict::Warn("too many calls just now (HTTP 429)".to_owned()),
+        status => Verdict::Fail(format!("HTTP {status}")),
+    }
+}
+
+/// The codes by which a vendor tells that it does not know an id, and that it does not take the credentials.
+pub(super) struct Codes {
+    /// Said only to whom it knows.
+    pub unknown: &'static [i64],
+    /// Of the credentials, whatever the HTTP status.
+    pub refused: &'static [i64],
+}
+
+impl Codes {
+    /// What the answer to a made-up id tells of the credentials: that there is none of it, only those who are known hear.
+    pub(super) fn read(&self, status: u16, code: Option<i64>) -> Verdict {
+        match (status, code) {
+            (_, Some(code)) if self.refused.contains(&code) => {
+                Verdict::Fail(format!("the credentials are refused (HTTP {status}, {code})"))
+            }
+            (200, _) => Verdict::Ok("the credentials are taken".to_owned()),
+            (404, Some(code)) if self.unknown.contains(&code) => Verdict::Ok("the credentials are taken".to_owned()),
+            // Known, and not allowed this look: it says nothing of sending.
+            (401 | 403, Some(code)) => Verdict::Warn(format!("the account may not ask this (HTTP {status}, {code})")),
+            (404, _) => Verdict::Warn("HTTP 404 with no code that is known: the credentials are not proven".to_owned()),
+            (status, _) => refusal(status),
+        }
     }
 }

@@ -81,8 +81,12 @@ fn accepted(id: Option<&str>, answer: &Answer) -> Result<Accepted, SendError> {
 }
 
 fn text_failure(answer: &Answer) -> SendError {
-    let code = serde_json::from_slice::<TextFailure>(&answer.body).ok().and_then(|f| f.code);
-    failure(answer, code, &TEXTS)
+    failure(answer, text_code(answer), &TEXTS)
+}
+
+/// The code of an error of the SMS API.
+pub(super) fn text_code(answer: &Answer) -> Option<i64> {
+    serde_json::from_slice::<TextFailure>(&answer.body).ok().and_then(|f| f.code)
 }
 
 fn failure(answer: &Answer, code: Option<i64>, table: &[Row]) -> SendError {

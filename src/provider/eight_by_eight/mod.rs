@@ -274,12 +274,15 @@ impl Provider for EightByEight {
 
     async fn check(&self) -> Vec<Check> {
         let mut checks = Vec::new();
-        if self.config.sms.is_some() {
-            checks.push(Check::no_call("sms account"));
+        let authorization = &self.config.authorization;
+        if let Some(sms) = &self.config.sms {
+            checks.push(check::texts(&self.outbound, &sms.url, authorization).await);
         }
         if let Some(voice) = &self.config.voice {
-            checks.push(check::voice(&self.outbound, &voice.url, &self.config.authorization).await);
+            let profiles = voice.config.profiles();
+            checks.push(check::voice(&self.outbound, &voice.url, authorization, profiles).await);
         }
+        checks.push(Check::sender());
         checks
     }
 

@@ -36,6 +36,12 @@ pub(super) fn number(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
+/// The code of an answer, of whatever call; that of its first error where there is none.
+pub(super) fn status_code(answer: &Answer) -> Option<i64> {
+    let body: Body = serde_json::from_slice(&answer.body).unwrap_or_default();
+    body.status_code().or_else(|| body.error_codes().next())
+}
+
 /// Classifies an answer: accepted only with a success code of this product, an id and a 2xx.
 pub fn classify(product: Product, answer: &Answer) -> Result<Accepted, SendError> {
     if is_redirect(answer) {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::auth::{AuthMethod, Authorization, signing_key};
-use super::{LifecycleEvent, sms_voice};
+use super::{LifecycleEvent, Product, sms_voice};
 use crate::otp::{Channel, Phone};
 use crate::provider::account::{Senders, base_url, by_country, previous};
 use crate::provider::callback::Address;
@@ -116,6 +116,14 @@ impl Config {
     /// Whether this channel is configured.
     pub fn supports(&self, channel: Channel) -> bool {
         self.channels.contains(&channel)
+    }
+
+    /// The products that carry the configured channels.
+    pub(super) fn products(&self) -> Vec<Product> {
+        match self.api {
+            Api::Messaging => vec![Product::Omnichannel],
+            Api::SmsVoice => self.channels.iter().map(|channel| Product::of(*channel)).collect(),
+        }
     }
 
     /// Why reports below this address could not be verified, or would not come: Telesign's pages on callbacks want port

@@ -3,7 +3,6 @@
 mod recorded;
 mod settings;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
