@@ -66,7 +66,7 @@ pub(super) async fn ask(outbound: &Outbound, request: Request) -> Result<Answer,
 }
 
 /// What an HTTP status other than 200 says of an account.
-pub(super) fn refusal(status: u16) -> Verdict {
+fn refusal(status: u16) -> Verdict {
     match status {
         401 | 403 => Verdict::Fail(format!("the credentials are refused (HTTP {status})")),
         404 => Verdict::Fail("there is none of this id (HTTP 404)".to_owned()),
