@@ -10,6 +10,7 @@ mod sources;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use url::Url;
 
 use crate::dispatch::health::Limits;
 use crate::http::{AdminSettings, ServerSettings};
@@ -165,11 +166,7 @@ fn check(settings: &Settings, sandbox: bool, environment: &Environment, findings
             findings.fault("state.timeout", rule);
         }
     }
-    if let Some(url) = &settings.server.public_url {
-        for (name, rule) in providers.iter().filter_map(|(name, config)| Some((name, config.unreported(url)?))) {
-            findings.warn(format!("providers.{name}"), rule);
-        }
-    }
+    check_feedback(settings.server.public_url.as_ref(), &providers, &orgs, findings);
     Some(Config {
         server: settings.server.clone(),
         admin: settings.admin.clone(),
@@ -184,6 +181,23 @@ fn check(settings: &Settings, sandbox: bool, environment: &Environment, findings
         limits: settings.limits.clone(),
         keys: Keys::default(),
     })
+}
+
+/// What would never be heard of a message once it is sent.
+fn check_feedback(
+    public_url: Option<&Url>,
+    providers: &BTreeMap<String, provider::Config>,
+    orgs: &[hook::Config],
+    findings: &mut Findings,
+) {
+    for (name, config) in providers {
+        if let Some(rule) = public_url.and_then(|url| config.unreported(url)) {
+            findings.warn(format!("providers.{name}"), rule);
+        }
+        if let Some(key) = config.needs_event_hook().filter(|_| orgs.iter().all(|org| org.event_hook.is_none())) {
+            findings.warn(format!("providers.{name}.{key}"), "has no effect without an event_hook in any org");
+        }
+    }
 }
 
 fn check_providers(

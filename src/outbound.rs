@@ -124,6 +124,8 @@ pub struct Outbound {
 /// One call to a vendor: built without being sent, so that `preview` can show it.
 #[derive(Clone)]
 pub struct Request {
+    /// `POST` for what changes something there, `GET` for a look.
+    pub method: Method,
     /// Where to.
     pub url: Url,
     /// Headers; those that carry a credential are marked sensitive.
@@ -137,7 +139,12 @@ impl Request {
     pub fn post(url: Url, authorization: &HeaderValue, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         let mut headers = headers(Some(authorization));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        Self { url, headers, body: body.into() }
+        Self { method: Method::POST, url, headers, body: body.into() }
+    }
+
+    /// A `GET`, which changes nothing there, with an `Authorization` that `Debug` does not show.
+    pub fn get(url: Url, authorization: &HeaderValue) -> Self {
+        Self { method: Method::GET, url, headers: headers(Some(authorization)), body: Bytes::new() }
     }
 }
 
@@ -207,7 +214,7 @@ impl Outbound {
     pub async fn send(&self, request: Request) -> Result<Answer, SendError> {
         let written = Arc::new(AtomicBool::new(false));
         let mut call = http::Request::new(Watched { bytes: request.body, written: Arc::clone(&written) });
-        *call.method_mut() = Method::POST;
+        *call.method_mut() = request.method;
         *call.headers_mut() = request.headers;
         let answer = self.exchange(call, request.url).await.map_err(|e| {
             if !written.load(Ordering::Acquire) {

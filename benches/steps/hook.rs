@@ -97,8 +97,8 @@ impl Provider for Stub {
         true
     }
 
-    fn request(&self, _: &Message, _: SendOptions<'_>) -> Result<Option<Request>, SendError> {
-        Ok(None)
+    fn requests(&self, _: &Message, _: SendOptions<'_>) -> Result<Vec<Request>, SendError> {
+        Ok(Vec::new())
     }
 
     fn addresses(&self) -> Vec<url::Url> {
@@ -112,6 +112,6 @@ impl Provider for Stub {
     async fn send(&self, _: &Message, _: SendOptions<'_>) -> Result<Accepted, SendError> {
         let count = ASKED.fetch_add(1, Ordering::Relaxed);
         let id = TransactionId::parse(&format!("SM{count:032x}")).expect("printable ASCII");
-        Ok(Accepted { transaction_id: id })
+        Ok(Accepted::new(id))
     }
 }

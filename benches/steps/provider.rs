@@ -154,8 +154,8 @@ fn request(bencher: Bencher, provider: &str, channel: Channel) {
             (hook.content(&message), message)
         })
         .bench_local_refs(|(content, message)| -> Request {
-            let request = provider.request(message, SendOptions { content, now });
-            request.expect("can be sent").expect("a request")
+            let requests = provider.requests(message, SendOptions { content, now });
+            requests.expect("can be sent").pop().expect("a request")
         });
 }
 

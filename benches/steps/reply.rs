@@ -20,7 +20,7 @@ fn reply(bencher: Bencher, verdict: &str) {
 
 /// What becomes of a message that the first provider takes under this id.
 pub fn accepted(id: &str) -> Outcome {
-    outcome(Ok(Accepted { transaction_id: TransactionId::parse(id).expect("an id") }))
+    outcome(Ok(Accepted::new(TransactionId::parse(id).expect("an id"))))
 }
 
 fn exhausted() -> Outcome {

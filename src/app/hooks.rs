@@ -24,7 +24,7 @@ use crate::metrics::Metrics;
 use crate::okta::jwks::{Issuer, Keeper};
 use crate::otp::ProviderName;
 use crate::outbound::Outbound;
-use crate::provider::{self, Provider};
+use crate::provider::{self, Means, Provider};
 use crate::recent::Recent;
 use crate::store::State;
 
@@ -146,9 +146,9 @@ fn listeners(config: &Config) -> Arc<BTreeSet<ProviderName>> {
 }
 
 fn provider(config: &Config, name: &str, shared: &Shared, outbound: &Outbound) -> (ProviderName, Arc<dyn Provider>) {
-    let pseudonyms = &shared.pseudonyms;
-    let settings = reporting(config, name, pseudonyms);
-    let provider = provider::build(name, settings, outbound, pseudonyms, &shared.metrics.lookups);
+    let (pseudonyms, lookups, tasks) = (&shared.pseudonyms, &shared.metrics.lookups, &shared.tasks);
+    let provider =
+        provider::build(name, reporting(config, name, pseudonyms), Means { outbound, pseudonyms, lookups, tasks });
     (provider.name().clone(), provider)
 }
 

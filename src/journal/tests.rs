@@ -39,7 +39,7 @@ fn message(user: &str, number: &str) -> Message {
 fn accepted(provider: &str, id: &str) -> Outcome {
     let attempt = Attempt {
         provider: ProviderName::new(provider),
-        result: Ok(Accepted { transaction_id: TransactionId::parse(id).expect("an id") }),
+        result: Ok(Accepted::new(TransactionId::parse(id).expect("an id"))),
         elapsed: Duration::ZERO,
     };
     Outcome::of(Channel::Sms, "default".into(), vec![attempt])

@@ -22,6 +22,9 @@ pub(super) struct Summary {
     skipped: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     elapsed_ms: Option<u128>,
+    /// The accepted send's own id, where its transaction stands for several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt_sid: Option<String>,
 }
 
 impl Summary {
@@ -30,7 +33,9 @@ impl Summary {
             let end = a.result.as_ref().map_or_else(ToString::to_string, |_| "accepted".to_owned());
             format!("{} {end} {}ms", a.provider, a.elapsed.as_millis())
         };
+        let accepted = outcome.decisive().and_then(|attempt| attempt.result.as_ref().ok());
         Self {
+            attempt_sid: accepted.and_then(|a| a.attempt_id.as_ref()).map(|id| id.as_str().to_owned()),
             route: Some(outcome.route.to_string()),
             attempts: outcome.attempts.iter().map(word).collect(),
             skipped: outcome.skipped.iter().map(|(provider, why)| format!("{provider} {why}")).collect(),
@@ -41,7 +46,7 @@ impl Summary {
     /// Of a message for which no provider was looked for, or of which nothing is known.
     pub(super) fn of_none(verdict: &'static str, elapsed: Option<Duration>) -> Self {
         let elapsed_ms = elapsed.map(|elapsed| elapsed.as_millis());
-        Self { verdict, route: None, attempts: Vec::new(), skipped: Vec::new(), elapsed_ms }
+        Self { verdict, route: None, attempts: Vec::new(), skipped: Vec::new(), elapsed_ms, attempt_sid: None }
     }
 
     /// `transactionMetadata` is one string in Okta's System Log: keys and values that can be searched for.
@@ -58,6 +63,29 @@ impl Summary {
         if !self.skipped.is_empty() {
             let _ = write!(line, " skipped=[{}]", self.skipped.join("; "));
         }
+        if let Some(sid) = &self.attempt_sid {
+            let _ = write!(line, " attempt_sid={sid}");
+        }
         line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::otp::{Accepted, Channel, ProviderName, TransactionId};
+
+    #[test]
+    fn the_id_of_one_send_among_several_stands_last() {
+        let id = |text: &str| TransactionId::parse(text).expect("an id");
+        let line = |attempt_id| {
+            let accepted = Accepted { attempt_id, ..Accepted::new(id("VE1")) };
+            let (provider, elapsed) = (ProviderName::new("verify"), Duration::from_millis(7));
+            let attempts = vec![Attempt { provider, result: Ok(accepted), elapsed }];
+            Summary::of(&Outcome::of(Channel::Sms, "default".into(), attempts), elapsed).line()
+        };
+        let plain = "verdict=accepted route=default elapsed_ms=7 attempts=[verify accepted 7ms]";
+        assert_eq!(line(None), plain);
+        assert_eq!(line(Some(id("VL2"))), format!("{plain} attempt_sid=VL2"));
     }
 }

@@ -57,6 +57,15 @@ impl TransactionId {
 pub struct Accepted {
     /// The provider's id.
     pub transaction_id: TransactionId,
+    /// The provider's id of this send alone, where the other one stands for several.
+    pub attempt_id: Option<TransactionId>,
+}
+
+impl Accepted {
+    /// Taken under this id.
+    pub fn new(transaction_id: TransactionId) -> Self {
+        Self { transaction_id, attempt_id: None }
+    }
 }
 
 /// How an attempt failed. Decides what follows; nothing else does.

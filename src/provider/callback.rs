@@ -158,7 +158,7 @@ impl Config {
         match self {
             Self::EightByEight(config) => config.unproven(),
             Self::Sandbox(_) | Self::Verify(_) => None,
-            Self::Telesign(config) => config.unproven(),
+            Self::Telesign(config) => config.unreported(public_url),
             Self::Twilio(config) => config.unreported(public_url),
         }
     }

@@ -1,16 +1,14 @@
 //! Whether an account could send: what a look at it tells, without sending anything.
 //!
-//! Must not know any vendor's resources. A look is one GET; nothing of a credential, and no text of a vendor's, becomes
+//! Must not know any vendor's resources. A look is one `GET`; nothing of a credential, and no text of a vendor's, becomes
 //! part of what is told.
 
 use std::time::Duration;
 
-use http::HeaderValue;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
-use url::Url;
 
-use crate::outbound::Outbound;
+use crate::outbound::{Answer, Outbound, Request};
 
 /// A person waits for this answer, and no hook does.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,31 +41,65 @@ impl Check {
         Self { what: what.into(), diagnosis }
     }
 
-    /// Something the vendor offers no call to look at.
-    pub fn no_call(what: &str) -> Self {
-        Self::new(what, Diagnosis::Skipped("no read-only call".to_owned()))
+    /// The sender: none of the calls that are made here tells whether the account may use it.
+    pub fn sender() -> Self {
+        Self::new("sender", Diagnosis::Skipped("not checked".to_owned()))
     }
 }
 
 /// Looks at a resource: what it holds, or why it cannot be read.
-pub(super) async fn look<T: DeserializeOwned>(
-    outbound: &Outbound,
-    url: Url,
-    authorization: &HeaderValue,
-) -> Result<T, Diagnosis> {
-    let answer = timeout(TIMEOUT, outbound.read(url, Some(authorization))).await;
-    let answer = match answer {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(e)) => return Err(Diagnosis::Fail(format!("no answer ({})", e.code))),
-        Err(_) => return Err(Diagnosis::Fail("no answer (timeout)".to_owned())),
-    };
+pub(super) async fn look<T: DeserializeOwned>(outbound: &Outbound, request: Request) -> Result<T, Diagnosis> {
+    let answer = ask(outbound, request).await?;
     match answer.status {
         200 => {
             serde_json::from_slice(&answer.body).map_err(|_| Diagnosis::Fail("the answer cannot be read".to_owned()))
         }
-        401 | 403 => Err(Diagnosis::Fail(format!("the credentials are refused (HTTP {})", answer.status))),
-        404 => Err(Diagnosis::Fail("there is none of this id (HTTP 404)".to_owned())),
-        429 => Err(Diagnosis::Warn("too many calls just now (HTTP 429)".to_owned())),
-        status => Err(Diagnosis::Fail(format!("HTTP {status}"))),
+        status => Err(refusal(status)),
+    }
+}
+
+/// Asks, and says so when nobody answers.
+pub(super) async fn ask(outbound: &Outbound, request: Request) -> Result<Answer, Diagnosis> {
+    match timeout(TIMEOUT, outbound.send(request)).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(e)) => Err(Diagnosis::Fail(format!("no answer ({})", e.code))),
+        Err(_) => Err(Diagnosis::Fail("no answer (timeout)".to_owned())),
+    }
+}
+
+/// What an HTTP status other than 200 says of an account.
+fn refusal(status: u16) -> Diagnosis {
+    match status {
+        401 | 403 => Diagnosis::Fail(format!("the credentials are refused (HTTP {status})")),
+        404 => Diagnosis::Fail("there is none of this id (HTTP 404)".to_owned()),
+        429 => Diagnosis::Warn("too many calls just now (HTTP 429)".to_owned()),
+        status => Diagnosis::Fail(format!("HTTP {status}")),
+    }
+}
+
+/// The codes by which a vendor tells that it does not know an id, and that it does not take the credentials.
+pub(super) struct Codes {
+    /// Said only to whom it knows.
+    pub unknown: &'static [i64],
+    /// Of the credentials, whatever the HTTP status.
+    pub refused: &'static [i64],
+}
+
+impl Codes {
+    /// What the answer to a made-up id tells of the credentials: that there is none of it, only those who are known hear.
+    pub(super) fn read(&self, status: u16, code: Option<i64>) -> Diagnosis {
+        match (status, code) {
+            (_, Some(code)) if self.refused.contains(&code) => {
+                Diagnosis::Fail(format!("the credentials are refused (HTTP {status}, {code})"))
+            }
+            (200, _) => Diagnosis::Ok("the credentials are taken".to_owned()),
+            (404, Some(code)) if self.unknown.contains(&code) => Diagnosis::Ok("the credentials are taken".to_owned()),
+            // Known, and not allowed this look: it says nothing of sending.
+            (401 | 403, Some(code)) => Diagnosis::Warn(format!("the account may not ask this (HTTP {status}, {code})")),
+            (404, _) => {
+                Diagnosis::Warn("HTTP 404 with no code that is known: the credentials are not proven".to_owned())
+            }
+            (status, _) => refusal(status),
+        }
     }
 }

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
+use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::metrics::LookupMetrics;
@@ -53,11 +54,12 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
     /// Whether it is configured for this channel.
     fn supports(&self, channel: Channel) -> bool;
 
-    /// The exact request `send` would make; `None` when it makes none. For `preview`.
+    /// The exact requests `send` would make if each was answered well, the one that hands the message over last; none when
+    /// it makes none. For `preview`.
     ///
     /// # Errors
     /// When `send` would fail without asking anybody.
-    fn request(&self, message: &Message, options: SendOptions<'_>) -> Result<Option<Request>, SendError>;
+    fn requests(&self, message: &Message, options: SendOptions<'_>) -> Result<Vec<Request>, SendError>;
 
     /// The addresses it calls, to keep connections there open, and for `doctor` to see whether they can be reached.
     fn addresses(&self) -> Vec<Url>;
@@ -129,6 +131,16 @@ impl Config {
         }
     }
 
+    /// The key, below the provider's own, of a setting that is of use only where an event hook tells which codes were
+    /// used; `None` when none is on.
+    pub fn needs_event_hook(&self) -> Option<&'static str> {
+        match self {
+            Self::EightByEight(config) => config.tracks().then_some("sms.track"),
+            // It works as well without: only Fraud Guard learns less.
+            Self::Verify(_) | Self::Sandbox(_) | Self::Telesign(_) | Self::Twilio(_) => None,
+        }
+    }
+
     /// Whether a provider with this configuration can deliver over a channel.
     pub fn supports(&self, channel: Channel) -> bool {
         match self {
@@ -173,25 +185,29 @@ impl Settings {
     }
 }
 
-/// Builds a provider from its configuration. `pseudonyms` stand for the numbers that a provider has to remember;
-/// `lookups` counts where it was to look at a number and could not.
-pub fn build(
-    name: &str,
-    config: Config,
-    outbound: &Outbound,
-    pseudonyms: &Pseudonyms,
-    lookups: &LookupMetrics,
-) -> Arc<dyn Provider> {
-    let name = ProviderName::new(name);
+/// What providers are built with.
+#[derive(Debug, Clone, Copy)]
+pub struct Means<'a> {
+    /// The client of their calls.
+    pub outbound: &'a Outbound,
+    /// Stand for the numbers that a provider has to remember.
+    pub pseudonyms: &'a Pseudonyms,
+    /// Counts where one was to look at a number and could not.
+    pub lookups: &'a LookupMetrics,
+    /// Carries what an answer need not wait for; a shutdown waits for it.
+    pub tasks: &'a TaskTracker,
+}
+
+/// Builds a provider from its configuration.
+pub fn build(name: &str, config: Config, means: Means<'_>) -> Arc<dyn Provider> {
+    let (name, outbound) = (ProviderName::new(name), means.outbound.clone());
     match config {
-        Config::EightByEight(config) => Arc::new(eight_by_eight::EightByEight::new(name, *config, outbound.clone())),
+        Config::EightByEight(config) => Arc::new(eight_by_eight::EightByEight::new(name, *config, outbound)),
         Config::Sandbox(config) => Arc::new(sandbox::Sandbox::new(name, config)),
-        Config::Telesign(config) => Arc::new(telesign::Telesign::new(name, *config, outbound.clone())),
+        Config::Telesign(config) => Arc::new(telesign::Telesign::new(name, *config, outbound)),
         Config::Twilio(config) => {
-            Arc::new(twilio::Twilio::new(name, *config, outbound.clone(), pseudonyms, lookups.clone()))
+            Arc::new(twilio::Twilio::new(name, *config, outbound, means.pseudonyms, means.lookups.clone()))
         }
-        Config::Verify(config) => {
-            Arc::new(twilio::verify::Verify::new(name, *config, outbound.clone(), pseudonyms.clone()))
-        }
+        Config::Verify(config) => Arc::new(twilio::verify::Verify::new(name, *config, means)),
     }
 }

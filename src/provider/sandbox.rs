@@ -138,8 +138,8 @@ impl Provider for Sandbox {
         true
     }
 
-    fn request(&self, _: &Message, _: SendOptions<'_>) -> Result<Option<Request>, SendError> {
-        Ok(None)
+    fn requests(&self, _: &Message, _: SendOptions<'_>) -> Result<Vec<Request>, SendError> {
+        Ok(Vec::new())
     }
 
     fn addresses(&self) -> Vec<Url> {
@@ -162,6 +162,6 @@ impl Provider for Sandbox {
         }
         let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         let id = TransactionId::parse(&format!("sandbox-{count}")).expect("printable ASCII");
-        Ok(Accepted { transaction_id: id })
+        Ok(Accepted::new(id))
     }
 }

@@ -36,8 +36,8 @@ const SENTENCES: [Sentence; 18] = [
     sentence(&["ja"], &["ja-JP"], "認証コードは ", " です。"),
     sentence(&["da"], &["da-DK"], "Din kode er ", "."),
     sentence(&["sv"], &["sv-SE"], "Din kod är ", "."),
-    // `no` is the older name of the same language.
-    sentence(&["nb", "no"], &["nb-NO"], "Koden din er ", "."),
+    // `no` is the older name of the same language; whoever reads its other written form, `nn`, understands it spoken.
+    sentence(&["nb", "nn", "no"], &["nb-NO"], "Koden din er ", "."),
     sentence(&["fi"], &["fi-FI"], "Koodisi on ", "."),
     sentence(&["pl"], &["pl-PL"], "Twój kod to ", "."),
     sentence(&["ko"], &["ko-KR"], "인증 코드는 ", "입니다."),
@@ -85,8 +85,12 @@ pub(super) fn speech(code: &OtpCode, locale: Option<&Locale>) -> Speech {
 }
 
 /// The locale as voices name it, language and region: its own region, else the usual one of its language. A script is
-/// not heard. `None` when no region is known.
+/// not heard, and so no vendor has a voice for either written form of Norwegian but `nb-NO`. `None` when no region is
+/// known.
 pub(super) fn with_region(locale: &Locale) -> Option<Locale> {
+    if matches!(locale.language(), "nn" | "no") {
+        return Locale::parse("nb-NO");
+    }
     let is_region = |part: &&str| part.len() == 2 || (part.len() == 3 && part.bytes().all(|b| b.is_ascii_digit()));
     match locale.as_str().split('-').skip(1).find(is_region) {
         Some(region) => Locale::parse(&format!("{}-{region}", locale.language())),
@@ -110,6 +114,7 @@ mod tests {
             (Some("es-AR"), "es-ES", "Su código es 3, 0, 5, 1, 7."),
             (Some("sv-SE"), "sv-SE", "Din kod är 3, 0, 5, 1, 7."),
             (Some("no"), "nb-NO", "Koden din er 3, 0, 5, 1, 7."),
+            (Some("nn-NO"), "nb-NO", "Koden din er 3, 0, 5, 1, 7."),
             (Some("ko"), "ko-KR", "인증 코드는 3, 0, 5, 1, 7입니다."),
             (Some("zh"), "zh-CN", "您的验证码是 3, 0, 5, 1, 7。"),
             (Some("zh-Hans-SG"), "zh-CN", "您的验证码是 3, 0, 5, 1, 7。"),
@@ -148,6 +153,8 @@ mod tests {
             ("fr-BE", Some("fr-BE")),
             ("fr", Some("fr-FR")),
             ("no", Some("nb-NO")),
+            ("no-NO", Some("nb-NO")),
+            ("nn-NO", Some("nb-NO")),
             ("zh-Hant", Some("zh-TW")),
             ("zh-Hant-HK", Some("zh-HK")),
             ("es-419", Some("es-419")),

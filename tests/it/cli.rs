@@ -161,6 +161,40 @@ async fn a_dry_preview_shows_every_step_sends_nothing_and_shows_no_secret() {
 }
 
 #[tokio::test]
+async fn a_preview_shows_the_reply_of_the_first_provider_that_makes_a_request() {
+    let account = "account_sid = 'AC00000000000000000000000000000001'\nauth_token = { env = 'TWILIO_TOKEN' }";
+    let a = format!("[providers.a]\nkind = 'twilio'\n{account}\nsms = {{ by_country = {{ GB = '+442079460000' }} }}\n");
+    let b = format!("[providers.b]\nkind = 'twilio'\n{account}\nsms = {{ from = '+15005550006' }}\nlookup = {{}}\n");
+    let org = format!("[orgs.main.auth.header]\nsecret = '{SECRET}'\n");
+    let printed = |toml: String| async move {
+        let place = Place::new().file("hook.toml", &toml).set("TWILIO_TOKEN", "twilio-token-canary");
+        place.run(&["preview", "--to", "+15005550010", "--config", "hook.toml"]).await
+    };
+    let both = printed(format!("{org}[[orgs.main.routes]]\nsend = ['a', 'b']\n{a}{b}")).await;
+    assert_eq!(both.code, Some(0), "{}", both.stdout);
+    let told = [
+        "-    request  a (twilio) makes no request: rejected: no_sender",
+        "ok   request  b (twilio)",
+        "GET https://lookups.twilio.com/v2/PhoneNumbers/%2B15005550010?Fields=line_type_intelligence,sms_pumping_risk",
+        "ok   request  b (twilio)",
+        "POST https://api.twilio.com/",
+        "ok   reply    HTTP 200 if b accepts",
+        "\"provider\": \"b\"",
+        "attempts=[a rejected: no_sender 0ms; b accepted 0ms]",
+    ];
+    let mut rest = both.stdout.as_str();
+    for told in told {
+        rest = rest.split_once(told).unwrap_or_else(|| panic!("{told} in its place: {}", both.stdout)).1;
+    }
+    let alone = printed(format!("{org}{a}")).await;
+    assert_eq!(alone.code, Some(1), "{}", alone.stdout);
+    for told in ["FAIL request  a (twilio) makes no request", "FAIL reply    HTTP 200\n", "errorSummary"] {
+        assert!(alone.stdout.contains(told), "{told}: {}", alone.stdout);
+    }
+    assert!(!alone.stdout.contains("SUCCESSFUL") && !both.stdout.contains("twilio-token-canary"));
+}
+
+#[tokio::test]
 async fn preview_sends_when_told_to_and_only_then() {
     let sid = "SMaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     let vendor = VendorServer::start([Answer::json(201, json!({ "sid": sid, "status": "queued" }))]).await;

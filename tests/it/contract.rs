@@ -105,7 +105,8 @@ fn eight_voice_failures() -> Vec<(u16, Value, FailureKind)> {
         (400, code(-1017), Recipient),
         (400, code(-1002), Rejected),
         (429, json!({}), Throttled),
-        (500, code(500), Unconfirmed),
+        (500, code(500), Unavailable),
+        (502, json!({}), Unconfirmed),
     ]
 }
 

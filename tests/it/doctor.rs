@@ -118,18 +118,79 @@ async fn who_cannot_be_reached_is_told_and_asked_no_further() {
 }
 
 #[tokio::test]
-async fn vendors_without_a_look_are_skipped_and_8x8_shows_its_voice_profiles() {
-    fn both(url: &str) -> String {
+async fn an_8x8_account_is_asked_for_no_text_and_must_have_the_voices_it_is_to_speak_with() {
+    fn eight(url: &str) -> String {
         let eight = format!("kind = '8x8'\nbase_url = '{url}'\nvoice_base_url = '{url}'\nsubaccount_id = 'team_hq'");
-        let eight =
-            format!("[providers.a]\n{eight}\napi_key = {{ env = 'TOKEN' }}\nvoice = {{ source = '+15005550006' }}\n");
-        let key = "'MDEyMzQ1Njc4OWFiY2RlZg=='";
-        let id = "customer_id = 'FFFFFFFF-EEEE-DDDD-1234-AB1234567890'";
-        format!("{eight}[providers.b]\nkind = 'telesign'\n{id}\napi_key = {key}\nbase_url = '{url}'\n")
+        let voice = "voice = { source = '+15005550006', profile = { en = 'en-US-Jenny', fr = 'fr-FR-Nobody' } }";
+        format!("[providers.it]\n{eight}\napi_key = {{ env = 'TOKEN' }}\nsms = {{}}\n{voice}\n")
     }
-    let printed = examine([root(0), Answer::json(200, json!([])), root(0)], both).await;
-    row(&printed, &["ok", "provider a", "voice account", "profiles"]);
-    row(&printed, &["skipped", "provider b", "no read-only call"]);
+    let profiles = |names: &[&str]| {
+        let profiles: Vec<Value> = names.iter().map(|n| json!({ "speechProfileCode": n, "gender": "F" })).collect();
+        Answer::json(200, json!({ "speechProfiles": profiles }))
+    };
+    let there = || profiles(&["en-US-Jenny", "fr-FR-Nobody", "de-DE-X"]);
+    for (texts, verdict, told) in [
+        (Answer::json(404, json!({ "code": 1300 })), "ok", "credentials are taken"),
+        (Answer::json(401, json!({ "code": 1200 })), "fail", "credentials are refused (HTTP 401, 1200)"),
+        (Answer::json(400, json!({ "code": 1001 })), "fail", "credentials are refused (HTTP 400, 1001)"),
+        (Answer::json(404, json!({})), "warn", "HTTP 404 with no code that is known"),
+        (Answer::json(429, json!({ "code": 429 })), "warn", "HTTP 429"),
+        (Answer::Close, "fail", "no answer"),
+    ] {
+        let printed = examine([root(0), root(0), texts, there()], eight).await;
+        row(&printed, &[verdict, "provider it", "sms account", told]);
+        row(&printed, &["ok", "voice account", "voice profiles are there"]);
+        row(&printed, &["skipped", "sender", "not checked"]);
+        assert_eq!(printed.code, Some(i32::from(verdict == "fail")), "{printed:?}");
+    }
+    let gone = || Answer::json(404, json!({ "code": 1300 }));
+    for (voice, told) in [
+        (profiles(&["en-US-Jenny"]), "no such voice profile: fr-FR-Nobody"),
+        (Answer::json(200, json!({})), "cannot be read"),
+        (Answer::json(401, json!({ "statusCode": 401 })), "credentials are refused (HTTP 401)"),
+    ] {
+        let printed = examine([root(0), root(0), gone(), voice], eight).await;
+        row(&printed, &["fail", "voice account", told]);
+        assert_eq!(printed.code, Some(1));
+    }
+}
+
+#[tokio::test]
+async fn each_telesign_product_is_asked_for_a_message_that_nobody_sent() {
+    fn telesign(url: &str, more: &str) -> String {
+        let id = "customer_id = 'FFFFFFFF-EEEE-DDDD-1234-AB1234567890'";
+        format!("[providers.it]\nkind = 'telesign'\n{id}\napi_key = {{ env = 'KEY' }}\nbase_url = '{url}'\n{more}\n")
+    }
+    let answer = |status, code: i64| Answer::json(status, json!({ "reference_id": null, "status": { "code": code } }));
+    for (more, script, calls, rows) in [
+        ("", vec![answer(404, 10017)], vec!["omnichannel"], vec![["ok", "omnichannel", "credentials are taken"]]),
+        ("auth = 'digest'", vec![answer(200, 3000)], vec!["omnichannel"], vec![["ok", "omnichannel", "are taken"]]),
+        ("", vec![answer(401, 3400)], vec!["omnichannel"], vec![["fail", "omnichannel", "refused (HTTP 401, 3400)"]]),
+        ("", vec![answer(401, 3206)], vec!["omnichannel"], vec![["warn", "omnichannel", "may not ask this"]]),
+        (
+            "api = 'sms-voice'",
+            vec![answer(404, 10036), answer(401, 10013)],
+            vec!["messaging", "voice"],
+            vec![["ok", "messaging", "are taken"], ["fail", "voice", "refused (HTTP 401, 10013)"]],
+        ),
+    ] {
+        let vendor = VendorServer::start([root(0)].into_iter().chain(script)).await;
+        let place = place(&telesign(&vendor.url, more)).set("KEY", "MDEyMzQ1Njc4OWFiY2RlZg==");
+        let printed = place.run(&["doctor", "--config", "hook.toml"]).await;
+        rows.iter().for_each(|words| row(&printed, words));
+        row(&printed, &["skipped", "sender", "not checked"]);
+        assert!(!printed.stdout.contains("MDEy"), "{printed:?}");
+        let seen = vendor.finish();
+        let paths: Vec<&str> = seen[1..].iter().map(|call| call.path.as_str()).collect();
+        let expected: Vec<String> = calls.iter().map(|c| format!("/v1/{c}/00000000000000000000000000000000")).collect();
+        assert_eq!(paths, expected);
+        let scheme = if more.contains("digest") { "TSA FFFF" } else { "Basic " };
+        for call in &seen[1..] {
+            assert_eq!((call.method.as_str(), call.body.as_str()), ("GET", ""));
+            assert!(call.header("authorization").is_some_and(|value| value.starts_with(scheme)));
+            assert_eq!(call.header("x-ts-nonce").is_some(), scheme == "TSA FFFF");
+        }
+    }
 }
 
 #[tokio::test]

@@ -228,7 +228,7 @@ async fn nobody_hears_that_a_code_was_not_used_while_that_is_not_known() {
     assert_eq!(vendor.calls().len(), 0, "the journal could not have told whose code was used");
     let message = decode(okta::another_sms().to_string().as_bytes(), None).expect("readable").message;
     let transaction_id = TransactionId::parse(SID).expect("an id");
-    let result = Ok(Accepted { transaction_id });
+    let result = Ok(Accepted::new(transaction_id));
     let attempt = Attempt { provider: ProviderName::new("x"), result, elapsed: Duration::ZERO };
     let outcome = Outcome::of(Channel::Sms, "default".into(), vec![attempt]);
     journal.note("main", &message, &outcome, None, ()).await;
@@ -267,7 +267,7 @@ async fn who_does_not_know_a_provider_leaves_its_work_to_others_for_an_hour() {
     };
     let message = decode(okta::another_sms().to_string().as_bytes(), None).expect("readable").message;
     let sent = |id: &str| {
-        let result = Ok(Accepted { transaction_id: TransactionId::parse(id).expect("an id") });
+        let result = Ok(Accepted::new(TransactionId::parse(id).expect("an id")));
         let attempt = Attempt { provider: ProviderName::new("x"), result, elapsed: Duration::ZERO };
         Outcome::of(Channel::Sms, "default".into(), vec![attempt])
     };

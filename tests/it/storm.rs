@@ -72,7 +72,7 @@ async fn send_codes(redis: &RedisServer) {
         let number = format!("+1{:010}", 5_005_000_000 + n);
         let recipient = Phone::parse(&number, None).expect("a number");
         let message = Message { user: UserId::parse(&user(n)), recipient, ..message.clone() };
-        let accepted = Accepted { transaction_id: TransactionId::parse(&sid(n)).expect("an id") };
+        let accepted = Accepted::new(TransactionId::parse(&sid(n)).expect("an id"));
         let attempt =
             Attempt { provider: ProviderName::new("verify"), result: Ok(accepted), elapsed: Duration::from_millis(5) };
         journal.note("main", &message, &Outcome::of(message.channel, "default".into(), vec![attempt]), None, ()).await;

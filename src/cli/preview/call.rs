@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{HeaderMap, Method};
 use tokio::time::{Instant, timeout};
 use url::Url;
 
-use super::report::Report;
+use super::report::{Heard, Report};
 use crate::hook::Hook;
 use crate::http::ServerSettings;
 use crate::okta::preview::Preview;
@@ -26,7 +26,7 @@ pub(super) async fn send(hook: &Arc<Hook>, preview: &Preview) -> Report {
     let started = Instant::now();
     let reply = hook.call(started, credential(hook), async move { Ok(body) }).await;
     let mut report = Report::new(hook, "really sent");
-    report.reply(reply.status, &reply.body, Some(started.elapsed()));
+    report.reply(reply.status, &reply.body, Heard::After(started.elapsed()));
     report
 }
 
@@ -38,13 +38,14 @@ pub(super) async fn over_http(hook: &Arc<Hook>, url: &Url, preview: &Preview) ->
     }
     let settings = outbound::Settings { connect_timeout: PATIENCE, ..outbound::Settings::default() };
     let outbound = Outbound::new(&settings).map_err(|e| e.to_string())?;
-    let request = Request { url: url.clone(), headers: credential(hook), body: preview.body().to_string().into() };
+    let body = preview.body().to_string().into();
+    let request = Request { method: Method::POST, url: url.clone(), headers: credential(hook), body };
     let started = Instant::now();
     let failed = |why: &str| format!("--url: no answer from {url}: {why}");
     let answer = timeout(PATIENCE, outbound.send(request)).await.map_err(|_| failed("time-out"))?;
     let answer = answer.map_err(|_| failed("connection failed"))?;
     let mut report = Report::new(hook, &format!("sent to {url}"));
-    report.reply(answer.status, &answer.body, Some(started.elapsed()));
+    report.reply(answer.status, &answer.body, Heard::After(started.elapsed()));
     Ok(report)
 }
 

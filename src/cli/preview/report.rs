@@ -16,7 +16,7 @@ use crate::hook::Hook;
 use crate::learn::Mode;
 use crate::okta::preview::Preview;
 use crate::okta::{decode, is_taken};
-use crate::otp::{Accepted, Attempt, Content, Message, Outcome, ProviderName, SendError, TransactionId};
+use crate::otp::{Accepted, Attempt, Content, Message, Next, Outcome, ProviderName, SendError, TransactionId};
 use crate::outbound::Request;
 use crate::provider::{Provider, SendOptions};
 use crate::route::Plan;
@@ -26,6 +26,20 @@ use crate::segments::Segments;
 pub(super) struct Report {
     title: String,
     steps: Vec<Step>,
+}
+
+/// A provider of the plan, and what it would be asked, or why nothing.
+type Asked<'p> = (&'p dyn Provider, Result<Vec<Request>, SendError>);
+
+/// When Okta hears a reply.
+#[derive(Clone, Copy)]
+pub(super) enum Heard<'p> {
+    /// It came, after this long.
+    After(Duration),
+    /// It comes if this provider accepts.
+    If(&'p ProviderName),
+    /// No provider has a say in it.
+    Ours,
 }
 
 struct Step {
@@ -52,7 +66,7 @@ impl Report {
                 let lines: Vec<String> = faults.iter().map(|f| format!("{} {}", f.member, f.rule)).collect();
                 report.step("message", false, "cannot be read", lines.clone(), json!({ "faults": lines }));
                 let reply = crate::okta::Reply::bad_request(&faults);
-                report.reply(reply.status, &reply.body, None);
+                report.reply(reply.status, &reply.body, Heard::Ours);
                 return report;
             }
         };
@@ -62,19 +76,28 @@ impl Report {
         report.guard(&explanation);
         if let Some(outcome) = explanation.verdict.outcome(&message) {
             let reply = hook.config().replies.reply(&outcome, message.locale.as_ref(), Duration::ZERO);
-            report.reply(reply.status, &reply.body, None);
+            report.reply(reply.status, &reply.body, Heard::Ours);
             return report;
         }
         let plan = hook.plan(&message, None);
         report.plan(&plan, why(hook, &message, &plan));
-        for name in &plan.providers {
-            if let Some(provider) = providers.get(name) {
-                let options = SendOptions { content: &content, now: Timestamp::now() };
-                report.request(provider.as_ref(), provider.request(&message, options));
+        let options = SendOptions { content: &content, now: Timestamp::now() };
+        let asked: Vec<Asked<'_>> = plan
+            .providers
+            .iter()
+            .filter_map(|name| providers.get(name))
+            .map(|provider| (provider.as_ref(), provider.requests(&message, options)))
+            .collect();
+        let outcome = outcome(&message, &plan, &asked);
+        let taker = outcome.decisive().filter(|attempt| attempt.result.is_ok()).map(|attempt| &attempt.provider);
+        for (provider, requests) in asked {
+            match requests {
+                Ok(requests) => report.requests(provider, &requests),
+                Err(e) => report.no_request(provider, &e, taker.is_some()),
             }
         }
-        let reply = hook.config().replies.reply(&accepted(&message, &plan), message.locale.as_ref(), Duration::ZERO);
-        report.reply(reply.status, &reply.body, None);
+        let reply = hook.config().replies.reply(&outcome, message.locale.as_ref(), Duration::ZERO);
+        report.reply(reply.status, &reply.body, taker.map_or(Heard::Ours, Heard::If));
         report
     }
 
@@ -141,20 +164,29 @@ impl Report {
         self.step("route", !names.is_empty(), &format!("{}: {order}", plan.route), why, data);
     }
 
-    fn request(&mut self, provider: &dyn Provider, request: Result<Option<Request>, SendError>) {
-        let name = provider.name().to_string();
-        let request = match request {
-            Ok(Some(request)) => request,
-            Ok(None) => {
-                let headline = format!("{name} ({}) makes no request", provider.kind());
-                return self.step("request", true, &headline, Vec::new(), json!({ "provider": name }));
-            }
-            Err(e) => {
-                let headline = format!("{name} ({}) would fail: {e}", provider.kind());
-                let data = json!({ "provider": name, "error": e.to_string() });
-                return self.step("request", false, &headline, Vec::new(), data);
-            }
-        };
+    /// What a provider would be asked, in order.
+    fn requests(&mut self, provider: &dyn Provider, requests: &[Request]) {
+        let name = provider.name().as_str();
+        if requests.is_empty() {
+            let headline = format!("{name} ({}) makes no request", provider.kind());
+            self.step("request", true, &headline, Vec::new(), json!({ "provider": name }));
+        }
+        for request in requests {
+            self.request(provider, request);
+        }
+    }
+
+    /// A provider that refuses the message by itself: a fault only where nobody else takes it.
+    fn no_request(&mut self, provider: &dyn Provider, error: &SendError, is_taken: bool) {
+        let name = provider.name().as_str();
+        let headline = format!("{name} ({}) makes no request: {error}", provider.kind());
+        let data = json!({ "provider": name, "error": error.to_string() });
+        let (name, good) = ("request".to_owned(), (!is_taken).then_some(false));
+        self.steps.push(Step { name, good, headline, lines: Vec::new(), data });
+    }
+
+    fn request(&mut self, provider: &dyn Provider, request: &Request) {
+        let name = provider.name().as_str();
         let headers: Vec<(String, String)> = request
             .headers
             .iter()
@@ -164,25 +196,27 @@ impl Report {
             })
             .collect();
         let body = String::from_utf8_lossy(&request.body).into_owned();
-        let mut lines = vec![format!("POST {}", request.url)];
+        let mut lines = vec![format!("{} {}", request.method, request.url)];
         lines.extend(headers.iter().map(|(header, value)| format!("{header}: {value}")));
-        lines.push(String::new());
-        lines.extend(readable(&body, headers.iter().any(|(_, value)| value.contains("form-urlencoded"))));
+        if !body.is_empty() {
+            lines.push(String::new());
+            lines.extend(readable(&body, headers.iter().any(|(_, value)| value.contains("form-urlencoded"))));
+        }
         let data = json!({
-            "provider": name, "method": "POST", "url": request.url.as_str(),
+            "provider": name, "method": request.method.as_str(), "url": request.url.as_str(),
             "headers": headers.into_iter().collect::<BTreeMap<_, _>>(), "body": body,
         });
         self.step("request", true, &format!("{name} ({})", provider.kind()), lines, data);
     }
 
-    pub(super) fn reply(&mut self, status: u16, body: &[u8], elapsed: Option<Duration>) {
+    pub(super) fn reply(&mut self, status: u16, body: &[u8], heard: Heard<'_>) {
         let body: Value = serde_json::from_slice(body).unwrap_or_else(|_| String::from_utf8_lossy(body).into());
         let pretty = serde_json::to_string_pretty(&body).unwrap_or_default();
         let good = is_taken(&body);
-        let took = match elapsed {
-            Some(elapsed) => format!(" after {} ms", elapsed.as_millis()),
-            None if good => " if the first provider accepts".to_owned(),
-            None => String::new(),
+        let (took, elapsed) = match heard {
+            Heard::After(elapsed) => (format!(" after {} ms", elapsed.as_millis()), Some(elapsed)),
+            Heard::If(provider) => (format!(" if {provider} accepts"), None),
+            Heard::Ours => (String::new(), None),
         };
         let lines = pretty.lines().map(str::to_owned).collect();
         let elapsed_ms = elapsed.map(|e| u64::try_from(e.as_millis()).unwrap_or(u64::MAX));
@@ -244,12 +278,18 @@ fn readable(body: &str, is_form: bool) -> Vec<String> {
     pretty.lines().map(str::to_owned).collect()
 }
 
-/// The outcome if the first provider of the plan took the message; with an empty plan, that nobody did.
-fn accepted(message: &Message, plan: &Plan) -> Outcome {
-    let attempt = |provider: &ProviderName| Attempt {
-        provider: provider.clone(),
-        result: Ok(Accepted { transaction_id: TransactionId::parse("preview").expect("printable ASCII") }),
-        elapsed: Duration::ZERO,
-    };
-    Outcome::of(message.channel, Arc::clone(&plan.route), plan.providers.first().map(attempt).into_iter().collect())
+/// The outcome if the first provider that makes a request takes the message; those before it refuse it by themselves.
+/// With nobody left, that nobody did.
+fn outcome(message: &Message, plan: &Plan, asked: &[Asked<'_>]) -> Outcome {
+    let taken = || Accepted::new(TransactionId::parse("preview").expect("printable ASCII"));
+    let mut attempts = Vec::new();
+    for (provider, requests) in asked {
+        let result = requests.as_ref().map(|_| taken()).map_err(Clone::clone);
+        let is_last = !result.as_ref().is_err_and(|e| e.kind.next() == Next::Provider);
+        attempts.push(Attempt { provider: provider.name().clone(), result, elapsed: Duration::ZERO });
+        if is_last {
+            break;
+        }
+    }
+    Outcome::of(message.channel, Arc::clone(&plan.route), attempts)
 }

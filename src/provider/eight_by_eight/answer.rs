@@ -62,7 +62,13 @@ pub fn call(answer: &Answer) -> Result<Accepted, SendError> {
     if is_success(answer) && call.session_status.as_deref() == Some("CREATED") {
         return accepted(call.session_id.as_deref(), answer);
     }
-    Err(failure(answer, call.status_code, &CALLS))
+    let error = failure(answer, call.status_code, &CALLS);
+    // What an inner error alone leaves open, this word settles: there is no session that could still ring.
+    let is_settled = call.session_status.as_deref() == Some("NOT_CREATED")
+        && call.status_code.is_some_and(|code| codes::find(&CALLS, code) == Some(FailureKind::Unconfirmed))
+        && error.kind == FailureKind::Unconfirmed
+        && !is_redirect(answer);
+    Err(if is_settled { SendError { kind: FailureKind::Unavailable, ..error } } else { error })
 }
 
 fn is_success(answer: &Answer) -> bool {
@@ -71,12 +77,16 @@ fn is_success(answer: &Answer) -> bool {
 
 fn accepted(id: Option<&str>, answer: &Answer) -> Result<Accepted, SendError> {
     let id = id.and_then(TransactionId::parse);
-    id.map(|transaction_id| Accepted { transaction_id }).ok_or_else(|| by_status(answer))
+    id.map(Accepted::new).ok_or_else(|| by_status(answer))
 }
 
 fn text_failure(answer: &Answer) -> SendError {
-    let code = serde_json::from_slice::<TextFailure>(&answer.body).ok().and_then(|f| f.code);
-    failure(answer, code, &TEXTS)
+    failure(answer, text_code(answer), &TEXTS)
+}
+
+/// The code of an error of the SMS API.
+pub(super) fn text_code(answer: &Answer) -> Option<i64> {
+    serde_json::from_slice::<TextFailure>(&answer.body).ok().and_then(|f| f.code)
 }
 
 fn failure(answer: &Answer, code: Option<i64>, table: &[Row]) -> SendError {
@@ -129,6 +139,9 @@ mod tests {
                 (Some("rejected"), Err(error)) => {
                     assert!(kinds(expect["class"].as_str().expect("a class")).contains(&error.kind), "{name}: {error}");
                     assert_eq!(error.kind.next() != Next::Stop, expect["next_provider"], "{name}: {error}");
+                    if fixture.is_call() && expect["class"] == "provider-outage" {
+                        assert_eq!(error.kind, Unavailable, "{name}: a readable body says that no session was made");
+                    }
                     assert_eq!(error.retry_after, answer.retry_after, "{name}");
                     if let Some(seconds) = expect["retry_after_s"].as_u64() {
                         assert_eq!(error.retry_after, Some(Duration::from_secs(seconds)), "{name}");
@@ -179,7 +192,7 @@ mod tests {
             (&[401, 404, -1014][..], Account),
             (&[-1015, -1017], Recipient),
             (&rejected, Rejected),
-            (&[500, -9999], Unconfirmed),
+            (&[500, -9999], Unavailable),
         ] {
             seen += codes.len();
             for code in codes {
@@ -191,6 +204,18 @@ mod tests {
             }
         }
         assert_eq!(seen, CALLS.len());
+    }
+
+    #[test]
+    fn an_inner_error_is_certain_only_where_no_session_was_made() {
+        for code in [500, -9999] {
+            for status in ["null", r#""CREATED""#, r#""FAILED""#] {
+                let body = format!(r#"{{"sessionStatus":{status},"statusCode":{code}}}"#);
+                check(&call(&answer(500, &body)), Unconfirmed, &code.to_string());
+            }
+        }
+        check(&call(&answer(500, r#"{"sessionStatus":"NOT_CREATED"}"#)), Unconfirmed, "http_500");
+        check(&call(&answer(500, r#"{"sessionStatus":"NOT_CREATED","statusCode":31337}"#)), Unconfirmed, "31337");
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub(super) const TEXTS: [Row; 34] = [
 
 /// `statusCode` of the Voice API, in order.
 pub(super) const CALLS: [Row; 24] = [
-    (-9999, Unconfirmed, "unknown error: not documented as not processed"),
+    (-9999, Unconfirmed, "unknown error: nothing is certain, unless the body says NOT_CREATED"),
     (-1020, Rejected, "scenario fault"),
     (-1019, Rejected, "scenario fault"),
     (-1018, Rejected, "scenario fault, or any invalid callflow"),
@@ -75,7 +75,7 @@ pub(super) const CALLS: [Row; 24] = [
     (-1001, Rejected, "invalid JSON"),
     (401, Account, "header missing or token invalid"),
     (404, Account, "sub-account not found"),
-    (500, Unconfirmed, "server error: not documented as not processed"),
+    (500, Unconfirmed, "server error: nothing is certain, unless the body says NOT_CREATED"),
 ];
 
 /// The kind of a code; `None` for one we do not know, which the HTTP status then decides.

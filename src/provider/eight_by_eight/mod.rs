@@ -261,8 +261,8 @@ impl Provider for EightByEight {
         self.config.supports(channel)
     }
 
-    fn request(&self, message: &Message, options: SendOptions<'_>) -> Result<Option<Request>, SendError> {
-        self.config.call(message, options).map(Some)
+    fn requests(&self, message: &Message, options: SendOptions<'_>) -> Result<Vec<Request>, SendError> {
+        self.config.call(message, options).map(|request| vec![request])
     }
 
     fn addresses(&self) -> Vec<Url> {
@@ -272,12 +272,15 @@ impl Provider for EightByEight {
 
     async fn check(&self) -> Vec<Check> {
         let mut checks = Vec::new();
-        if self.config.sms.is_some() {
-            checks.push(Check::no_call("sms account"));
+        let authorization = &self.config.authorization;
+        if let Some(sms) = &self.config.sms {
+            checks.push(check::texts(&self.outbound, &sms.url, authorization).await);
         }
         if let Some(voice) = &self.config.voice {
-            checks.push(check::voice(&self.outbound, &voice.url, &self.config.authorization).await);
+            let profiles = voice.config.profiles();
+            checks.push(check::voice(&self.outbound, &voice.url, authorization, profiles).await);
         }
+        checks.push(Check::sender());
         checks
     }
 

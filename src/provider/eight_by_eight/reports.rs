@@ -103,9 +103,8 @@ fn call(status: &str) -> Option<Delivery> {
     match status {
         "COMPLETED" => Some(Delivery::Delivered),
         "NO_ANSWER" | "BUSY" | "CANCELED" | "CANCELLED" | "FAILED" | "ERROR" => Some(Delivery::Undelivered),
-        // The person has opted out; the first two are said of calls that were made.
-        "COMPLETED_UNSUBSCRIBED" | "COMPLETED_UNSUB_ERROR" => Some(Delivery::Delivered),
-        "UNSUBSCRIBED_CONTACT" => Some(Delivery::Undelivered),
+        // The person has opted out: whether the code was heard before that, nobody says.
+        "COMPLETED_UNSUBSCRIBED" | "COMPLETED_UNSUB_ERROR" | "UNSUBSCRIBED_CONTACT" => Some(Delivery::Undelivered),
         _ => None,
     }
 }
@@ -159,6 +158,14 @@ mod tests {
             assert_eq!(reports().parse(verified), Report::of(id, Some(delivery)), "{path:?}");
         }
         assert_eq!(seen, 10, "as many as tests/data/8x8 holds");
+    }
+
+    #[test]
+    fn whoever_opts_out_got_no_code() {
+        for word in ["COMPLETED_UNSUBSCRIBED", "COMPLETED_UNSUB_ERROR", "UNSUBSCRIBED_CONTACT"] {
+            assert_eq!(call(word), Some(Delivery::Undelivered), "{word}");
+        }
+        assert_eq!(call("COMPLETED"), Some(Delivery::Delivered));
     }
 
     #[test]

@@ -120,8 +120,11 @@ fn every_other_request_of_the_fixtures_can_be_made() {
         assert!(findings.faults.is_empty(), "{}: {:?}", fixture.name, findings.faults);
         let (message, content) = fixture.message();
         let options = SendOptions { content: &content, now: fixtures::now() };
-        let request =
-            provider(config.expect("no fault")).request(&message, options).expect("can be made").expect("a request");
+        let request = provider(config.expect("no fault"))
+            .requests(&message, options)
+            .expect("can be made")
+            .pop()
+            .expect("a request");
         assert_eq!(request.url.as_str(), fixture.request["url"], "{}", fixture.name);
         let headers = fixture.request["headers"].as_object().expect("headers");
         assert_eq!(request.headers.len(), headers.len(), "{}", fixture.name);
@@ -140,7 +143,7 @@ fn a_channel_that_is_off_sends_nothing() {
     let call = fixtures::all().into_iter().find(Fixture::is_call).expect("a call");
     let (message, content) = call.message();
     let options = SendOptions { content: &content, now: fixtures::now() };
-    assert!(provider(config.expect("no fault")).request(&message, options).is_err());
+    assert!(provider(config.expect("no fault")).requests(&message, options).is_err());
 }
 
 #[test]

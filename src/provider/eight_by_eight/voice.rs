@@ -98,6 +98,13 @@ impl Settings {
     }
 }
 
+impl Config {
+    /// The configured voice profiles.
+    pub(super) fn profiles(&self) -> impl Iterator<Item = &str> {
+        self.profile.iter().map(|(_, profile)| profile)
+    }
+}
+
 /// Digits with or without `+`, as many as a number can have.
 fn check_source(at: String, source: &str, findings: &mut Findings) {
     let digits = source.strip_prefix('+').unwrap_or(source);

@@ -36,6 +36,12 @@ pub(super) fn number(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
+/// The code of an answer, of whatever call; that of its first error where there is none.
+pub(super) fn status_code(answer: &Answer) -> Option<i64> {
+    let body: Body = serde_json::from_slice(&answer.body).unwrap_or_default();
+    body.status_code().or_else(|| body.error_codes().next())
+}
+
 /// Classifies an answer: accepted only with a success code of this product, an id and a 2xx.
 pub fn classify(product: Product, answer: &Answer) -> Result<Accepted, SendError> {
     if is_redirect(answer) {
@@ -45,6 +51,10 @@ pub fn classify(product: Product, answer: &Answer) -> Result<Accepted, SendError
     let code = body.status_code();
     match code.and_then(|code| codes::find(product, code)) {
         Some(Meaning::Accepted) => accepted(&body, answer),
+        // The older family says so of every failure, and which one among its errors.
+        Some(Meaning::Failed(kind)) if code == Some(codes::NOT_ATTEMPTED) => {
+            Err(first_error(&body, product, answer).unwrap_or_else(|| failed(kind, code, answer)))
+        }
         Some(Meaning::Failed(kind)) => Err(failed(kind, code, answer)),
         None => Err(refused(&body, product, answer)),
     }
@@ -53,7 +63,7 @@ pub fn classify(product: Product, answer: &Answer) -> Result<Accepted, SendError
 fn accepted(body: &Body, answer: &Answer) -> Result<Accepted, SendError> {
     let id = body.reference_id.as_str().and_then(TransactionId::parse);
     match id {
-        Some(transaction_id) if (200..300).contains(&answer.status) => Ok(Accepted { transaction_id }),
+        Some(transaction_id) if (200..300).contains(&answer.status) => Ok(Accepted::new(transaction_id)),
         // The code says that it is under way: no HTTP status makes it certain that it is not.
         Some(_) | None => Err(failed(FailureKind::Unconfirmed, None, answer)),
     }
@@ -62,15 +72,20 @@ fn accepted(body: &Body, answer: &Answer) -> Result<Accepted, SendError> {
 /// No status code we know: the first error we know decides, else the HTTP status, of which Telesign documents that 503
 /// means that nothing was sent.
 fn refused(body: &Body, product: Product, answer: &Answer) -> SendError {
-    for code in body.error_codes() {
-        // A success among the errors proves nothing.
-        if let Some(Meaning::Failed(kind)) = codes::find(product, code) {
-            return failed(kind, Some(code), answer);
-        }
+    if let Some(error) = first_error(body, product, answer) {
+        return error;
     }
     let code = body.status_code().or_else(|| body.error_codes().next());
     let kind = if answer.status == 503 { FailureKind::Unavailable } else { by_status(answer).kind };
     failed(kind, code, answer)
+}
+
+/// What the first error we know makes of it. A success among the errors proves nothing.
+fn first_error(body: &Body, product: Product, answer: &Answer) -> Option<SendError> {
+    body.error_codes().find_map(|code| match codes::find(product, code)? {
+        Meaning::Failed(kind) => Some(failed(kind, Some(code), answer)),
+        Meaning::Accepted => None,
+    })
 }
 
 fn failed(kind: FailureKind, code: Option<i64>, answer: &Answer) -> SendError {
@@ -257,6 +272,16 @@ mod tests {
         ] {
             let error = classify(Omnichannel, &answer(status, body)).expect_err("a failure");
             assert_eq!((error.kind, error.code.as_str()), (kind, code), "{status} {body}");
+        }
+        for (product, status, body, kind, code) in [
+            (Messaging, 401, r#"{"status":{"code":500},"errors":[{"code":-30000}]}"#, Account, "-30000"),
+            (Messaging, 200, r#"{"status":{"code":500},"errors":[{"code":-1},{"code":-40007}]}"#, Throttled, "-40007"),
+            (Messaging, 401, r#"{"status":{"code":500},"errors":[]}"#, Unavailable, "500"),
+            (Messaging, 400, r#"{"status":{"code":11000},"errors":[{"code":-30000}]}"#, Recipient, "11000"),
+            (Voice, 401, r#"{"status":{"code":500},"errors":[{"code":-30000}]}"#, Account, "-30000"),
+        ] {
+            let error = classify(product, &answer(status, body)).expect_err("a failure");
+            assert_eq!((error.kind, error.code.as_str()), (kind, code), "{product:?} {status} {body}");
         }
         let taken = r#"{"reference_id":"A1","status":{"code":3001},"errors":[{"code":-10001}]}"#;
         assert!(classify(Omnichannel, &answer(200, taken)).is_ok(), "what is under way must not be sent again");

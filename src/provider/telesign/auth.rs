@@ -5,8 +5,8 @@
 use aws_lc_rs::{hmac, rand};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderValue;
 use http::header::DATE;
+use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use serde::Deserialize;
 use url::Url;
@@ -64,22 +64,28 @@ impl Authorization {
         match self {
             Self::Basic(authorization) => Ok(Request::post(url, authorization, product.content_type(), body)),
             Self::Digest(signer) => {
-                let nonce = nonce().ok_or_else(|| SendError::new(FailureKind::Unavailable, "no_random_bytes"))?;
-                let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-                // The resource, not the path of the URL: a gateway in front of Telesign may add a prefix it never sees.
-                let signed = Signed {
-                    method: "POST",
-                    content_type: product.content_type(),
-                    date: &date,
-                    nonce: &nonce,
-                    body: body.as_bytes(),
-                    resource: product.resource(),
-                };
-                let authorization = signer.authorization(&signed);
-                let mut request = Request::post(url, &authorization, product.content_type(), body);
-                request.headers.insert(DATE, HeaderValue::try_from(date).expect("a date is visible ASCII"));
-                request.headers.insert("x-ts-auth-method", HeaderValue::from_static("HMAC-SHA256"));
-                request.headers.insert("x-ts-nonce", HeaderValue::try_from(nonce).expect("a UUID is visible ASCII"));
+                let content_type = product.content_type();
+                let call = Call { method: "POST", content_type, body: body.as_bytes(), resource: product.resource() };
+                let (authorization, signed) = signer.sign(&call, now)?;
+                let mut request = Request::post(url, &authorization, content_type, body);
+                request.headers.extend(signed);
+                Ok(request)
+            }
+        }
+    }
+
+    /// An authenticated `GET` of this resource.
+    ///
+    /// # Errors
+    /// As `request`.
+    pub(super) fn look(&self, url: Url, resource: &str, now: Timestamp) -> Result<Request, SendError> {
+        match self {
+            Self::Basic(authorization) => Ok(Request::get(url, authorization)),
+            Self::Digest(signer) => {
+                let call = Call { method: "GET", content_type: "", body: b"", resource };
+                let (authorization, signed) = signer.sign(&call, now)?;
+                let mut request = Request::get(url, &authorization);
+                request.headers.extend(signed);
                 Ok(request)
             }
         }
@@ -99,31 +105,43 @@ pub(super) struct Signer {
     key: hmac::Key,
 }
 
-/// What a signature covers.
-struct Signed<'a> {
+/// What a signature covers, beside its date and nonce.
+struct Call<'a> {
     method: &'a str,
+    /// Empty when there is no body.
     content_type: &'a str,
-    date: &'a str,
-    nonce: &'a str,
     /// Its line is left out when there is none.
     body: &'a [u8],
+    /// Not the path of the URL: a gateway in front of Telesign may add a prefix it never sees.
     resource: &'a str,
 }
 
 impl Signer {
-    fn authorization(&self, signed: &Signed<'_>) -> HeaderValue {
+    /// The `Authorization` of a call, and the headers beside it that were signed.
+    fn sign(&self, call: &Call<'_>, now: Timestamp) -> Result<(HeaderValue, HeaderMap), SendError> {
+        let nonce = nonce().ok_or_else(|| SendError::new(FailureKind::Unavailable, "no_random_bytes"))?;
+        let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        let authorization = self.authorization(call, &date, &nonce);
+        let mut headers = HeaderMap::with_capacity(3);
+        headers.insert(DATE, HeaderValue::try_from(date).expect("a date is visible ASCII"));
+        headers.insert("x-ts-auth-method", HeaderValue::from_static("HMAC-SHA256"));
+        headers.insert("x-ts-nonce", HeaderValue::try_from(nonce).expect("a UUID is visible ASCII"));
+        Ok((authorization, headers))
+    }
+
+    fn authorization(&self, call: &Call<'_>, date: &str, nonce: &str) -> HeaderValue {
         let mut context = hmac::Context::with_key(&self.key);
-        for part in [signed.method, "\n", signed.content_type, "\n", signed.date] {
+        for part in [call.method, "\n", call.content_type, "\n", date] {
             context.update(part.as_bytes());
         }
         context.update(b"\nx-ts-auth-method:HMAC-SHA256\nx-ts-nonce:");
-        context.update(signed.nonce.as_bytes());
-        if !signed.body.is_empty() {
+        context.update(nonce.as_bytes());
+        if !call.body.is_empty() {
             context.update(b"\n");
-            context.update(signed.body);
+            context.update(call.body);
         }
         context.update(b"\n");
-        context.update(signed.resource.as_bytes());
+        context.update(call.resource.as_bytes());
         sensitive(&format!("TSA {}:{}", self.customer_id, STANDARD.encode(context.sign())))
     }
 }
@@ -184,7 +202,7 @@ mod tests {
             let nonce = format!("6f1d2c3b-0000-4000-8000-00000000000{n}");
             let date = "Mon, 05 Jan 2026 10:00:00 GMT";
             let body = body.as_bytes();
-            let value = signer.authorization(&Signed { method, content_type, date, nonce: &nonce, body, resource });
+            let value = signer.authorization(&Call { method, content_type, body, resource }, date, &nonce);
             assert_eq!(value.to_str().expect("ASCII"), format!("TSA {CUSTOMER}:{signature}"), "vector {n}");
             assert!(value.is_sensitive());
         }

@@ -164,6 +164,9 @@ pub(super) const ERRORS: [(RangeInclusive<i64>, FailureKind, &str); 8] = [
     (-10001..=-10001, Rejected, "invalid parameter; only its text would tell which, and texts change"),
 ];
 
+/// Not attempted; with a list of errors that say why, where a product has one.
+pub(super) const NOT_ATTEMPTED: i64 = 500;
+
 /// The person has blocked such texts.
 pub(super) const OPTED_OUT: i64 = 510;
 

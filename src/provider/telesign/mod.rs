@@ -5,6 +5,7 @@
 
 mod answer;
 mod auth;
+mod check;
 mod codes;
 mod omnichannel;
 mod reports;
@@ -17,6 +18,7 @@ use std::net::IpAddr;
 
 use async_trait::async_trait;
 use form_urlencoded::Serializer;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -45,6 +47,14 @@ pub enum Product {
 }
 
 impl Product {
+    /// That of a channel, of the older products.
+    const fn of(channel: Channel) -> Self {
+        match channel {
+            Channel::Sms => Self::Messaging,
+            Channel::Voice => Self::Voice,
+        }
+    }
+
     const fn resource(self) -> &'static str {
         match self {
             Self::Omnichannel => "/v1/omnichannel",
@@ -175,8 +185,8 @@ impl Provider for Telesign {
         self.config.supports(channel)
     }
 
-    fn request(&self, message: &Message, options: SendOptions<'_>) -> Result<Option<Request>, SendError> {
-        self.call(message, options).map(|(_, request)| Some(request))
+    fn requests(&self, message: &Message, options: SendOptions<'_>) -> Result<Vec<Request>, SendError> {
+        self.call(message, options).map(|(_, request)| vec![request])
     }
 
     fn addresses(&self) -> Vec<Url> {
@@ -184,7 +194,17 @@ impl Provider for Telesign {
     }
 
     async fn check(&self) -> Vec<Check> {
-        vec![Check::no_call("account")]
+        let mut checks = Vec::new();
+        for product in self.config.products() {
+            let resource = format!("{}/{}", product.resource(), check::NO_REFERENCE);
+            let url = join(&self.config.base_url, &resource);
+            checks.push(match self.config.authorization.look(url, &resource, Timestamp::now()) {
+                Ok(request) => check::product(&self.outbound, product, request).await,
+                Err(e) => check::unsigned(product, &e.code),
+            });
+        }
+        checks.push(Check::sender());
+        checks
     }
 
     async fn send(&self, message: &Message, options: SendOptions<'_>) -> Result<Accepted, SendError> {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::auth::{AuthMethod, Authorization, signing_key};
-use super::{LifecycleEvent, sms_voice};
+use super::{LifecycleEvent, Product, sms_voice};
 use crate::otp::{Channel, Phone};
 use crate::provider::account::{Senders, base_url, by_country, previous};
 use crate::provider::callback::Address;
@@ -118,15 +118,29 @@ impl Config {
         self.channels.contains(&channel)
     }
 
-    /// Why reports could not be verified.
-    pub(in crate::provider) fn unproven(&self) -> Option<&'static str> {
-        let rule = "has an api_key that is not base64, as which it signs delivery reports: none are asked for";
-        self.signing_key.is_none().then_some(rule)
+    /// The products that carry the configured channels.
+    pub(super) fn products(&self) -> Vec<Product> {
+        match self.api {
+            Api::Messaging => vec![Product::Omnichannel],
+            Api::SmsVoice => self.channels.iter().map(|channel| Product::of(*channel)).collect(),
+        }
+    }
+
+    /// Why reports below this address could not be verified, or would not come: Telesign's pages on callbacks want port
+    /// 443.
+    pub(in crate::provider) fn unreported(&self, public_url: &Url) -> Option<&'static str> {
+        if self.signing_key.is_none() {
+            Some("has an api_key that is not base64, as which it signs delivery reports: none are asked for")
+        } else if public_url.port_or_known_default() != Some(443) {
+            Some("takes no server.public_url with a port other than 443: no delivery reports are asked for")
+        } else {
+            None
+        }
     }
 
     /// Where reports go, if they can be verified.
     pub(in crate::provider) fn report_to(&mut self, address: Option<Address>) {
-        self.reports_to = address.filter(|_| self.unproven().is_none());
+        self.reports_to = address.filter(|address| self.unreported(&address.url).is_none());
     }
 }
 

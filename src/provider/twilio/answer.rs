@@ -22,6 +22,9 @@ struct Created {
     sid: Option<String>,
     status: Option<String>,
     error_code: Option<i64>,
+    /// Verify's sends under this id, the last of which is this one. Of any shape: a strange list must not hide the id.
+    #[serde(default)]
+    send_code_attempts: Value,
 }
 
 /// A refusal: Twilio's code, and a message that names a parameter. The message may quote the number, so it stays here.
@@ -62,7 +65,9 @@ pub fn classify(answer: &Answer) -> Result<Accepted, SendError> {
         return Err(stillborn(created.error_code));
     }
     let id = created.sid.as_deref().and_then(TransactionId::parse);
-    id.map(|transaction_id| Accepted { transaction_id }).ok_or_else(|| by_status(answer))
+    let last = created.send_code_attempts.as_array().and_then(|attempts| attempts.last());
+    let attempt_id = last.and_then(|attempt| attempt["attempt_sid"].as_str()).and_then(TransactionId::parse);
+    id.map(|transaction_id| Accepted { transaction_id, attempt_id }).ok_or_else(|| by_status(answer))
 }
 
 fn failure(answer: &Answer) -> SendError {
@@ -116,6 +121,8 @@ mod tests {
             if expect["outcome"] == "accepted" {
                 let accepted = found.expect(&name);
                 assert_eq!(expect["transaction_id"], accepted.transaction_id.as_str(), "{name}");
+                let attempt_id = accepted.attempt_id.as_ref().map(TransactionId::as_str);
+                assert_eq!(expect["metadata"].as_str(), attempt_id, "{name}");
             } else {
                 let kind = found.expect_err(&name).kind;
                 assert!(kinds(expect).contains(&kind), "{name}: {kind}");

@@ -7,7 +7,7 @@ use http::HeaderValue;
 use serde::Deserialize;
 use url::Url;
 
-use crate::outbound::Outbound;
+use crate::outbound::{Outbound, Request};
 use crate::provider::check::{Check, Diagnosis, look};
 
 #[derive(Deserialize)]
@@ -23,7 +23,7 @@ struct Service {
 
 /// The account behind the credentials: `active`, `suspended` or `closed`.
 pub(super) async fn account(outbound: &Outbound, url: Url, authorization: &HeaderValue) -> Check {
-    let diagnosis = match look::<Account>(outbound, url, authorization).await {
+    let diagnosis = match look::<Account>(outbound, Request::get(url, authorization)).await {
         Ok(account) => match account.status.as_str() {
             "active" => Diagnosis::Ok("active".to_owned()),
             "suspended" | "closed" => Diagnosis::Fail(account.status),
@@ -36,7 +36,7 @@ pub(super) async fn account(outbound: &Outbound, url: Url, authorization: &Heade
 
 /// The Verify service, and whether it takes Okta's codes.
 pub(super) async fn service(outbound: &Outbound, url: Url, authorization: &HeaderValue) -> Check {
-    let diagnosis = match look::<Service>(outbound, url, authorization).await {
+    let diagnosis = match look::<Service>(outbound, Request::get(url, authorization)).await {
         Ok(Service { custom_code_enabled: Some(true) }) => Diagnosis::Ok("custom codes enabled".to_owned()),
         Ok(Service { custom_code_enabled: Some(false) }) => {
             Diagnosis::Fail("custom codes are not enabled: ask Twilio's Support or Sales to".to_owned())

@@ -25,6 +25,9 @@ const NO_SERVICE: &str = "must be the SID of a messaging service: MG and 32 hexa
 /// Longest alphanumeric sender.
 const MAX_NAME_CHARS: usize = 11;
 
+/// Digits of a short code, the shortest of any country, and of a number without its `+`, the longest E.164 has.
+const SENDER_DIGITS: std::ops::RangeInclusive<usize> = 3..=15;
+
 /// `[providers.*.sms]`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -85,6 +88,10 @@ impl Sender {
             findings.fault(at, "must be an E.164 number, a short code or a sender name");
         } else if text.starts_with(SERVICE) && text.len() > MAX_NAME_CHARS {
             findings.fault(at, NO_SERVICE);
+        } else if !text.starts_with('+') && !is_short_code_or_name(text) {
+            let rule =
+                "does not look like an E.164 number, a short code, or a name of at most 11 letters, digits and spaces";
+            findings.warn(at, rule);
         }
         Self::From(text.to_owned())
     }
@@ -95,6 +102,15 @@ impl Sender {
         }
         Self::Service(sid.to_owned())
     }
+}
+
+/// Digits alone, or what Twilio's pages allow in a name: ASCII letters, of which there must be one, digits, spaces and
+/// a few signs.
+fn is_short_code_or_name(text: &str) -> bool {
+    let is_digits = text.bytes().all(|b| b.is_ascii_digit());
+    let in_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b' ' | b'+' | b'-' | b'_' | b'&');
+    let is_name = text.len() <= MAX_NAME_CHARS && text.bytes().all(in_name) && !is_digits;
+    (is_digits && SENDER_DIGITS.contains(&text.len())) || (is_name && text.bytes().any(|b| b.is_ascii_alphabetic()))
 }
 
 impl Settings {
@@ -173,5 +189,22 @@ mod tests {
         }
         let by_country = json!({ "by_country": { "GB": "+12ab", "FR": service, "IE": "ExampleBank" } });
         assert_eq!(faults(by_country), ["sms.by_country.GB"]);
+    }
+
+    #[test]
+    fn a_sender_that_looks_like_none_is_warned_of() {
+        let warned = |from: &str| {
+            let settings: Settings = serde_json::from_value(json!({ "from": from })).expect("readable");
+            let mut findings = Findings::default();
+            let _ = settings.check("sms", &mut findings);
+            assert_eq!(findings.faults, [], "{from}");
+            !findings.warnings.is_empty()
+        };
+        for from in ["+15005550006", "123", "12345", "15005550006", "Example", "MGM Grand", "A&B_1-2", "3M"] {
+            assert!(!warned(from), "{from}");
+        }
+        for from in ["ABCDEFGHIJKL", "é", "12", "1234567890123456", "tel:+1", "- -", "Acme!"] {
+            assert!(warned(from), "{from}");
+        }
     }
 }

@@ -210,8 +210,10 @@ impl Provider for Twilio {
         self.config.supports(channel)
     }
 
-    fn request(&self, message: &Message, options: SendOptions<'_>) -> Result<Option<Request>, SendError> {
-        self.call(message, options).map(Some)
+    fn requests(&self, message: &Message, options: SendOptions<'_>) -> Result<Vec<Request>, SendError> {
+        let request = self.call(message, options)?;
+        let gate = self.gate.as_ref().filter(|_| matches!(options.content, Content::Text(_)));
+        Ok(gate.and_then(|gate| gate.request(&message.recipient)).into_iter().chain([request]).collect())
     }
 
     fn addresses(&self) -> Vec<Url> {
@@ -222,7 +224,7 @@ impl Provider for Twilio {
     async fn check(&self) -> Vec<Check> {
         let config = &self.config;
         let url = join(&config.base_url, &format!("/2010-04-01/Accounts/{}.json", config.account_sid));
-        vec![check::account(&self.outbound, url, &config.authorization).await]
+        vec![check::account(&self.outbound, url, &config.authorization).await, Check::sender()]
     }
 
     async fn send(&self, message: &Message, options: SendOptions<'_>) -> Result<Accepted, SendError> {

@@ -118,11 +118,12 @@ fn fields(body: &[u8]) -> BTreeMap<String, String> {
     form_urlencoded::parse(body).into_owned().collect()
 }
 
-/// A call counts as delivered when it was answered: `completed` is the end of one that was.
+/// Of a call only the words that Twilio calls final count: `completed` is the end of one that was answered.
 fn delivery(word: &str) -> Option<Delivery> {
     match word {
-        "accepted" | "scheduled" | "queued" | "sending" | "sent" | "initiated" | "ringing" => Some(Delivery::Underway),
-        "delivered" | "read" | "in-progress" | "answered" | "completed" => Some(Delivery::Delivered),
+        "accepted" | "scheduled" | "queued" | "sending" | "sent" | "initiated" | "ringing" | "in-progress"
+        | "answered" => Some(Delivery::Underway),
+        "delivered" | "read" | "completed" => Some(Delivery::Delivered),
         "undelivered" | "failed" | "canceled" | "busy" | "no-answer" => Some(Delivery::Undelivered),
         _ => None,
     }
@@ -200,8 +201,8 @@ mod tests {
     }
 
     fn form_of(twilio: &Twilio, message: &crate::otp::Message) -> String {
-        let request = twilio.request(message, options(&content(message.channel))).expect("fine").expect("a request");
-        String::from_utf8(request.body.to_vec()).expect("ASCII")
+        let requests = twilio.requests(message, options(&content(message.channel))).expect("fine");
+        String::from_utf8(requests[0].body.to_vec()).expect("ASCII")
     }
 
     #[test]
@@ -231,6 +232,18 @@ mod tests {
             let asked = pairs.iter().position(|pair| *pair == ("StatusCallback", address)).expect(&form);
             assert_eq!(pairs[asked - 1].0, last_of_all, "{form}");
             assert_eq!(&pairs[asked + 1..], events, "{form}");
+        }
+    }
+
+    #[test]
+    fn a_call_under_way_is_not_delivered_yet() {
+        for (word, expected) in [
+            ("in-progress", Some(Delivery::Underway)),
+            ("completed", Some(Delivery::Delivered)),
+            ("busy", Some(Delivery::Undelivered)),
+            ("ended", None),
+        ] {
+            assert_eq!(delivery(word), expected, "{word}");
         }
     }
 

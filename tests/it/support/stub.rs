@@ -90,8 +90,8 @@ impl Provider for Stub {
         true
     }
 
-    fn request(&self, _: &Message, _: SendOptions<'_>) -> Result<Option<Request>, SendError> {
-        Ok(None)
+    fn requests(&self, _: &Message, _: SendOptions<'_>) -> Result<Vec<Request>, SendError> {
+        Ok(Vec::new())
     }
 
     fn addresses(&self) -> Vec<url::Url> {
@@ -109,7 +109,7 @@ impl Provider for Stub {
             Act::Accept(ms) => {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
                 self.note("accepts");
-                Ok(Accepted { transaction_id: self.next_id() })
+                Ok(Accepted::new(self.next_id()))
             }
             Act::Fail(ms, kind) => {
                 tokio::time::sleep(Duration::from_millis(ms)).await;

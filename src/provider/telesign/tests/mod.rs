@@ -3,11 +3,11 @@
 mod recorded;
 mod settings;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::otp::{EventId, Locale, OtpCode, Phone, RequestType, Speech, Text};
+use crate::provider::callback::Address;
 use crate::secret::Environment;
 use crate::settings::Findings;
 
@@ -52,7 +52,7 @@ fn content(channel: Channel, language: &str, words: &str) -> Content {
 
 fn write(provider: &Telesign, message: &Message, content: &Content) -> Request {
     let now: Timestamp = "2026-01-05T10:00:00Z".parse().expect("a time");
-    provider.request(message, SendOptions { content, now }).expect("can be made").expect("a request")
+    provider.requests(message, SendOptions { content, now }).expect("can be made").pop().expect("a request")
 }
 
 fn form(request: &Request) -> Value {
@@ -194,7 +194,7 @@ async fn a_channel_that_is_not_configured_is_left_to_the_next_provider() {
         assert!(provider.supports(on) && !provider.supports(off), "{channels}");
         let (message, content) = (message(off, "+15005550006", "482913"), content(off, "en-US", "482913"));
         let options = SendOptions { content: &content, now: Timestamp::UNIX_EPOCH };
-        assert!(provider.request(&message, options).is_err());
+        assert!(provider.requests(&message, options).is_err());
         let error = provider.send(&message, options).await.expect_err("a failure");
         assert_eq!(error, SendError::unasked("channel_not_configured"));
     }
@@ -213,6 +213,26 @@ fn debug_shows_neither_key_nor_code_nor_number() {
         let credential = sent.split_once(' ').expect("a scheme").1;
         for secret in [KEY, credential, "482913", "5005550006"] {
             assert!(!shown.contains(secret), "{auth}: {secret} in {shown}");
+        }
+    }
+}
+
+#[test]
+fn reports_are_asked_for_on_port_443_alone() {
+    let pseudonyms = crate::secret::Pseudonyms::new(None).expect("random bytes");
+    for (public_url, asked) in [
+        ("https://otp.example.com", true),
+        ("https://otp.example.com:443/a", true),
+        ("https://otp.example.com:8443", false),
+    ] {
+        let url: Url = public_url.parse().expect("an address");
+        for api in ["messaging", "sms-voice"] {
+            let mut provider = provider(account(json!({ "api": api })));
+            provider.config.report_to(Some(Address::new(&url, "t", &pseudonyms)));
+            let message = message(Channel::Sms, "+15005550006", "482913");
+            let request = write(&provider, &message, &content(Channel::Sms, "en-US", "Code 482913"));
+            assert_eq!(!field(&request, "callback_url").is_null(), asked, "{public_url} {api}");
+            assert_eq!(provider.config.unreported(&url).is_none(), asked, "{public_url}");
         }
     }
 }

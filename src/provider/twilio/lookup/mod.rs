@@ -17,7 +17,7 @@ use url::Url;
 use self::verdict::{Verdict, judge};
 use super::remembered::Remembered;
 use crate::otp::{Phone, SendError};
-use crate::outbound::Outbound;
+use crate::outbound::{Outbound, Request};
 use crate::provider::account::{base_url, join};
 use crate::secret::Pseudonyms;
 use crate::settings::{Findings, List, duration};
@@ -155,8 +155,14 @@ impl Gate {
         }
     }
 
+    /// What is asked about a number; `None` when the answer is known.
+    pub(super) fn request(&self, recipient: &Phone) -> Option<Request> {
+        let known = self.verdicts.find(&self.pseudonyms.of(recipient));
+        known.is_none().then(|| Request::get(self.url(recipient), &self.authorization))
+    }
+
     async fn ask(&self, recipient: &Phone, key: &str) -> Result<Verdict, Unseen> {
-        let answer = self.outbound.read(self.url(recipient), Some(&self.authorization));
+        let answer = self.outbound.send(Request::get(self.url(recipient), &self.authorization));
         let answer = timeout(self.config.timeout, answer).await.map_err(|_| Unseen::Late)?;
         let answer = answer.map_err(|_| Unseen::Failed)?;
         let verdict = judge(&self.config, &answer).ok_or(Unseen::Failed)?;

@@ -44,7 +44,19 @@ impl Feedback {
     /// # Errors
     /// As `tell`.
     pub(in crate::provider) async fn approve_number(&self, number: &Phone) -> Result<(), SendError> {
-        self.end(&format!("%2B{}", number.expose_digits()), Fate::Used).await
+        self.end_of(number, Fate::Used).await
+    }
+
+    /// Cancels whatever is pending for a number.
+    ///
+    /// # Errors
+    /// As `tell`.
+    pub(super) async fn cancel_number(&self, number: &Phone) -> Result<(), SendError> {
+        self.end_of(number, Fate::Unused).await
+    }
+
+    async fn end_of(&self, number: &Phone, fate: Fate) -> Result<(), SendError> {
+        self.end(&format!("%2B{}", number.expose_digits()), fate).await
     }
 
     /// `segment` names the verification in the path. One that is over already, by itself or by an earlier call, is as

@@ -63,7 +63,7 @@ mod tests {
 
     /// The form of the request a message becomes; `None` when it becomes none.
     fn form_of(verify: &Verify, message: &Message) -> Option<String> {
-        let request = verify.request(message, options(&content(message.channel))).ok()??;
+        let request = verify.requests(message, options(&content(message.channel))).ok()?.pop()?;
         Some(String::from_utf8(request.body.to_vec()).expect("ASCII"))
     }
 
@@ -77,8 +77,11 @@ mod tests {
             };
             let channel = if field("Channel") == Some("call") { Channel::Voice } else { Channel::Sms };
             let message = message(channel, field("CustomCode").expect("a code"), field("Locale"));
-            let built =
-                verify(json!({})).request(&message, options(&content(channel))).expect(&name).expect("a request");
+            let built = verify(json!({}))
+                .requests(&message, options(&content(channel)))
+                .expect(&name)
+                .pop()
+                .expect("a request");
             assert_eq!(request["url"], built.url.as_str(), "{name}");
             assert_eq!(request["raw_body"], std::str::from_utf8(&built.body).expect("ASCII"), "{name}");
             for (header, value) in request["headers"].as_object().expect("headers") {

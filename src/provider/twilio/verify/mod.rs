@@ -1,8 +1,8 @@
 //! Twilio Verify: our code, under the sender, the text and the fraud guard that Twilio keeps.
 //!
 //! Must not know what a failure leads to; never keeps a code or a number, and never logs. A create is one exchange,
-//! with two exceptions that Twilio's own documentation makes necessary: words it refuses, and an earlier
-//! verification that stands in the way. Source: twilio-oai `verify_v2`.
+//! but for words that it refuses: then there is a second, as Twilio's own documentation has it. An earlier verification
+//! that stands in the way is cancelled. Source: twilio-oai `verify_v2`.
 
 mod feedback;
 mod form;
@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 use url::Url;
 
 pub use self::feedback::Feedback;
@@ -28,7 +29,7 @@ use super::{FORM, answer, check};
 use crate::otp::{Accepted, Channel, Content, FailureKind, Message, ProviderName, SendError, TransactionId};
 use crate::outbound::{Outbound, Request};
 use crate::provider::account::join;
-use crate::provider::{Check, Provider, SendOptions};
+use crate::provider::{Check, Means, Provider, SendOptions};
 use crate::secret::Pseudonyms;
 
 /// How long a verification stays pending unless Twilio's Support changed it. If they did, a cancel comes too late and
@@ -41,6 +42,9 @@ const MAX_SENDS: u8 = 5;
 /// What a further one is answered with.
 const MAX_SENDS_REACHED: &str = "60203";
 
+/// Nobody waits for the cancel of a verification that has no sends left, but a shutdown: as long as for an attempt.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// A third of the default attempt time-out: what a cancel takes is missing from the create, which alone delivers.
 const CANCEL_TIMEOUT: Duration = Duration::from_millis(400);
 
@@ -52,6 +56,7 @@ pub struct Verify {
     verifications_url: Url,
     outbound: Outbound,
     pseudonyms: Pseudonyms,
+    tasks: TaskTracker,
     pending: Remembered<Pending>,
     /// What this service turned out not to speak. At most the tags that exist, for each channel.
     refused_locales: Mutex<BTreeSet<(Channel, String)>>,
@@ -68,10 +73,17 @@ struct Pending {
 
 impl Verify {
     /// A service under this name.
-    pub fn new(name: ProviderName, config: Config, outbound: Outbound, pseudonyms: Pseudonyms) -> Self {
-        let verifications_url = verifications_url(&config);
-        let (pending, refused_locales) = (Remembered::new(PENDING_LIFE), Mutex::default());
-        Self { name, config, verifications_url, outbound, pseudonyms, pending, refused_locales }
+    pub fn new(name: ProviderName, config: Config, means: Means<'_>) -> Self {
+        Self {
+            name,
+            verifications_url: verifications_url(&config),
+            config,
+            outbound: means.outbound.clone(),
+            pseudonyms: means.pseudonyms.clone(),
+            tasks: means.tasks.clone(),
+            pending: Remembered::new(PENDING_LIFE),
+            refused_locales: Mutex::default(),
+        }
     }
 
     fn create(&self, message: &Message, channel: Channel, wording: Wording<'_>) -> Result<Request, SendError> {
@@ -82,8 +94,8 @@ impl Verify {
         Ok(Request::post(self.verifications_url.clone(), &self.config.authorization, FORM, form))
     }
 
-    /// Creates a verification, and once more for each of the two answers that prove nothing was sent and that a
-    /// changed request mends. At most one of the three creates can have been accepted.
+    /// Creates a verification, and once more after an answer that proves that nothing was sent and that other words mend
+    /// it. At most one of the two creates can have been accepted.
     async fn deliver(&self, message: &Message, channel: Channel) -> Result<Accepted, SendError> {
         let wanted = self.wording(message, channel);
         let mut wording = wanted;
@@ -93,12 +105,9 @@ impl Verify {
             wording = mended;
             answer = self.outbound.send(self.create(message, channel, wording)?).await?;
         }
-        let mut result = answer::classify(&answer);
+        let result = answer::classify(&answer);
         if result.as_ref().is_err_and(|e| e.code == MAX_SENDS_REACHED) {
-            // Without feedback a sixth sign-in inside ten minutes meets this, whichever instance sent the five: so the
-            // verification is named by the number, as this process may not know its id.
-            self.cancel(None, message).await;
-            result = answer::classify(&self.outbound.send(self.create(message, channel, wording)?).await?);
+            self.release(message);
         }
         if let (Some(refused), None, Ok(_)) = (wanted.locale, wording.locale, &result)
             && wanted.template == wording.template
@@ -145,6 +154,21 @@ impl Verify {
         }
     }
 
+    /// Cancels a verification that takes no more codes, for the next sign-in. This one goes to the next provider, and does
+    /// not wait.
+    ///
+    /// Without feedback a sixth sign-in inside ten minutes meets it, whichever instance sent the five: so it is named by
+    /// the number, as this process may not know its id. Should a cancel come so late that it ends a newer verification,
+    /// no code is lost: they have been sent, and Okta compares them itself.
+    fn release(&self, message: &Message) {
+        let feedback = Feedback::new(&self.config, self.outbound.clone());
+        let number = message.recipient.clone();
+        self.tasks.spawn(async move {
+            // One that fails leaves things as they were: the next sign-in finds the same and tries again.
+            let _ = timeout(RELEASE_TIMEOUT, feedback.cancel_number(&number)).await;
+        });
+    }
+
     /// Notes the verification that a create left pending, or may have left.
     fn remember(&self, key: &str, result: &Result<Accepted, SendError>) {
         let earlier = self.pending.find(key);
@@ -188,9 +212,9 @@ impl Provider for Verify {
         self.config.supports(channel)
     }
 
-    fn request(&self, message: &Message, options: SendOptions<'_>) -> Result<Option<Request>, SendError> {
+    fn requests(&self, message: &Message, options: SendOptions<'_>) -> Result<Vec<Request>, SendError> {
         let channel = channel(options.content);
-        self.create(message, channel, self.wording(message, channel)).map(Some)
+        self.create(message, channel, self.wording(message, channel)).map(|request| vec![request])
     }
 
     fn addresses(&self) -> Vec<Url> {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::testing::*;
 use super::*;
+use crate::metrics::LookupMetrics;
 use crate::otp::OtpCode;
 use crate::secret::Environment;
 use crate::settings::Findings;
@@ -24,7 +25,10 @@ pub(super) fn check(extra: Value) -> (Option<Config>, Findings) {
 pub(super) fn verify(extra: Value) -> Verify {
     let (config, findings) = check(extra);
     assert_eq!(findings.faults, []);
-    Verify::new(ProviderName::new("verify"), config.expect("complete"), outbound(), pseudonyms())
+    let (outbound, pseudonyms, lookups, tasks) =
+        (&outbound(), &pseudonyms(), &LookupMetrics::default(), &TaskTracker::new());
+    let means = Means { outbound, pseudonyms, lookups, tasks };
+    Verify::new(ProviderName::new("verify"), config.expect("complete"), means)
 }
 
 /// Sends a text in a language: its transaction id, or the kind and cause of the failure.
@@ -233,22 +237,31 @@ async fn reuse_creates_at_once_and_cancels_only_before_a_create_that_must_fail()
 }
 
 #[tokio::test]
-async fn a_number_at_its_limit_is_freed_and_served_once_more() {
+async fn a_number_at_its_limit_is_left_to_the_next_provider_and_freed_for_the_next_sign_in() {
     for supersede in ["cancel", "reuse"] {
         let vendor = Vendor::playing([refused(429, 60203), canceled(), created("VE2")]).await;
         let verify = verify(json!({ "base_url": vendor.base_url, "supersede": supersede }));
+        let options = content(Channel::Sms);
+        let sent = verify.send(&message(Channel::Sms, CODE, None), super::super::testing::options(&options)).await;
+        let error = sent.expect_err("throttled");
+        assert_eq!((error.kind, error.code.as_str()), (FailureKind::Throttled, "60203"), "{supersede}");
+        assert_eq!(error.retry_after, Some(Duration::ZERO), "a limit of one number paces nobody else");
+        verify.tasks.close();
+        verify.tasks.wait().await;
+        vendor.saw(&[CREATE, CANCEL_NUMBER]);
         assert_eq!(text(&verify, None).await, Ok("VE2".to_owned()), "{supersede}");
-        vendor.saw(&[CREATE, CANCEL_NUMBER, CREATE]);
+        vendor.saw(&[CREATE]);
     }
 }
 
 #[tokio::test]
-async fn a_number_that_stays_at_its_limit_is_throttled_without_a_further_create() {
-    let script = [refused(404, 20404), refused(429, 60203), Step::Hang, refused(429, 60203)];
+async fn nobody_waits_for_a_number_to_be_freed() {
+    let script = [refused(404, 20404), refused(429, 60203), Step::Hang];
     let vendor = Vendor::playing(script).await;
     let verify = verify(json!({ "base_url": vendor.base_url }));
     assert_eq!(text(&verify, Some("fr")).await, Err((FailureKind::Throttled, "60203".to_owned())));
-    vendor.saw(&[CREATE_IN_FRENCH, CREATE, CANCEL_NUMBER, CREATE]);
+    vendor.saw(&[CREATE_IN_FRENCH, CREATE]);
+    assert_eq!(verify.tasks.len(), 1, "a shutdown waits for it");
     assert_eq!(locale_of(&verify, Some("fr")).as_deref(), Some("fr"), "nothing proves the locale wrong");
 }
 

@@ -1,0 +1,30 @@
+//! What a look at a Telesign account tells: whether its products take the credentials.
+//!
+//! Must not send or change anything. Sources: Telesign docs, "Get status" of Messaging, SMS and Voice
+//! (`GET /v1/…/{reference_id}`).
+
+use super::{Product, answer};
+use crate::outbound::{Outbound, Request};
+use crate::provider::check::{Check, Codes, Diagnosis, ask};
+
+/// No message's reference.
+pub(super) const NO_REFERENCE: &str = "00000000000000000000000000000000";
+
+/// A reference that is unknown or too old; nonce, clock, signature, account, our address, the customer id; and
+/// omnichannel's own.
+const CODES: Codes =
+    Codes { unknown: &[10017, 10036], refused: &[10002, 10003, 10004, 10005, 10007, 10008, 10013, 10014, 10015, 3400] };
+
+/// Whether a product takes the credentials, by asking for a message that is not there.
+pub(super) async fn product(outbound: &Outbound, product: Product, request: Request) -> Check {
+    let diagnosis = match ask(outbound, request).await {
+        Ok(answer) => CODES.read(answer.status, answer::status_code(&answer)),
+        Err(diagnosis) => diagnosis,
+    };
+    Check::new(product.resource().trim_start_matches("/v1/"), diagnosis)
+}
+
+/// One that could not even be signed.
+pub(super) fn unsigned(product: Product, code: &str) -> Check {
+    Check::new(product.resource().trim_start_matches("/v1/"), Diagnosis::Fail(format!("cannot be signed ({code})")))
+}
