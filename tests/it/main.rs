@@ -37,6 +37,7 @@ mod reading;
 mod reload;
 mod replicas;
 mod resend;
+mod routes;
 mod shared_redis;
 mod store;
 mod storm;
