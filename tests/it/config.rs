@@ -645,7 +645,7 @@ fn every_fault_of_a_guard_is_told_under_its_key() {
             orgs.main.guard.mode: must be one of off, observe, enforce
             orgs.main.guard.per_country.factor: must be at least 1
             orgs.main.guard.per_country.floor: must be at least 1
-            orgs.main.guard.per_ip.per_10_minutes: must be an unsigned 64 bit or less integer
+            orgs.main.guard.per_ip.per_10_minutes: must be a whole number, not below 0
             orgs.main.guard.per_phone.per_10_minutes: must be at least 1
             orgs.main.guard.per_prefix.block: must be between 60s and 604800s
             orgs.main.guard.per_prefix.max_block: must be between 10s and 604800s

@@ -47,3 +47,4 @@ mod text;
 mod tidy;
 mod tls;
 mod tokens;
+mod typed;
