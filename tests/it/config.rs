@@ -137,7 +137,7 @@ fn every_fault_is_told_at_once_under_its_key() {
             log.level: must be one of error, warn, info, debug, trace
             orgs.main.attempt_timeout: must be above zero and at most the budget of 5s
             orgs.main.auth.basic.password: file /nonexistent/password cannot be read: entity not found
-            orgs.main.auth.basic.username: must be a name without a colon
+            orgs.main.auth.basic.username: must be a name without a colon or control character
             orgs.main.auth.header.name: must be a header name
             orgs.main.auth.header.secret: environment variable MISSING is not set
             orgs.main.budget: must be between 500ms and 2800ms

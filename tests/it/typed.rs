@@ -119,6 +119,61 @@ fn whole_numbers_and_switches_are_what_they_are_typed_as() {
 }
 
 #[test]
+fn a_secret_that_no_header_carries_is_a_fault_and_is_not_shown() {
+    let auth = "[orgs.main.auth.header]\nsecret = { env = 'A' }\nprevious_secret = { env = 'B' }\n\
+                [orgs.main.auth.basic]\nusername = \"ok\\u0000ta\"\npassword = { env = 'A' }\n\
+                previous_password = { env = 'B' }\n[admin]\ntoken = { env = 'B' }\n";
+    let rest = GOOD.split_once("[providers").expect("providers").1;
+    let toml = format!("{auth}[providers{rest}");
+    let long = "canary-of-more-than-32-characters";
+    let (two_lines, control) = (format!("{long}\n{long}"), format!("{long}\u{1}{long}"));
+    let faults = faults_of(&[&toml], &[("A", &two_lines), ("B", &control), SECRETS[1]]);
+    let rule = "holds a line break or control character";
+    let keys =
+        ["basic.password", "basic.previous_password", "basic.username", "header.previous_secret", "header.secret"];
+    let mut expected = format!("admin.token: {rule}\n");
+    for key in keys {
+        let rule = if key == "basic.username" { "must be a name without a colon or control character" } else { rule };
+        expected += &format!("orgs.main.auth.{key}: {rule}\n");
+    }
+    assert_eq!(faults, expected);
+    // A line end at the end of a file is everybody's.
+    let good = (format!("{long}\r\n"), format!(" {long} é\n"));
+    let variables = [("A", good.0.as_str()), ("B", good.1.as_str()), SECRETS[1]];
+    assert_eq!(faults_of(&[&toml.replace("\\u0000", "")], &variables), "");
+}
+
+#[test]
+fn a_header_that_http_needs_is_not_for_a_secret() {
+    for name in ["Host", "content-length", "Transfer-Encoding", "connection", "Content-Type", "upgrade"] {
+        let toml = format!("[orgs.main.auth.header]\nname = '{name}'\n");
+        let expected = "orgs.main.auth.header.name: must not be a header that HTTP itself needs\n";
+        assert_eq!(faults_of(&[GOOD, &toml], &SECRETS), expected, "{name}");
+    }
+    assert_eq!(faults_of(&[GOOD, "[orgs.main.auth.header]\nname = 'X-Key'\n"], &SECRETS), "");
+}
+
+#[test]
+fn a_path_that_others_rewrite_on_the_way_is_a_fault() {
+    for (path, is_fine) in [
+        ("/okta/telephony", true),
+        ("/okta/.well-known/a..b", true),
+        ("/okta/", true),
+        ("//okta", false),
+        ("/okta/../x", false),
+        ("/okta/./x", false),
+        ("/okta/..", false),
+    ] {
+        let event_hook = format!(
+            "[orgs.main]\npath = '{path}'\n[orgs.main.event_hook]\npath = '{path}e'\nauth = {{ header = {{ secret = {{ env = 'HOOK_SECRET' }} }} }}\n"
+        );
+        let faults = faults_of(&[GOOD, &event_hook], &SECRETS);
+        assert_eq!(!faults.contains("orgs.main.path: must not start with // "), is_fine, "{path}: {faults}");
+        assert_eq!(faults.is_empty(), is_fine, "{path}: {faults}");
+    }
+}
+
+#[test]
 fn warnings_come_in_the_same_order_every_time() {
     let secrets = "[orgs.main.auth.basic]\nusername = 'okta'\npassword = 'one-secret-of-more-than-32-chars!'\n\
                    previous_password = 'two-secret-of-more-than-32-chars!'\n[privacy]\nhash_key = 'three-secret-of-more-than-32-chars'\n\
