@@ -109,7 +109,9 @@ fn empty() -> Value {
 /// Lays a value over the one of the same key below it. Tables are merged, but for the `{ env }` or `{ file }` of a
 /// secret: that is one value, whichever way it is written.
 fn lay(over: Value, below: &mut Value, at: &str) {
-    let is_one = |table: &Map<String, Value>| is_secret(at) && ["env", "file"].iter().any(|k| table.contains_key(*k));
+    // The address of a store may hold a password, and so be written in the same ways.
+    let may_be_one = is_secret(at) || at == "state.url";
+    let is_one = |table: &Map<String, Value>| may_be_one && ["env", "file"].iter().any(|k| table.contains_key(*k));
     match (over, &mut below.kind) {
         (Value { kind: ValueKind::Table(over), .. }, ValueKind::Table(below)) if !is_one(&over) => {
             for (key, value) in over {

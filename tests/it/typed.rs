@@ -45,6 +45,8 @@ fn a_later_layer_replaces_a_secret_in_whatever_form() {
     // A token is the one secret whose key is not called like one everywhere.
     let admin = ["[admin]\ntoken = { env = 'NOT_SET' }\n", "[admin]\ntoken = { file = 'HERE/secret' }\n"];
     assert_eq!(faults_of(&[GOOD, admin[0], admin[1]], &SECRETS), "");
+    let store = ["[state]\nurl = { env = 'NOT_SET' }\n", "[state]\nurl = { file = 'HERE/secret' }\n"];
+    assert!(faults_of(&[GOOD, store[0], store[1]], &SECRETS).starts_with("state.url: must be memory, or "));
     // Both in one place is no override.
     let both = header("{ env = 'HOOK_SECRET', file = 'HERE/secret' }");
     assert!(faults_of(&[&base, &both], &SECRETS).contains("orgs.main.auth.header.secret: must be a text, "));
