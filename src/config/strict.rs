@@ -14,6 +14,11 @@ use serde::forward_to_deserialize_any;
 pub(super) struct Strict(pub(super) Value);
 
 impl Strict {
+    /// The value as config reads it, of no origin: that would end up in the middle of a rule.
+    fn loose(self) -> Value {
+        Value::new(None, self.0.kind)
+    }
+
     /// A whole number from zero to `most`.
     fn whole(&self, most: impl Into<u64>) -> Result<u64, ConfigError> {
         let most = most.into();
@@ -75,20 +80,20 @@ impl<'de> Deserializer<'de> for Strict {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ConfigError> {
-        self.0.deserialize_enum(name, variants, visitor)
+        self.loose().deserialize_enum(name, variants, visitor)
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ConfigError> {
-        self.0.deserialize_str(visitor)
+        self.loose().deserialize_str(visitor)
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ConfigError> {
-        self.0.deserialize_string(visitor)
+        self.loose().deserialize_string(visitor)
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ConfigError> {
         match &self.0.kind {
-            ValueKind::Boolean(_) | ValueKind::String(_) => self.0.deserialize_bool(visitor),
+            ValueKind::Boolean(_) | ValueKind::String(_) => self.loose().deserialize_bool(visitor),
             _ => Err(ConfigError::custom("must be true or false")),
         }
     }

@@ -205,16 +205,24 @@ async fn preview_reaches_a_server_with_a_certificate_of_its_own_authority_and_pa
     let pki = Pki::new();
     let server = tls::serve(&pki).await;
     let url = format!("https://localhost:{}", server.public.port());
-    // Nobody listens at the proxy: what is on this machine is reached without it.
-    let place = twilio("http://127.0.0.1:9").set("OKTA_HOOK__OUTBOUND__PROXY", "http://127.0.0.1:9");
+    let proxy = VendorServer::start([Answer::json(403, "no")]).await;
+    let place = twilio("http://127.0.0.1:9").set("OKTA_HOOK__OUTBOUND__PROXY", &proxy.url);
     let stranger = place.run(&["preview", "--url", &url]).await;
     assert_eq!(stranger.code, Some(1));
     assert!(stranger.stderr.contains("connection failed (tls)"), "{}", stranger.stderr);
     let place = place.set("OKTA_HOOK__OUTBOUND__CA_FILE", &pki.authority().display().to_string());
     let printed = place.run(&["preview", "--url", &url]).await;
     assert!(printed.stdout.contains("HTTP 200"), "{}{}", printed.stdout, printed.stderr);
+    let plain = place.run(&["preview", "--url", "http://otp.invalid/hook"]).await;
+    assert!(plain.stderr.contains("otp.invalid/hook: connection failed (connect)"), "{}", plain.stderr);
+    assert!(
+        proxy.calls().is_empty(),
+        "neither what is on this machine nor what is sent in clear is the proxy's to see"
+    );
     let far = place.run(&["preview", "--url", "https://otp.invalid/hook"]).await;
     assert!(far.stderr.contains("otp.invalid/hook: connection failed (connect)"), "{}", far.stderr);
+    let calls = proxy.finish();
+    assert_eq!((calls.len(), calls[0].method.as_str(), calls[0].path.as_str()), (1, "CONNECT", "otp.invalid:443"));
 }
 
 #[tokio::test]

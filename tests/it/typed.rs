@@ -110,6 +110,10 @@ fn whole_numbers_and_switches_are_what_they_are_typed_as() {
         let variables = [SECRETS[0], SECRETS[1], ("OKTA_HOOK__SERVER__MAX_IN_FLIGHT", text)];
         assert_eq!(faults_of(&[GOOD], &variables), expected, "{value}, from the environment");
     }
+    assert_eq!(
+        faults_of(&[GOOD, "[outbound]\nca_file = ['x']\n[orgs.main]\nlearn = 3\n"], &SECRETS),
+        "orgs.main.learn: must be one of observe or enforce\noutbound.ca_file: must be a string\n"
+    );
     let limits = "[providers.twilio.limits]\nmax_per_second = 5000000000\nmax_in_flight = true\n";
     assert_eq!(
         faults_of(&[&format!("allow_sandbox = 1\n{GOOD}"), limits], &SECRETS),
