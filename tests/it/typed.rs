@@ -151,9 +151,11 @@ fn a_secret_that_no_header_carries_is_a_fault_and_is_not_shown() {
 
 #[test]
 fn a_header_that_http_needs_is_not_for_a_secret() {
-    for name in ["Host", "content-length", "Transfer-Encoding", "connection", "Content-Type", "upgrade"] {
+    for name in
+        ["Host", "content-length", "Transfer-Encoding", "connection", "Content-Type", "upgrade", "X-Forwarded-For"]
+    {
         let toml = format!("[orgs.main.auth.header]\nname = '{name}'\n");
-        let expected = "orgs.main.auth.header.name: must not be a header that HTTP itself needs\n";
+        let expected = "orgs.main.auth.header.name: must not be a header that HTTP or a proxy needs for itself\n";
         assert_eq!(faults_of(&[GOOD, &toml], &SECRETS), expected, "{name}");
     }
     assert_eq!(faults_of(&[GOOD, "[orgs.main.auth.header]\nname = 'X-Key'\n"], &SECRETS), "");

@@ -5,8 +5,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, FORWARDED, HOST, HeaderName, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, FORWARDED, HOST, HeaderName,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use serde::Deserialize;
 
@@ -19,7 +19,7 @@ use crate::settings::Findings;
 const WEAK_BELOW_CHARS: usize = 32;
 
 /// Headers that HTTP, or a proxy on the way, has a use of its own for: they never hold just what Okta was told to send.
-const TAKEN: [HeaderName; 11] = [
+const TAKEN: [HeaderName; 14] = [
     CONNECTION,
     CONTENT_ENCODING,
     CONTENT_LENGTH,
@@ -27,10 +27,13 @@ const TAKEN: [HeaderName; 11] = [
     EXPECT,
     FORWARDED,
     HOST,
+    HeaderName::from_static("keep-alive"),
+    PROXY_AUTHORIZATION,
     TE,
     TRAILER,
     TRANSFER_ENCODING,
     UPGRADE,
+    HeaderName::from_static("x-forwarded-for"),
 ];
 
 /// `[orgs.*.auth]`: any configured method suffices.
@@ -99,7 +102,11 @@ impl Settings {
 impl HeaderSettings {
     fn check(&self, at: &str, environment: &Environment, findings: &mut Findings, found: &mut Authenticate) {
         let name = self.name.parse::<HeaderName>().map_err(|_| "must be a header name").and_then(|name| {
-            if TAKEN.contains(&name) { Err("must not be a header that HTTP itself needs") } else { Ok(name) }
+            if TAKEN.contains(&name) {
+                Err("must not be a header that HTTP or a proxy needs for itself")
+            } else {
+                Ok(name)
+            }
         });
         let name = name.map_err(|rule| findings.fault(format!("{at}.name"), rule));
         let secret = required(self.secret.as_ref(), &format!("{at}.secret"), environment, findings);
