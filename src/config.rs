@@ -6,6 +6,7 @@
 mod keys;
 mod read;
 mod sources;
+mod strict;
 
 use std::collections::BTreeMap;
 

@@ -3,6 +3,7 @@
 //! Must not know whether a provider is well, nor send anything; an empty plan is an answer too.
 
 mod explain;
+mod reach;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ pub struct When {
     pub channel: List,
     /// Last words of Okta's `requestType`, such as `mfa-verification`.
     pub request_type: List,
-    /// Locales; `en-*` fits `en` and every region of it.
+    /// Locales; `en-*` fits `en` and every region of it, `*` every request, also one without a locale.
     pub locale: List,
 }
 
@@ -53,6 +54,9 @@ pub enum Strategy {
     /// One by lot, weighted; the others behind it as listed.
     Weighted,
 }
+
+/// In `when.locale`: no condition.
+const ANY: &str = "*";
 
 /// A configured provider, as far as a route must know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,40 +170,6 @@ impl Router {
         let ordered = route.strategy == Strategy::Ordered;
         Plan { route: Arc::clone(&route.name), providers, ordered, skipped: Vec::new() }
     }
-
-    /// Warns of a route behind another that takes everything it would.
-    fn find_unreachable(&self, at: &str, findings: &mut Findings) {
-        for (place, route) in self.routes.iter().enumerate() {
-            if let Some(earlier) = self.routes[..place].iter().find(|earlier| earlier.covers(route)) {
-                findings.warn(
-                    format!("{at}[{place}]"),
-                    format!("can never be reached: {} comes first and takes all of it", earlier.name),
-                );
-            }
-        }
-    }
-
-    /// Warns of a channel that nobody delivers, at least for some messages. A route behind one that takes everything
-    /// over the channel delivers none of it.
-    fn find_uncovered(&self, at: &str, findings: &mut Findings) {
-        for channel in Channel::ALL {
-            let last = self.routes.iter().position(|r| r.takes_all(channel));
-            let reached = last.map_or(&*self.routes, |last| &self.routes[..=last]);
-            let taking = || reached.iter().enumerate().filter(|(_, r)| r.takes(channel));
-            if !taking().any(|(_, r)| r.serves(channel)) {
-                findings.warn(at, format!("nobody delivers {channel}: Okta gets an error for every such request"));
-                continue;
-            }
-            for (place, _) in taking().filter(|(_, r)| !r.serves(channel)) {
-                let rule = format!("takes {channel} and has no provider for it: Okta gets an error for such requests");
-                findings.warn(format!("{at}[{place}]"), rule);
-            }
-            if last.is_none() {
-                findings
-                    .warn(at, format!("no route without conditions takes {channel}: some requests find no provider"));
-            }
-        }
-    }
 }
 
 impl Route {
@@ -221,15 +191,17 @@ impl Route {
             Country::with_numbers(c).is_some()
         });
         read(&when.channel, "channel", "must hold sms or voice", &|c| channel(c).is_some());
-        let pattern =
-            |p: &str| p.trim_end_matches("-*").bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        read(&when.locale, "locale", "must hold locales such as fr, fr-CA or fr-*", &pattern);
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        let pattern = |p: &str| p == ANY || p.trim_end_matches("-*").bytes().all(plain);
+        read(&when.locale, "locale", "must hold locales such as fr, fr-CA, fr-* or *", &pattern);
+        let any_locale = when.locale.0.iter().any(|p| p == ANY);
+        let locales = when.locale.0.iter().filter(|_| !any_locale);
         Self {
             name: settings.name.as_deref().map_or_else(|| format!("routes[{place}]"), str::to_owned).into(),
             countries: when.country.0.iter().filter_map(|c| Country::with_numbers(c)).collect(),
             channels: when.channel.0.iter().filter_map(|c| channel(c)).collect(),
             request_types: when.request_type.0.iter().map(|r| RequestType::parse(r).as_str().to_owned()).collect(),
-            locales: when.locale.0.iter().map(|l| l.to_ascii_lowercase().replace('_', "-")).collect(),
+            locales: locales.map(|l| l.to_ascii_lowercase().replace('_', "-")).collect(),
             providers: Self::offers(settings, capabilities, at, findings),
             strategy: settings.strategy,
         }
@@ -250,6 +222,11 @@ impl Route {
         if settings.strategy == Strategy::Ordered && !settings.weights.is_empty() {
             findings.warn(format!("{at}.weights"), "has no effect without strategy = \"weighted\"");
         }
+        let weight = |name: &String| settings.weights.get(name).copied().unwrap_or(1);
+        let sent = &settings.send.0;
+        if settings.strategy == Strategy::Weighted && !sent.is_empty() && sent.iter().all(|name| weight(name) == 0) {
+            findings.fault(format!("{at}.weights"), "must not all be 0: there would be nobody to draw");
+        }
         let mut offers = [Vec::new(), Vec::new()];
         for (place, name) in settings.send.0.iter().enumerate() {
             let Some(capability) = capabilities.iter().find(|c| c.provider.as_str() == name) else {
@@ -262,9 +239,8 @@ impl Route {
                     format!("names {name} twice; nothing is retried at the same provider"),
                 );
             }
-            let weight = settings.weights.get(name).copied().unwrap_or(1);
             for channel in Channel::ALL.into_iter().filter(|c| capability.supports(*c)) {
-                offers[channel as usize].push((capability.provider.clone(), weight));
+                offers[channel as usize].push((capability.provider.clone(), weight(name)));
             }
         }
         offers
@@ -311,31 +287,6 @@ impl Route {
             None
         }
     }
-
-    /// Whether every message that fits `other` fits this route, as far as lists can tell.
-    fn covers(&self, other: &Self) -> bool {
-        fn takes<T: PartialEq>(mine: &[T], theirs: &[T]) -> bool {
-            mine.is_empty() || (!theirs.is_empty() && theirs.iter().all(|t| mine.contains(t)))
-        }
-        let locale = |theirs: &String| self.locales.iter().any(|mine| locale_covers(mine, theirs));
-        takes(&self.channels, &other.channels)
-            && takes(&self.countries, &other.countries)
-            && takes(&self.request_types, &other.request_types)
-            && (self.locales.is_empty() || (!other.locales.is_empty() && other.locales.iter().all(locale)))
-    }
-
-    fn takes(&self, channel: Channel) -> bool {
-        self.channels.is_empty() || self.channels.contains(&channel)
-    }
-
-    /// Whether nothing that travels so goes on to the routes behind this one.
-    fn takes_all(&self, channel: Channel) -> bool {
-        self.takes(channel) && self.countries.is_empty() && self.request_types.is_empty() && self.locales.is_empty()
-    }
-
-    fn serves(&self, channel: Channel) -> bool {
-        !self.providers[channel as usize].is_empty()
-    }
 }
 
 fn channel(word: &str) -> Option<Channel> {
@@ -347,14 +298,6 @@ fn locale_fits(pattern: &str, locale: &str) -> bool {
     match pattern.strip_suffix("-*") {
         Some(language) => locale.strip_prefix(language).is_some_and(|rest| rest.is_empty() || rest.starts_with('-')),
         None => pattern == locale,
-    }
-}
-
-/// Whether whatever fits one pattern fits another.
-fn locale_covers(mine: &str, theirs: &str) -> bool {
-    match theirs.strip_suffix("-*") {
-        Some(language) => mine.ends_with("-*") && locale_fits(mine, language),
-        None => locale_fits(mine, theirs),
     }
 }
 

@@ -117,6 +117,16 @@ impl SecretRef {
         };
         Secret::new(&text).ok_or(format!("{place} is empty"))
     }
+
+    /// Reads a secret that others send us in a header: one that no header can carry would admit nobody.
+    ///
+    /// # Errors
+    /// As `resolve`, and when it holds a line break or another control character.
+    pub fn resolve_for_header(&self, environment: &Environment) -> Result<Secret, String> {
+        let secret = self.resolve(environment)?;
+        let fits = !secret.expose().contains(char::is_control);
+        fits.then_some(secret).ok_or_else(|| "holds a line break or control character".to_owned())
+    }
 }
 
 impl fmt::Debug for SecretRef {

@@ -27,6 +27,9 @@ use crate::config::{Invalid, Sources};
 struct Arguments {
     #[command(flatten)]
     config: ConfigArguments,
+    /// For whoever leaves out `serve`.
+    #[command(flatten)]
+    serve: serve::ServeArguments,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -65,13 +68,14 @@ enum Command {
 
 /// Runs the command that was typed.
 pub fn run() -> ExitCode {
-    let Arguments { config: before, command } = Arguments::parse();
+    let Arguments { config: before, serve, command } = Arguments::parse();
     let sources = |behind: ConfigArguments| Sources::of_process([before.files, behind.files].concat());
     let Some(command) = command else {
-        return serve::run(sources(ConfigArguments::default()), &serve::ServeArguments::default());
+        return serve::run(sources(ConfigArguments::default()), &serve);
     };
     match command {
-        Command::Serve(its) => serve::run(sources(its.config), &its.arguments),
+        Command::Serve(its) => serve::run(sources(its.config), &serve.and(&its.arguments)),
+        _ if serve != serve::ServeArguments::default() => refuse("--sandbox is for serve alone"),
         Command::CheckConfig(its) => check_config::run(&sources(its.config), &its.arguments),
         Command::Doctor(its) => doctor::run(&sources(its.config), &its.arguments),
         Command::Preview(its) => preview::run(&sources(its.config), &its.arguments),

@@ -8,12 +8,13 @@ mod report;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use url::Url;
 
 use crate::app::Hooks;
 use crate::config::{self, Sources};
 use crate::hook::Hook;
+use crate::okta::channel_called;
 use crate::okta::preview::Preview;
 use crate::otp::Channel;
 use report::Report;
@@ -23,9 +24,9 @@ pub(super) struct PreviewArguments {
     /// Number to send to, as Okta would write it
     #[arg(long, default_value = "+15005550006")]
     to: String,
-    /// How the code travels
-    #[arg(long, value_enum, default_value = "sms")]
-    channel: ChannelArgument,
+    /// How the code travels: sms or voice, or as Okta calls it
+    #[arg(long, value_parser = channel, default_value = "sms")]
+    channel: Channel,
     /// Locale of the user
     #[arg(long, default_value = "en-US")]
     locale: String,
@@ -42,9 +43,9 @@ pub(super) struct PreviewArguments {
     #[arg(long, conflicts_with_all = ["url", "curl"])]
     send: bool,
     /// Send the request to a running server instead: its address, with or without the hook's path
-    #[arg(long, value_name = "URL", conflicts_with = "curl")]
+    #[arg(long, value_name = "URL")]
     url: Option<Url>,
-    /// Print the curl command that plays the request
+    /// Print the curl command that plays the request, to the address of --url if there is one
     #[arg(long)]
     curl: bool,
     /// Machine-readable output
@@ -52,21 +53,15 @@ pub(super) struct PreviewArguments {
     json: bool,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum ChannelArgument {
-    Sms,
-    #[value(alias = "call")]
-    Voice,
+fn channel(word: &str) -> Result<Channel, &'static str> {
+    channel_called(word).ok_or("must be sms, voice, call or voice call")
 }
 
 impl PreviewArguments {
     fn preview(&self) -> Preview {
         Preview {
             to: self.to.clone(),
-            channel: match self.channel {
-                ChannelArgument::Sms => Channel::Sms,
-                ChannelArgument::Voice => Channel::Voice,
-            },
+            channel: self.channel,
             locale: self.locale.clone(),
             request_type: self.request_type.clone(),
             otp: self.otp.clone(),
@@ -90,19 +85,21 @@ pub(super) fn run(sources: &Sources, arguments: &PreviewArguments) -> ExitCode {
             Ok(hooks) => hooks,
             Err(e) => return super::fail(e),
         };
-        let Some(hook) = find(&hooks, arguments.org.as_deref()) else {
-            return super::refuse("--org: no such org is configured");
+        let hook = match find(&hooks, arguments.org.as_deref()) {
+            Ok(hook) => hook,
+            Err(e) => return super::refuse(e),
         };
         let preview = arguments.preview();
         if arguments.curl {
-            super::say(&(call::curl(&hook, &loaded.config.server, &preview) + "\n"));
+            let address = call::address(&hook, arguments.url.as_ref(), &loaded.config.server);
+            super::say(&(call::curl(&hook, &address, &preview) + "\n"));
             return ExitCode::SUCCESS;
         }
         if let Some(issuer) = call::token_needed(&hook).filter(|_| arguments.send || arguments.url.is_some()) {
             return super::fail(format!("cannot send: the hook admits only access tokens of {issuer}; try --curl"));
         }
         let report = match (&arguments.url, arguments.send) {
-            (Some(url), _) => call::over_http(&hook, url, &preview).await,
+            (Some(url), _) => call::over_http(&hook, url, &loaded.config.outbound, &preview).await,
             (None, true) => Ok(call::send(&hook, &preview).await),
             (None, false) => Ok(Report::dry(&hook, &hooks.providers, &preview)),
         };
@@ -118,7 +115,10 @@ pub(super) fn run(sources: &Sources, arguments: &PreviewArguments) -> ExitCode {
     })
 }
 
-fn find(hooks: &Hooks, org: Option<&str>) -> Option<Arc<Hook>> {
+fn find(hooks: &Hooks, org: Option<&str>) -> Result<Arc<Hook>, String> {
     let wanted = |hook: &&Arc<Hook>| org.is_none_or(|org| *hook.config().name == *org);
-    hooks.hooks.iter().find(wanted).cloned()
+    hooks.hooks.iter().find(wanted).cloned().ok_or_else(|| {
+        let names: Vec<&str> = hooks.hooks.iter().map(|hook| &*hook.config().name).collect();
+        format!("--org: no org is called {}; there are: {}", org.unwrap_or_default(), names.join(", "))
+    })
 }

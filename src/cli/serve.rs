@@ -21,11 +21,18 @@ use crate::provider::sandbox::Script;
 use crate::secret::Secret;
 use crate::telemetry;
 
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Default, PartialEq, Eq, Args)]
 pub(super) struct ServeArguments {
     /// Send nothing: built-in provider, generated secret, on 127.0.0.1. Needs no account and no configuration
     #[arg(long)]
     sandbox: bool,
+}
+
+impl ServeArguments {
+    /// Both together: some stand before the command, some behind it.
+    pub(super) fn and(&self, other: &Self) -> Self {
+        Self { sandbox: self.sandbox || other.sandbox }
+    }
 }
 
 pub(super) fn run(mut sources: Sources, arguments: &ServeArguments) -> ExitCode {
@@ -161,10 +168,8 @@ fn introduce(out: &mut impl io::Write, url: &str, admin: SocketAddr, secret: &Se
     writeln!(out, "It sends nothing. Play Okta's part:\n")?;
     // Whatever name a certificate is for, it is not for this address.
     let curl = if url.starts_with("https:") { "curl -sSk" } else { "curl -sS" };
-    writeln!(out, "{curl} {url} \\")?;
-    writeln!(out, "  -H 'authorization: {}' \\", secret.expose())?;
-    writeln!(out, "  -H 'content-type: application/json' \\")?;
-    writeln!(out, "  -d '{}'\n", preview.body())?;
+    write!(out, "{curl} {url} -H 'authorization: {}' ", secret.expose())?;
+    writeln!(out, "-H 'content-type: application/json' -d '{}'\n", preview.body())?;
     writeln!(out, "Other last digits of phoneNumber, other answers:")?;
     for (suffix, script) in Script::TABLE {
         writeln!(out, "  …{suffix}  {}", script.describe())?;

@@ -7,6 +7,7 @@ use config::{Map, Value, ValueKind};
 use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
 
+use super::strict::Strict;
 use super::{Keys, Settings, Sources, sources};
 use crate::provider;
 use crate::secret::Environment;
@@ -81,7 +82,7 @@ impl provider::Read for Reader<'_> {
 /// Reads a tree into settings that have a default for every key. `taken` is a key of the tree that was read elsewhere.
 fn read<T: DeserializeOwned + Default>(mut tree: Value, at: &str, taken: &str, findings: &mut Findings) -> T {
     for _ in 0..MAX_FAULTS {
-        let error = match serde_path_to_error::deserialize::<_, T>(tree.clone()) {
+        let error = match serde_path_to_error::deserialize::<_, T>(Strict(tree.clone())) {
             Ok(settings) => return settings,
             Err(error) => error,
         };

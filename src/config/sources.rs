@@ -2,9 +2,10 @@
 //!
 //! Must not know what any key means.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use config::{ConfigError, File, FileFormat};
+use config::{ConfigError, File, FileFormat, Map, Source, Value, ValueKind};
 
 use crate::secret::{Environment, Secret};
 use crate::settings::Findings;
@@ -63,10 +64,10 @@ impl Sources {
     }
 
     /// Everything merged into one tree.
-    pub(super) fn tree(&self, environment: &Environment, findings: &mut Findings) -> Option<config::Value> {
-        let mut builder = config::Config::builder().add_source(File::from_str(DEFAULT, FileFormat::Toml));
+    pub(super) fn tree(&self, environment: &Environment, findings: &mut Findings) -> Option<Value> {
+        let mut layers: Vec<Box<dyn Source>> = vec![Box::new(File::from_str(DEFAULT, FileFormat::Toml))];
         for path in self.existing_files() {
-            builder = builder.add_source(File::from(path).format(FileFormat::Toml));
+            layers.push(Box::new(File::from(path).format(FileFormat::Toml)));
         }
         set_twice(environment, findings);
         let variables = environment.iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
@@ -76,8 +77,20 @@ impl Sources {
             .separator("__")
             .ignore_empty(true)
             .source(Some(variables));
-        let merged = builder.add_source(environment).build();
-        merged.map(|merged| merged.cache).map_err(|e| unreadable(&e, findings)).ok()
+        layers.push(Box::new(environment));
+
+        let (mut tree, mut is_whole) = (empty(), true);
+        for layer in layers {
+            let mut own = empty();
+            match layer.collect_to(&mut own) {
+                Ok(()) => lay(own, &mut tree, ""),
+                Err(e) => {
+                    unreadable(&e, findings);
+                    is_whole = false;
+                }
+            }
+        }
+        is_whole.then_some(tree)
     }
 
     fn existing_files(&self) -> Vec<PathBuf> {
@@ -87,6 +100,36 @@ impl Sources {
         let local = self.directory.as_ref().map(|d| d.join(LOCAL));
         local.into_iter().filter(|path| path.is_file()).collect()
     }
+}
+
+fn empty() -> Value {
+    Value::from(Map::<String, Value>::new())
+}
+
+/// Lays a value over the one of the same key below it. Tables are merged, but for the `{ env }` or `{ file }` of a
+/// secret: that is one value, whichever way it is written.
+fn lay(over: Value, below: &mut Value, at: &str) {
+    // The address of a store may hold a password, and so be written in the same ways.
+    let may_be_one = is_secret(at) || at == "state.url";
+    let is_one = |table: &Map<String, Value>| may_be_one && ["env", "file"].iter().any(|k| table.contains_key(*k));
+    match (over, &mut below.kind) {
+        (Value { kind: ValueKind::Table(over), .. }, ValueKind::Table(below)) if !is_one(&over) => {
+            for (key, value) in over {
+                let at = path(at, &key);
+                lay(value, below.entry(key).or_insert_with(|| Value::new(None, ValueKind::Nil)), &at);
+            }
+        }
+        (over, _) => *below = over,
+    }
+}
+
+fn path(at: &str, key: &str) -> String {
+    if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") }
+}
+
+/// Whether a secret stands at a key path.
+fn is_secret(at: &str) -> bool {
+    SECRET_KEYS.contains(&at.rsplit('.').next().unwrap_or(at)) || at == "admin.token"
 }
 
 /// A key with a value of its own cannot hold others: which of the two counts would be chance.
@@ -148,20 +191,20 @@ fn unreadable(error: &ConfigError, findings: &mut Findings) {
 }
 
 /// Warns of secrets that stand in a file in clear: files get copied, committed and backed up.
-pub(super) fn warn_of_secrets(tree: &config::Value, at: &str, findings: &mut Findings) {
-    let config::ValueKind::Table(table) = &tree.kind else { return };
-    let of_twilio =
-        matches!(table.get("kind").map(|k| &k.kind), Some(config::ValueKind::String(k)) if k.starts_with("twilio"));
-    for (key, value) in table {
-        let at = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+pub(super) fn warn_of_secrets(tree: &Value, at: &str, findings: &mut Findings) {
+    let ValueKind::Table(table) = &tree.kind else { return };
+    // A table has no order of its own, and two runs shall say the same.
+    let ordered: BTreeMap<_, _> = table.iter().collect();
+    let of_twilio = matches!(table.get("kind").map(|k| &k.kind), Some(ValueKind::String(k)) if k.starts_with("twilio"));
+    for (key, value) in ordered {
+        let at = path(at, key);
         // Twilio's api_key is the name of a key; its secret is api_secret.
-        let is_secret =
-            (SECRET_KEYS.contains(&key.as_str()) && !(of_twilio && key == "api_key")) || at == "admin.token";
+        let is_secret = is_secret(&at) && !(of_twilio && key == "api_key");
         // The address of a shared store holds a password between : and @.
         let holds_password = |text: &str| at == "state.url" && text.contains('@');
-        let in_clear = matches!(&value.kind, config::ValueKind::String(text) if is_secret || holds_password(text));
+        let in_clear = matches!(&value.kind, ValueKind::String(text) if is_secret || holds_password(text));
         let in_file = value.origin().is_some_and(|origin| origin != "the environment");
-        let proxy_password = matches!(&value.kind, config::ValueKind::String(text) if text.contains('@'));
+        let proxy_password = matches!(&value.kind, ValueKind::String(text) if text.contains('@'));
         if in_file && at == "outbound.proxy" && proxy_password {
             findings
                 .warn(at, "holds a password that stands in a file in clear; set OKTA_HOOK__OUTBOUND__PROXY instead");

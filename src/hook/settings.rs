@@ -231,6 +231,11 @@ fn check_path(path: &str, at: &str, findings: &mut Findings) {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~".contains(&b);
     if !path.starts_with('/') || path.len() < 2 || !path.bytes().all(plain) {
         findings.fault(format!("{at}.path"), "must start with / and hold only letters, digits and -._~/");
+    } else if path.starts_with("//") || path.split('/').any(|segment| matches!(segment, "." | "..")) {
+        findings.fault(
+            format!("{at}.path"),
+            "must not start with // nor have . or .. between slashes: callers and proxies change such paths",
+        );
     } else if path == "/livez" || path.starts_with("/callbacks/") {
         findings.fault(format!("{at}.path"), "must not be /livez or below /callbacks/, which are ours");
     }

@@ -159,6 +159,6 @@ impl AdminSettings {
             }
             return None;
         };
-        token.resolve(environment).map_err(|rule| findings.fault(format!("{at}.token"), rule)).ok()
+        token.resolve_for_header(environment).map_err(|rule| findings.fault(format!("{at}.token"), rule)).ok()
     }
 }

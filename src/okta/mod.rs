@@ -15,7 +15,7 @@ mod summary;
 mod wire;
 mod wording;
 
-pub use decode::{Decoded, Fault, Oddity, decode, request_id};
+pub use decode::{Decoded, Fault, Oddity, channel_called, decode, request_id};
 pub use reply::{
     Accepted, Blocked, Exhausted, Refused, Replies, Reply, Settings as ReplySettings, Unconfirmed, is_taken,
 };

@@ -183,10 +183,20 @@ fn findings(toml: &str) -> String {
 fn faults_of_certificates_are_told_under_their_key() {
     let pki = Pki::new();
     let server = |lines: &str| findings(&format!("[server]\n{lines}"));
-    assert_eq!(server("tls = {}"), "server.tls.cert_file: is required\n");
+    assert_eq!(server("tls = {}"), "server.tls.cert_file: is required\nserver.tls.key_file: is required\n");
     assert_eq!(
         server("tls = { cert_file = '/nowhere', key_file = '/nowhere' }"),
-        "server.tls.cert_file: cannot be read: entity not found\n"
+        "server.tls.cert_file: cannot be read: entity not found\nserver.tls.key_file: cannot be read: entity not found\n"
+    );
+    assert_eq!(
+        server("tls = { key_file = '/nowhere' }"),
+        "server.tls.cert_file: is required\nserver.tls.key_file: cannot be read: entity not found\n"
+    );
+    let neither = format!("tls = {{ cert_file = '{}', key_file = '/dev/null' }}", pki.path("key").display());
+    assert_eq!(
+        server(&neither),
+        "server.tls.cert_file: holds no PEM certificate\n\
+         server.tls.key_file: holds no PEM private key, or one with a passphrase\n"
     );
     assert_eq!(
         server(&format!("tls = {{ cert_file = '{}' }}", pki.path("crt").display())),

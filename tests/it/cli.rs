@@ -8,6 +8,7 @@ use crate::support::eventually;
 use crate::support::okta::{self, SECRET, Understood, understand};
 use crate::support::process::Place;
 use crate::support::server::exchange;
+use crate::support::tls::{self, Pki};
 use crate::support::vendor::{Answer, VendorServer};
 
 fn twilio(url: &str) -> Place {
@@ -29,12 +30,7 @@ async fn the_printed_curl_of_the_sandbox_works_when_pasted() {
         tokio::time::sleep(Duration::from_millis(20)).await;
         printed = server.stdout();
     }
-    let curl: String = printed
-        .lines()
-        .skip_while(|l| !l.starts_with("curl "))
-        .take_while(|l| !l.is_empty())
-        .map(|l| format!("{l}\n"))
-        .collect();
+    let curl = printed.lines().find(|line| line.starts_with("curl ")).expect("one line").to_owned();
     let pasted = tokio::process::Command::new("sh").arg("-c").arg(&curl).output().await.expect("sh");
     assert!(pasted.status.success(), "{pasted:?}");
     let expected = Understood::Command("SUCCESSFUL".into(), Some("sandbox".into()), Some("sandbox-1".into()));
@@ -236,6 +232,72 @@ async fn preview_plays_okta_towards_a_running_server() {
     assert_eq!(vendor.finish().len(), 1);
     let nobody = twilio("http://127.0.0.1:9").run(&["preview", "--url", "http://127.0.0.1:9"]).await;
     assert_eq!(nobody.code, Some(1));
+    assert!(nobody.stderr.contains("/okta/telephony: connection failed (connect)"), "{}", nobody.stderr);
+}
+
+#[tokio::test]
+async fn preview_reaches_a_server_with_a_certificate_of_its_own_authority_and_past_the_proxy() {
+    let pki = Pki::new();
+    let server = tls::serve(&pki).await;
+    let url = format!("https://localhost:{}", server.public.port());
+    let proxy = VendorServer::start([Answer::json(403, "no")]).await;
+    let place = twilio("http://127.0.0.1:9").set("OKTA_HOOK__OUTBOUND__PROXY", &proxy.url);
+    let stranger = place.run(&["preview", "--url", &url]).await;
+    assert_eq!(stranger.code, Some(1));
+    assert!(stranger.stderr.contains("connection failed (tls)"), "{}", stranger.stderr);
+    let place = place.set("OKTA_HOOK__OUTBOUND__CA_FILE", &pki.authority().display().to_string());
+    let printed = place.run(&["preview", "--url", &url]).await;
+    assert!(printed.stdout.contains("HTTP 200"), "{}{}", printed.stdout, printed.stderr);
+    let plain = place.run(&["preview", "--url", "http://otp.invalid/hook"]).await;
+    assert!(plain.stderr.contains("otp.invalid/hook: connection failed (connect)"), "{}", plain.stderr);
+    assert!(
+        proxy.calls().is_empty(),
+        "neither what is on this machine nor what is sent in clear is the proxy's to see"
+    );
+    let far = place.run(&["preview", "--url", "https://otp.invalid/hook"]).await;
+    assert!(far.stderr.contains("otp.invalid/hook: connection failed (connect)"), "{}", far.stderr);
+    let calls = proxy.finish();
+    assert_eq!((calls.len(), calls[0].method.as_str(), calls[0].path.as_str()), (1, "CONNECT", "otp.invalid:443"));
+}
+
+#[tokio::test]
+async fn preview_takes_what_is_typed_and_says_what_there_is() {
+    let place = twilio("http://127.0.0.1:9").set("OKTA_HOOK__PROVIDERS__TWILIO__VOICE__FROM", "+15005550006");
+    for (word, told) in [("SMS", "sms to"), ("Voice call", "voice to"), ("CALL", "voice to"), ("voice", "voice to")] {
+        let printed = place.run(&["preview", "--channel", word]).await;
+        assert!(
+            printed.code == Some(0) && printed.stdout.contains(told),
+            "{word}: {}{}",
+            printed.stdout,
+            printed.stderr
+        );
+    }
+    let fax = place.run(&["preview", "--channel", "fax"]).await;
+    assert!(fax.code == Some(2) && fax.stderr.contains("must be sms, voice"), "{}", fax.stderr);
+    let nobody = place.run(&["preview", "--org", "nobody"]).await;
+    assert_eq!((nobody.code, nobody.stderr.as_str()), (Some(2), "--org: no org is called nobody; there are: main\n"));
+
+    for (url, told) in [
+        ("https://otp.example.com", "curl -sS 'https://otp.example.com/okta/telephony' -H "),
+        ("https://otp.example.com/x", "curl -sS 'https://otp.example.com/x' -H "),
+        ("https://otp.example.com/'x", "curl -sS 'https://otp.example.com/'\\''x' -H "),
+    ] {
+        let curl = place.run(&["preview", "--curl", "--url", url]).await.stdout;
+        let lines: Vec<&str> = curl.lines().collect();
+        assert!(lines.len() == 2 && lines[0].starts_with("# ") && lines[1].starts_with(told), "{curl}");
+    }
+}
+
+#[tokio::test]
+async fn the_sandbox_needs_no_word_for_serve_and_no_other_command_takes_it() {
+    for arguments in [&["--sandbox"][..], &["--sandbox", "serve"]] {
+        let server = Place::new().serve(arguments).await;
+        assert_eq!(server.stop().await.code, Some(0), "{arguments:?}");
+    }
+    for arguments in [&["--sandbox", "check-config"][..], &["check-config", "--sandbox"], &["--sandbox", "preview"]] {
+        let printed = Place::new().run(arguments).await;
+        assert!(printed.code == Some(2) && printed.stderr.contains("--sandbox"), "{arguments:?}: {}", printed.stderr);
+    }
 }
 
 #[tokio::test]

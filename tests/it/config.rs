@@ -138,7 +138,7 @@ fn every_fault_is_told_at_once_under_its_key() {
             log.level: must be one of error, warn, info, debug, trace
             orgs.main.attempt_timeout: must be above zero and at most the budget of 5s
             orgs.main.auth.basic.password: file /nonexistent/password cannot be read: entity not found
-            orgs.main.auth.basic.username: must be a name without a colon
+            orgs.main.auth.basic.username: must be a name without a colon or control character
             orgs.main.auth.header.name: must be a header name
             orgs.main.auth.header.secret: environment variable MISSING is not set
             orgs.main.budget: must be between 500ms and 2800ms
@@ -699,7 +699,7 @@ fn every_fault_of_a_guard_is_told_under_its_key() {
             orgs.main.guard.mode: must be one of off, observe, enforce
             orgs.main.guard.per_country.factor: must be at least 1
             orgs.main.guard.per_country.floor: must be at least 1
-            orgs.main.guard.per_ip.per_10_minutes: must be an unsigned 64 bit or less integer
+            orgs.main.guard.per_ip.per_10_minutes: must be a whole number, not below 0
             orgs.main.guard.per_phone.per_10_minutes: must be at least 1
             orgs.main.guard.per_prefix.block: must be between 60s and 604800s
             orgs.main.guard.per_prefix.max_block: must be between 10s and 604800s

@@ -263,13 +263,16 @@ fn profile(body: &mut Value) -> &mut serde_json::Map<String, Value> {
 async fn what_is_no_json_is_400_and_nothing_is_sent() {
     let twice = r#"{"eventType":"com.okta.telephony.provider","data":{"messageProfile":{"phoneNumber":"+15005550010","phoneNumber":"+15005550011"}}}"#;
     let deep = "{\"a\":".repeat(5000);
+    // Nobody reads the name, and all the rest could be sent.
+    let name = [&b"{\"\xeb\":0,"[..], &okta::sms("+15005550010", "482913").to_string().as_bytes()[1..]].concat();
     for (bytes, rule) in [
         (&b""[..], "body must be one JSON object: unreadable at line 1, column 0"),
         (b"canary", "body must be one JSON object: unreadable at line 1, column 1"),
         (b"{\"eventId\": \"canary", "body must be one JSON object: unreadable at line 1, column 19"),
+        (&name, "body must be one JSON object in UTF-8: unreadable at byte 3"),
         (b"[]", "body must be an object"),
         (b"\"canary\"", "body must be an object"),
-        (b"\xff\xfe", "body must be one JSON object: unreadable at line 1, column 1"),
+        (b"\xff\xfe", "body must be one JSON object in UTF-8: unreadable at byte 1"),
         (b"{} {}", "body must be one JSON object: unreadable at line 1, column 4"),
         (deep.as_bytes(), "body must be one JSON object: unreadable at line 1, column 25000"),
         (twice.as_bytes(), "data.messageProfile.phoneNumber must not appear twice"),

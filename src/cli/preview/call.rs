@@ -16,6 +16,7 @@ use crate::hook::Hook;
 use crate::http::ServerSettings;
 use crate::okta::preview::Preview;
 use crate::outbound::{self, Outbound, Request};
+use crate::settings::is_loopback;
 
 /// How long a server is waited for: longer than any budget.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,41 +31,60 @@ pub(super) async fn send(hook: &Arc<Hook>, preview: &Preview) -> Report {
     report
 }
 
-/// Posts to a running server.
-pub(super) async fn over_http(hook: &Arc<Hook>, url: &Url, preview: &Preview) -> Result<Report, String> {
-    let mut url = url.clone();
-    if url.path() == "/" {
-        url.set_path(&hook.config().path);
-    }
-    let settings = outbound::Settings { connect_timeout: PATIENCE, ..outbound::Settings::default() };
+/// Posts to a running server. `settings` are those by which providers are called.
+pub(super) async fn over_http(
+    hook: &Arc<Hook>,
+    url: &Url,
+    settings: &outbound::Settings,
+    preview: &Preview,
+) -> Result<Report, String> {
+    let url = with_path(hook, url);
+    // A plain address is that of a server nearby, and what goes there through a proxy can be read on it.
+    let proxy = settings.proxy.clone().filter(|_| url.scheme() == "https" && !is_loopback(&url));
+    let settings = outbound::Settings { connect_timeout: PATIENCE, proxy, ..settings.clone() };
     let outbound = Outbound::new(&settings).map_err(|e| e.to_string())?;
     let body = preview.body().to_string().into();
     let request = Request { method: Method::POST, url: url.clone(), headers: credential(hook), body };
     let started = Instant::now();
     let failed = |why: &str| format!("--url: no answer from {url}: {why}");
     let answer = timeout(PATIENCE, outbound.send(request)).await.map_err(|_| failed("time-out"))?;
-    let answer = answer.map_err(|_| failed("connection failed"))?;
+    let answer = answer.map_err(|e| failed(&format!("connection failed ({})", e.code)))?;
     let mut report = Report::new(hook, &format!("sent to {url}"));
     report.reply(answer.status, &answer.body, Heard::After(started.elapsed()));
     Ok(report)
 }
 
-/// The command that plays the request. The credential stays out of it: terminals and shells keep histories.
-pub(super) fn curl(hook: &Hook, server: &ServerSettings, preview: &Preview) -> String {
+/// The address of a hook: on the server named, else where Okta would call it, else where it listens.
+pub(super) fn address(hook: &Hook, named: Option<&Url>, server: &ServerSettings) -> String {
     let path = &hook.config().path;
-    let url = match &server.public_url {
-        Some(url) => format!("{}{path}", url.as_str().trim_end_matches('/')),
-        None => format!("{}://{}{path}", server.scheme(), server.listen),
-    };
+    match (named, &server.public_url) {
+        (Some(url), _) => with_path(hook, url).into(),
+        (None, Some(url)) => format!("{}{path}", url.as_str().trim_end_matches('/')),
+        (None, None) => format!("{}://{}{path}", server.scheme(), server.listen),
+    }
+}
+
+/// The path of the hook, where only a server is named.
+fn with_path(hook: &Hook, url: &Url) -> Url {
+    let mut url = url.clone();
+    if url.path() == "/" {
+        url.set_path(&hook.config().path);
+    }
+    url
+}
+
+/// The command that plays the request. The credential stays out of it: terminals and shells keep histories.
+pub(super) fn curl(hook: &Hook, url: &str, preview: &Preview) -> String {
     let name = hook.config().authenticate.current().map_or("authorization", |(name, _)| name.as_str());
     let meant = match token_needed(hook) {
         Some(issuer) => format!("Bearer and an access token of {issuer}"),
         None => format!("the whole value of the {name} header"),
     };
-    let body = preview.body().to_string().replace('\'', "'\\''");
+    let quoted = |text: &str| text.replace('\'', "'\\''");
+    let (url, body) = (quoted(url), quoted(&preview.body().to_string()));
     format!(
         "# OKTA_HOOK_SECRET: {meant}\n\
-         curl -sS '{url}' \\\n  -H \"{name}: $OKTA_HOOK_SECRET\" \\\n  -H 'content-type: application/json' \\\n  -d '{body}'"
+         curl -sS '{url}' -H \"{name}: $OKTA_HOOK_SECRET\" -H 'content-type: application/json' -d '{body}'"
     )
 }
 

@@ -11,7 +11,7 @@ use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::server::ParsedCertificate;
-use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::sign::{CertifiedKey, SigningKey};
 use tokio_rustls::rustls::{Error, InconsistentKeys, client};
 use url::Url;
 use x509_cert::Certificate;
@@ -44,10 +44,13 @@ pub struct CertificateFault {
     pub(super) rule: String,
 }
 
+/// What stands in a file, wiped when it is dropped: it may be a key.
+type Bytes = Zeroizing<Vec<u8>>;
+
 /// The bytes of both files.
 pub(super) struct Files {
-    certificates: Vec<u8>,
-    key: Zeroizing<Vec<u8>>,
+    certificates: Bytes,
+    key: Bytes,
 }
 
 /// A certificate that fits its key.
@@ -60,14 +63,18 @@ pub(super) struct Identity {
 
 impl Files {
     pub(super) fn read(settings: &TlsSettings) -> Result<Self, CertificateFault> {
-        let read = |key, path: &PathBuf| {
+        let [certificates, key] = Self::both(settings);
+        Ok(Self { certificates: certificates?, key: key? })
+    }
+
+    fn both(settings: &TlsSettings) -> [Result<Bytes, CertificateFault>; 2] {
+        [("cert_file", &settings.cert_file), ("key_file", &settings.key_file)].map(|(key, path)| {
             if path.as_os_str().is_empty() {
                 return Err(fault(key, "is required"));
             }
-            std::fs::read(path).map_err(|e| fault(key, &format!("cannot be read: {}", e.kind())))
-        };
-        let certificates = read("cert_file", &settings.cert_file)?;
-        Ok(Self { certificates, key: Zeroizing::new(read("key_file", &settings.key_file)?) })
+            let bytes = std::fs::read(path).map_err(|e| fault(key, &format!("cannot be read: {}", e.kind())))?;
+            Ok(Zeroizing::new(bytes))
+        })
     }
 
     /// What tells these bytes from others.
@@ -80,24 +87,7 @@ impl Files {
     }
 
     pub(super) fn identity(&self, crypto: &CryptoProvider) -> Result<Identity, CertificateFault> {
-        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.certificates).collect();
-        let chain = chain.map_err(|_| fault("cert_file", "is no PEM"))?;
-        let leaf = chain.first().ok_or_else(|| fault("cert_file", "holds no PEM certificate"))?;
-        let expires = expires(leaf).ok_or_else(|| fault("cert_file", "holds a certificate that cannot be read"))?;
-        let key = PrivateKeyDer::from_pem_slice(&self.key)
-            .map_err(|_| fault("key_file", "holds no PEM private key, or one with a passphrase"))?;
-        let key = crypto.key_provider.load_private_key(key);
-        let key = key.map_err(|_| fault("key_file", "holds a private key that cannot be used for TLS"))?;
-        let certified = CertifiedKey::new(chain, key);
-        match certified.keys_match() {
-            // Unknown: the kind of key does not tell its public half.
-            Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
-            Err(Error::InconsistentKeys(_)) => {
-                return Err(fault("key_file", "does not match the first certificate of server.tls.cert_file"));
-            }
-            Err(_) => return Err(fault("cert_file", "holds a certificate that cannot be read")),
-        }
-        Ok(Identity { certified: Arc::new(certified), expires })
+        Identity::new(chain(&self.certificates)?, private_key(&self.key, crypto)?)
     }
 }
 
@@ -105,10 +95,13 @@ impl TlsSettings {
     /// Reads both files as the server would; `at` is the key path of this table.
     pub fn check(&self, at: &str, public_url: Option<&Url>, findings: &mut Findings) {
         let crypto = super::crypto();
-        let identity = match Files::read(self).and_then(|files| files.identity(&crypto)) {
-            Ok(identity) => identity,
-            Err(fault) => return findings.fault(format!("{at}.{}", fault.key), fault.rule),
-        };
+        let [certificates, key] = Files::both(self);
+        let chain = certificates.and_then(|bytes| chain(&bytes));
+        let key = key.and_then(|bytes| private_key(&bytes, &crypto));
+        let mut note = |fault: CertificateFault| findings.fault(format!("{at}.{}", fault.key), fault.rule);
+        let (chain, key) = (chain.map_err(&mut note), key.map_err(&mut note));
+        let (Ok(chain), Ok(key)) = (chain, key) else { return };
+        let Ok(identity) = Identity::new(chain, key).map_err(note) else { return };
         let cert_file = format!("{at}.cert_file");
         let left = identity.expires.duration_since(Timestamp::now());
         if left.is_negative() {
@@ -129,6 +122,19 @@ impl TlsSettings {
 }
 
 impl Identity {
+    fn new(chain: Chain, key: Arc<dyn SigningKey>) -> Result<Self, CertificateFault> {
+        let certified = CertifiedKey::new(chain.certificates, key);
+        match certified.keys_match() {
+            // Unknown: the kind of key does not tell its public half.
+            Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
+            Err(Error::InconsistentKeys(_)) => {
+                return Err(fault("key_file", "does not match the first certificate of server.tls.cert_file"));
+            }
+            Err(_) => return Err(fault("cert_file", "holds a certificate that cannot be read")),
+        }
+        Ok(Self { certified: Arc::new(certified), expires: chain.expires })
+    }
+
     fn is_for(&self, host: &str) -> bool {
         let (Ok(name), Ok(leaf)) = (ServerName::try_from(host), self.certified.end_entity_cert()) else { return false };
         ParsedCertificate::try_from(leaf).is_ok_and(|leaf| client::verify_server_name(&leaf, &name).is_ok())
@@ -139,6 +145,27 @@ impl Identity {
         Certificate::from_der(leaf)
             .is_ok_and(|leaf| leaf.tbs_certificate().issuer() != leaf.tbs_certificate().subject())
     }
+}
+
+/// The certificates of a file, and the end of the first.
+struct Chain {
+    certificates: Vec<CertificateDer<'static>>,
+    expires: Timestamp,
+}
+
+fn chain(pem: &[u8]) -> Result<Chain, CertificateFault> {
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let certificates = certificates.map_err(|_| fault("cert_file", "is no PEM"))?;
+    let leaf = certificates.first().ok_or_else(|| fault("cert_file", "holds no PEM certificate"))?;
+    let expires = expires(leaf).ok_or_else(|| fault("cert_file", "holds a certificate that cannot be read"))?;
+    Ok(Chain { certificates, expires })
+}
+
+fn private_key(pem: &[u8], crypto: &CryptoProvider) -> Result<Arc<dyn SigningKey>, CertificateFault> {
+    let key = PrivateKeyDer::from_pem_slice(pem)
+        .map_err(|_| fault("key_file", "holds no PEM private key, or one with a passphrase"))?;
+    let key = crypto.key_provider.load_private_key(key);
+    key.map_err(|_| fault("key_file", "holds a private key that cannot be used for TLS"))
 }
 
 fn fault(key: &'static str, rule: &str) -> CertificateFault {

@@ -4,7 +4,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{AUTHORIZATION, HeaderName};
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, FORWARDED, HOST, HeaderName,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
 use serde::Deserialize;
 
 use super::Authenticate;
@@ -14,6 +17,24 @@ use crate::settings::Findings;
 
 /// Below this a secret can be guessed; 32 random bytes are 43 characters in base64.
 const WEAK_BELOW_CHARS: usize = 32;
+
+/// Headers that HTTP, or a proxy on the way, has a use of its own for: they never hold just what Okta was told to send.
+const TAKEN: [HeaderName; 14] = [
+    CONNECTION,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    EXPECT,
+    FORWARDED,
+    HOST,
+    HeaderName::from_static("keep-alive"),
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HeaderName::from_static("x-forwarded-for"),
+];
 
 /// `[orgs.*.auth]`: any configured method suffices.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -80,8 +101,14 @@ impl Settings {
 
 impl HeaderSettings {
     fn check(&self, at: &str, environment: &Environment, findings: &mut Findings, found: &mut Authenticate) {
-        let name =
-            self.name.parse::<HeaderName>().map_err(|_| findings.fault(format!("{at}.name"), "must be a header name"));
+        let name = self.name.parse::<HeaderName>().map_err(|_| "must be a header name").and_then(|name| {
+            if TAKEN.contains(&name) {
+                Err("must not be a header that HTTP or a proxy needs for itself")
+            } else {
+                Ok(name)
+            }
+        });
+        let name = name.map_err(|rule| findings.fault(format!("{at}.name"), rule));
         let secret = required(self.secret.as_ref(), &format!("{at}.secret"), environment, findings);
         let previous = optional(self.previous_secret.as_ref(), &format!("{at}.previous_secret"), environment, findings);
         let (Ok(name), Some(secret)) = (name, secret) else { return };
@@ -94,8 +121,8 @@ impl HeaderSettings {
 impl BasicSettings {
     fn check(&self, at: &str, environment: &Environment, findings: &mut Findings, found: &mut Authenticate) {
         let username = self.username.as_deref().unwrap_or_default();
-        if username.is_empty() || username.contains(':') {
-            findings.fault(format!("{at}.username"), "must be a name without a colon");
+        if username.is_empty() || username.contains(|c: char| c == ':' || c.is_control()) {
+            findings.fault(format!("{at}.username"), "must be a name without a colon or control character");
         }
         let password = required(self.password.as_ref(), &format!("{at}.password"), environment, findings);
         let previous =
@@ -122,7 +149,7 @@ fn required(place: Option<&SecretRef>, at: &str, environment: &Environment, find
 }
 
 fn optional(place: Option<&SecretRef>, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Secret> {
-    let secret = place?.resolve(environment).map_err(|rule| findings.fault(at, rule)).ok()?;
+    let secret = place?.resolve_for_header(environment).map_err(|rule| findings.fault(at, rule)).ok()?;
     if secret.expose().chars().count() < WEAK_BELOW_CHARS {
         findings
             .warn(at, format!("is shorter than {WEAK_BELOW_CHARS} characters and can be guessed; use 32 random bytes"));

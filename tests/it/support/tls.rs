@@ -75,7 +75,7 @@ impl Pki {
         let end = Timestamp::now() + left;
         let end = TimeZone::UTC.to_datetime(end);
         let day = |n: i8| u8::try_from(n).expect("positive");
-        let mut params = CertificateParams::new(vec![NAME.to_owned()]).expect("parameters");
+        let mut params = CertificateParams::new(vec![NAME.to_owned(), "localhost".to_owned()]).expect("parameters");
         params.not_after = rcgen::date_time_ymd(end.year().into(), day(end.month()), day(end.day()));
         let key = KeyPair::generate().expect("key");
         (params.signed_by(&key, &self.authority).expect("certificate"), key)
@@ -86,6 +86,12 @@ impl Pki {
         let (path, beside) = (self.path(extension), self.path("new"));
         std::fs::write(&beside, text).expect("written");
         std::fs::rename(beside, path).expect("renamed");
+    }
+
+    /// A file with the authority's certificate.
+    pub fn authority(&self) -> PathBuf {
+        self.write("ca", &self.authority.pem());
+        self.path("ca")
     }
 
     /// A client that trusts the authority.

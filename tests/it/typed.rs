@@ -1,0 +1,203 @@
+//! Configurations as people really type them: over several files, with slips that must not pass in silence.
+
+use okta_telephony_hook::config::{self, Sources};
+
+use crate::config::{GOOD, SECRETS, findings};
+
+/// Loads layers of TOML and variables over them; gives the faults as a person reads them.
+fn faults_of(layers: &[&str], variables: &[(&str, &str)]) -> String {
+    let directory = tempfile::tempdir().expect("directory");
+    let file = |(place, text): (usize, &&str)| {
+        let path = directory.path().join(format!("{place}.toml"));
+        std::fs::write(&path, text).expect("written");
+        path
+    };
+    std::fs::write(directory.path().join("secret"), "0123456789abcdef0123456789abcdef").expect("written");
+    let here = directory.path().display().to_string();
+    let layers: Vec<String> = layers.iter().map(|text| text.replace("HERE", &here)).collect();
+    let layers: Vec<&str> = layers.iter().map(String::as_str).collect();
+    let sources = Sources {
+        files: layers.iter().enumerate().map(file).collect(),
+        variables: variables.iter().map(|(name, value)| ((*name).to_owned(), value.replace("HERE", &here))).collect(),
+        ..Sources::default()
+    };
+    let faults = config::load(&sources).map(|_| Vec::new()).unwrap_or_else(|invalid| invalid.0.faults);
+    faults.iter().map(|fault| format!("{fault}\n")).collect::<String>().replace(&here, "")
+}
+
+#[test]
+fn a_later_layer_replaces_a_secret_in_whatever_form() {
+    let header = |secret: &str| format!("[orgs.main.auth.header]\nsecret = {secret}\n");
+    let gone = "{ env = 'NOT_SET' }";
+    let base = GOOD.replace("{ env = 'HOOK_SECRET' }", gone);
+    assert!(faults_of(&[&base], &SECRETS).contains("NOT_SET is not set"));
+    for later in ["{ file = 'HERE/secret' }", "{ env = 'HOOK_SECRET' }", "'0123456789abcdef0123456789abcdef'"] {
+        assert_eq!(faults_of(&[&base, &header(later)], &SECRETS), "", "{later}");
+    }
+    let by_file = base.replace(gone, "{ file = '/nonexistent' }");
+    assert_eq!(faults_of(&[&by_file, &header("{ env = 'HOOK_SECRET' }")], &SECRETS), "");
+    for (name, value) in [("FILE", "HERE/secret"), ("ENV", "HOOK_SECRET")] {
+        let name = format!("OKTA_HOOK__ORGS__MAIN__AUTH__HEADER__SECRET__{name}");
+        let variables = [SECRETS[0], SECRETS[1], (name.as_str(), value)];
+        assert_eq!(faults_of(&[&base], &variables), "", "{name}");
+        assert_eq!(faults_of(&[&by_file], &variables), "", "{name}");
+    }
+    // A token is the one secret whose key is not called like one everywhere.
+    let admin = ["[admin]\ntoken = { env = 'NOT_SET' }\n", "[admin]\ntoken = { file = 'HERE/secret' }\n"];
+    assert_eq!(faults_of(&[GOOD, admin[0], admin[1]], &SECRETS), "");
+    let store = ["[state]\nurl = { env = 'NOT_SET' }\n", "[state]\nurl = { file = 'HERE/secret' }\n"];
+    assert!(faults_of(&[GOOD, store[0], store[1]], &SECRETS).starts_with("state.url: must be memory, or "));
+    // Both in one place is no override.
+    let both = header("{ env = 'HOOK_SECRET', file = 'HERE/secret' }");
+    assert!(faults_of(&[&base, &both], &SECRETS).contains("orgs.main.auth.header.secret: must be a text, "));
+}
+
+#[test]
+fn other_tables_are_merged_whatever_their_keys_are_called() {
+    let verify = |rest: &str| {
+        format!(
+            "[orgs.main.auth.header]\nsecret = {{ env = 'HOOK_SECRET' }}\n[providers.secret]\nkind = 'twilio-verify'\n\
+             account_sid = 'AC00000000000000000000000000000001'\nservice_sid = 'VA00000000000000000000000000000001'\n\
+             auth_token = {{ env = 'TWILIO_TOKEN' }}\n{rest}"
+        )
+    };
+    // Each of the two alone is within the limit; a tag that was lost would make it a valid configuration.
+    let long = "é".repeat(129);
+    let tags = |key: &str| format!("[providers.secret.tags]\n{key} = '{long}'\n");
+    let faults = faults_of(&[&verify(&tags("env")), &tags("file")], &SECRETS);
+    let keys: Vec<&str> = faults.lines().filter_map(|line| line.split(':').next()).collect();
+    assert_eq!(keys, ["providers.secret.tags.env", "providers.secret.tags.file"]);
+}
+
+#[test]
+fn every_file_that_cannot_be_read_is_told_of() {
+    let faults = faults_of(&["[server", "x = ", GOOD], &SECRETS);
+    assert!(faults.lines().count() == 2 && faults.contains("/0.toml") && faults.contains("/1.toml"), "{faults}");
+}
+
+#[test]
+fn whole_numbers_and_switches_are_what_they_are_typed_as() {
+    let weighted = |weights: &str| {
+        format!(
+            "{GOOD}[providers.other]\nkind = 'twilio'\naccount_sid = 'AC00000000000000000000000000000001'\n\
+             auth_token = {{ env = 'TWILIO_TOKEN' }}\nsms = {{ from = '+15005550006' }}\n\
+             [[orgs.main.routes]]\nsend = ['twilio', 'other']\nstrategy = 'weighted'\nweights = {weights}\n"
+        )
+    };
+    for (weights, expected) in [
+        ("{ twilio = 1, other = 0 }", ""),
+        (
+            "{ twilio = 0.9, other = 0.1 }",
+            "orgs.main.routes[0].weights.other: must be a whole number\n\
+             orgs.main.routes[0].weights.twilio: must be a whole number\n",
+        ),
+        ("{ twilio = 0 }", ""),
+    ] {
+        assert_eq!(faults_of(&[&weighted(weights)], &SECRETS), expected, "{weights}");
+    }
+    for (value, expected) in [
+        ("8", ""),
+        ("'8'", ""),
+        ("1.5", "must be a whole number"),
+        ("true", "must be a whole number"),
+        ("'on'", "must be a whole number"),
+        ("'1.5'", "must be a whole number"),
+        ("-1", "must be a whole number, not below 0"),
+    ] {
+        let expected = if expected.is_empty() { String::new() } else { format!("server.max_in_flight: {expected}\n") };
+        assert_eq!(faults_of(&[GOOD, &format!("[server]\nmax_in_flight = {value}\n")], &SECRETS), expected, "{value}");
+        let text = value.trim_matches('\'');
+        let variables = [SECRETS[0], SECRETS[1], ("OKTA_HOOK__SERVER__MAX_IN_FLIGHT", text)];
+        assert_eq!(faults_of(&[GOOD], &variables), expected, "{value}, from the environment");
+    }
+    assert_eq!(
+        faults_of(&[GOOD, "[outbound]\nca_file = ['x']\n[orgs.main]\nlearn = 3\n"], &SECRETS),
+        "orgs.main.learn: must be one of observe or enforce\noutbound.ca_file: must be a string\n"
+    );
+    let limits = "[providers.twilio.limits]\nmax_per_second = 5000000000\nmax_in_flight = true\n";
+    assert_eq!(
+        faults_of(&[&format!("allow_sandbox = 1\n{GOOD}"), limits], &SECRETS),
+        "allow_sandbox: must be true or false\n\
+         providers.twilio.limits.max_in_flight: must be a whole number\n\
+         providers.twilio.limits.max_per_second: must be a whole number of at most 4294967295\n"
+    );
+    assert_eq!(faults_of(&[GOOD], &[SECRETS[0], SECRETS[1], ("OKTA_HOOK__ALLOW_SANDBOX", "yes")]), "");
+}
+
+#[test]
+fn a_secret_that_no_header_carries_is_a_fault_and_is_not_shown() {
+    let auth = "[orgs.main.auth.header]\nsecret = { env = 'A' }\nprevious_secret = { env = 'B' }\n\
+                [orgs.main.auth.basic]\nusername = \"ok\\u0000ta\"\npassword = { env = 'A' }\n\
+                previous_password = { env = 'B' }\n[admin]\ntoken = { env = 'B' }\n";
+    let rest = GOOD.split_once("[providers").expect("providers").1;
+    let toml = format!("{auth}[providers{rest}");
+    let long = "canary-of-more-than-32-characters";
+    let (two_lines, control) = (format!("{long}\n{long}"), format!("{long}\u{1}{long}"));
+    let faults = faults_of(&[&toml], &[("A", &two_lines), ("B", &control), SECRETS[1]]);
+    let rule = "holds a line break or control character";
+    let keys =
+        ["basic.password", "basic.previous_password", "basic.username", "header.previous_secret", "header.secret"];
+    let mut expected = format!("admin.token: {rule}\n");
+    for key in keys {
+        let rule = if key == "basic.username" { "must be a name without a colon or control character" } else { rule };
+        expected += &format!("orgs.main.auth.{key}: {rule}\n");
+    }
+    assert_eq!(faults, expected);
+    // A line end at the end of a file is everybody's.
+    let good = (format!("{long}\r\n"), format!(" {long} é\n"));
+    let variables = [("A", good.0.as_str()), ("B", good.1.as_str()), SECRETS[1]];
+    assert_eq!(faults_of(&[&toml.replace("\\u0000", "")], &variables), "");
+}
+
+#[test]
+fn a_header_that_http_needs_is_not_for_a_secret() {
+    for name in
+        ["Host", "content-length", "Transfer-Encoding", "connection", "Content-Type", "upgrade", "X-Forwarded-For"]
+    {
+        let toml = format!("[orgs.main.auth.header]\nname = '{name}'\n");
+        let expected = "orgs.main.auth.header.name: must not be a header that HTTP or a proxy needs for itself\n";
+        assert_eq!(faults_of(&[GOOD, &toml], &SECRETS), expected, "{name}");
+    }
+    assert_eq!(faults_of(&[GOOD, "[orgs.main.auth.header]\nname = 'X-Key'\n"], &SECRETS), "");
+}
+
+#[test]
+fn a_path_that_others_rewrite_on_the_way_is_a_fault() {
+    for (path, is_fine) in [
+        ("/okta/telephony", true),
+        ("/okta/.well-known/a..b", true),
+        ("/okta/", true),
+        ("//okta", false),
+        ("/okta/../x", false),
+        ("/okta/./x", false),
+        ("/okta/..", false),
+    ] {
+        let event_hook = format!(
+            "[orgs.main]\npath = '{path}'\n[orgs.main.event_hook]\npath = '{path}e'\nauth = {{ header = {{ secret = {{ env = 'HOOK_SECRET' }} }} }}\n"
+        );
+        let faults = faults_of(&[GOOD, &event_hook], &SECRETS);
+        assert_eq!(!faults.contains("orgs.main.path: must not start with // "), is_fine, "{path}: {faults}");
+        assert_eq!(faults.is_empty(), is_fine, "{path}: {faults}");
+    }
+}
+
+#[test]
+fn warnings_come_in_the_same_order_every_time() {
+    let secrets = "[orgs.main.auth.basic]\nusername = 'okta'\npassword = 'one-secret-of-more-than-32-chars!'\n\
+                   previous_password = 'two-secret-of-more-than-32-chars!'\n[privacy]\nhash_key = 'three-secret-of-more-than-32-chars'\n\
+                   [admin]\ntoken = 'four'\n[outbound]\nproxy = 'http://u:p@proxy'\n";
+    let keys = || {
+        let warnings = findings(&format!("{GOOD}{secrets}"), &SECRETS).1;
+        warnings.lines().filter_map(|line| Some(line.split(':').next()?.to_owned())).collect::<Vec<_>>()
+    };
+    let expected = [
+        "admin.token",
+        "orgs.main.auth.basic.password",
+        "orgs.main.auth.basic.previous_password",
+        "outbound.proxy",
+        "privacy.hash_key",
+    ];
+    for _ in 0..20 {
+        assert_eq!(keys(), expected);
+    }
+}
