@@ -85,7 +85,7 @@ async fn a_used_code_counts_once_and_verify_hears_of_it_once() {
     assert_eq!(server.hook(&okta::another_sms()).await.status, 200);
     let event = used(USER, "SMS_FACTOR");
     let answer = tell(&server, &[event.clone(), event.clone()]).await;
-    assert_eq!((answer.status, answer.body.as_slice()), (200, b"{}".as_slice()));
+    assert_eq!((answer.status, answer.body.as_slice()), (200, b"".as_slice()));
     assert_eq!(tell(&server, &[event]).await.status, 200);
     // The enrolment that goes with it is another event about the same code.
     let mut activated = used(USER, "SMS_FACTOR");
