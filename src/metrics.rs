@@ -170,7 +170,7 @@ pub struct Metrics {
     pub learned: LearnedMetrics,
     /// Panics caught at the edge of a request.
     pub panics: Counter,
-    /// Log lines lost because nobody took them.
+    /// Log lines lost because nobody took them, or could.
     pub log_dropped: Counter,
     /// Our clock minus Okta's, in seconds, when the last hook came.
     clock_skew: Family<OrgLabels, Gauge>,
