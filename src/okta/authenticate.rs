@@ -60,6 +60,15 @@ impl Authenticate {
         Self { header: None, basic: Vec::new(), tokens: None, current: None }
     }
 
+    /// Whether a secret admits here that admits there too.
+    pub fn shares_a_secret_with(&self, other: &Self) -> bool {
+        let header = |known: &Self| known.header.iter().flat_map(|(_, digests)| digests.clone()).collect::<Vec<_>>();
+        let shares = |ours: &[CredentialDigest], theirs: &[CredentialDigest]| {
+            ours.iter().any(|ours| theirs.iter().any(|theirs| ours.matches(theirs).into()))
+        };
+        shares(&header(self), &header(other)) || shares(&self.basic, &other.basic)
+    }
+
     /// The header that a caller with the current credential sends.
     pub fn current(&self) -> Option<&(HeaderName, Secret)> {
         self.current.as_ref()

@@ -182,3 +182,20 @@ fn an_event_hook_needs_a_credential_and_a_path_of_its_own() {
     let oauth = "[orgs.main.event_hook.auth.oauth]\nissuer = 'https://example.okta.com'\n";
     assert!(findings(&format!("{GOOD}\n{oauth}"), &SECRETS).0.contains("orgs.main.event_hook.auth"));
 }
+
+#[test]
+fn a_secret_of_the_inline_hook_is_warned_of() {
+    use crate::config::{GOOD, SECRETS, findings};
+    let secrets = [SECRETS[0], SECRETS[1], ("OTHER", "fedcba9876543210fedcba9876543210")];
+    for (auth, shared) in [
+        ("header.secret = { env = 'HOOK_SECRET' }", true),
+        ("header = { name = 'x-events', secret = { env = 'HOOK_SECRET' } }", true),
+        ("header = { secret = { env = 'OTHER' }, previous_secret = { env = 'HOOK_SECRET' } }", true),
+        ("header.secret = { env = 'OTHER' }", false),
+        ("basic = { username = 'okta', password = { env = 'OTHER' } }", false),
+    ] {
+        let told = findings(&format!("{GOOD}\n[orgs.main.event_hook]\nauth.{auth}\n"), &secrets);
+        let warned = told.1.contains("orgs.main.event_hook.auth: has a secret of the inline hook");
+        assert_eq!((told.0.as_str(), warned), ("", shared), "{auth}: {}", told.1);
+    }
+}
