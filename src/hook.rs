@@ -42,6 +42,7 @@ use crate::store::{State, Store};
 use late::Late;
 use load::Load;
 use record::Record;
+pub use record::verdicts;
 pub use settings::{Config, Settings};
 use skew::Skew;
 

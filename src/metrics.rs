@@ -23,7 +23,10 @@ use tokio::time::Instant;
 
 use crate::otp::{Channel, FailureKind, ProviderName};
 pub use door::{CertificateMetrics, ConnectionMetrics, RefusedLabels, ResultLabels};
-pub use feedback::{CallbackLabels, ConversionLabels, FailureLabels, FateLabels, FeedbackMetrics, ReportLabels};
+pub use feedback::{
+    CallbackLabels, ConversionLabels, EventHook, EventHookLabels, FailureLabels, FateLabels, FeedbackMetrics,
+    ReportLabels,
+};
 pub use learned::{LearnedMetrics, LearnedOrg, LearnedPage, LearnedWay, MoveLabels, SampleLabels, WayLabels};
 pub use vendors::{LookupMetrics, SkippedLabels};
 
@@ -104,6 +107,17 @@ pub struct RepeatLabels {
     pub reason: &'static str,
 }
 
+/// Labels of `okta_hook_resends_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ResendLabels {
+    /// Key of the org in the configuration.
+    pub org: Arc<str>,
+    /// `sms` or `voice`.
+    pub channel: &'static str,
+    /// Name of the provider that was asked for the code before.
+    pub previous: Arc<str>,
+}
+
 /// Labels of `okta_hook_guard_total`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct GuardLabels {
@@ -146,6 +160,8 @@ pub struct Metrics {
     pub failovers_refused: Counter,
     /// Repeats that were answered without a second send.
     pub duplicates_averted: Family<RepeatLabels, Counter>,
+    /// New codes for persons who had been sent one a short while ago.
+    resends: Family<ResendLabels, Counter>,
     /// Events that came again with another content: Okta is not known to do that.
     pub event_conflicts: Counter,
     /// What the guard decided, but for plain permission.
@@ -196,6 +212,7 @@ impl Metrics {
             provider_security: Family::default(),
             failovers_refused: Counter::default(),
             duplicates_averted: Family::default(),
+            resends: Family::default(),
             event_conflicts: Counter::default(),
             guard: Family::default(),
             store_faults: Family::default(),
@@ -228,6 +245,7 @@ impl Metrics {
         registry.register("failovers_refused", "Failovers not made for want of budget", refused);
         let averted = metrics.duplicates_averted.clone();
         registry.register("duplicates_averted", "Repeats answered without a second send", averted);
+        registry.register("resends", "New codes a short while after one, by who had that", metrics.resends.clone());
         let conflicts = metrics.event_conflicts.clone();
         registry.register("event_conflicts", "Events that came again with another content", conflicts);
         registry.register(
@@ -271,6 +289,12 @@ impl Metrics {
     pub fn keys_fetched(&self, org: &Arc<str>) {
         let mut fetched = self.keys_fetched.lock().unwrap_or_else(PoisonError::into_inner);
         fetched.insert(Arc::clone(org), Instant::now());
+    }
+
+    /// Counts a new code for somebody for whom this provider was asked a short while ago.
+    pub fn resent(&self, org: &Arc<str>, channel: Channel, previous: &ProviderName) {
+        let labels = ResendLabels { org: Arc::clone(org), channel: channel.as_str(), previous: previous.shared() };
+        self.resends.get_or_create(&labels).inc();
     }
 
     /// Counts one answered hook and its time.

@@ -132,6 +132,14 @@ async fn events_about_others_change_nothing_and_tell_nobody() {
         assert_eq!(server.post("/okta/events", &headers, body).await.status, status, "{headers:?}");
     }
     assert_eq!(conversions(&server).await, 0.0);
+    let body = format!("x-okta-events: {SECRET}\r\n");
+    assert_eq!((get(&server, "").await.status, get(&server, &body).await.status), (401, 400));
+    for (result, count) in
+        [("taken", 2.0), ("unauthorized", 5.0), ("unreadable", 2.0), ("too_large", 1.0), ("slow", 0.0)]
+    {
+        let line = format!("okta_hook_event_hooks_total{{org=\"main\",result=\"{result}\"}}");
+        assert_eq!(server.metric(&line).await, count, "{result}");
+    }
     server.stop().await;
     assert_eq!(vendor.finish().len(), 1, "the text alone");
 }
