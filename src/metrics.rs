@@ -7,6 +7,7 @@ mod door;
 mod feedback;
 mod learned;
 mod vendors;
+mod zeros;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,6 +30,7 @@ pub use feedback::{
 };
 pub use learned::{LearnedMetrics, LearnedOrg, LearnedPage, LearnedWay, MoveLabels, SampleLabels, WayLabels};
 pub use vendors::{LookupMetrics, SkippedLabels};
+pub use zeros::{KnownOrg, KnownProvider};
 
 /// Seconds. Dense below Okta's three seconds, where every bucket decides something.
 const BUCKETS: [f64; 14] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.6, 3.0];

@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::StartFault;
 use super::feedback::{Feedback, reporting};
+use super::series;
 use crate::agenda::Agenda;
 use crate::config::Config;
 use crate::deadline::Clock;
@@ -83,7 +84,9 @@ impl Hooks {
         let health = Arc::new(Health::new(limits, shared.switches.clone(), metrics));
         let (hooks, keepers) = hooks(config, &providers, &health, &shared, &[]);
         let feedback = Feedback::build(config, &shared, &outbound);
-        Ok(Self { hooks, providers, shared, outbound, feedback, health, keepers })
+        let hooks = Self { hooks, providers, shared, outbound, feedback, health, keepers };
+        series::begin(config, &hooks);
+        Ok(hooks)
     }
 
     /// The same from another configuration, of which these keys have changed. A provider none of whose keys has goes
@@ -105,7 +108,9 @@ impl Hooks {
         let health = Arc::new(self.health.after_change(limits, stays));
         let (hooks, keepers) = hooks(config, &providers, &health, &shared, held);
         let feedback = Feedback::build(config, &shared, &outbound);
-        Self { hooks, providers, shared, outbound, feedback, health, keepers }
+        let hooks = Self { hooks, providers, shared, outbound, feedback, health, keepers };
+        series::begin(config, &hooks);
+        hooks
     }
 
     /// The issuers whose tokens admit.

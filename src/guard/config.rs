@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Rule;
 use super::destination::Destinations;
 use super::settings::{Mode, PerCountry, PerIp, PerPhone, PerPrefix, PerUser, ProviderFraud, Settings, Spend};
+use super::{Rule, Verdict};
 use crate::otp::{Channel, Country, Message};
 use crate::settings::{Findings, List};
 
@@ -77,6 +77,24 @@ impl Config {
             Rule::ProviderFraud => self.modes.provider_fraud,
             Rule::Spend => self.spend.mode,
         }
+    }
+
+    /// What can be decided: rule and decision, as they are counted.
+    pub fn decisions(&self) -> Vec<(&'static str, &'static str)> {
+        let decision = |rule: Rule| match (self.mode(rule), rule.verdict()) {
+            (Mode::Off, _) => None,
+            (Mode::Observe, _) => Some((rule.as_str(), "observed")),
+            (Mode::Enforce, Verdict::Block { .. }) => Some((rule.as_str(), "blocked")),
+            (Mode::Enforce, Verdict::Refuse { .. } | Verdict::Allow) => Some((rule.as_str(), "refused")),
+        };
+        let mut decisions: Vec<_> = Rule::ALL.into_iter().filter_map(decision).collect();
+        if !self.is_off() {
+            decisions.push(("store", "allowed_fail_open"));
+        }
+        if self.mode(Rule::Spend) != Mode::Off {
+            decisions.push((Rule::Spend.as_str(), "warned"));
+        }
+        decisions
     }
 
     /// Whether nothing at all is looked at.
