@@ -5,6 +5,7 @@
 mod feedback;
 mod hooks;
 mod reload;
+mod series;
 
 use std::future::Future;
 use std::io;

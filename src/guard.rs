@@ -266,7 +266,7 @@ impl Guard {
 
     /// Learns from what became of a message: numbers beside one that a provider's fraud guard refused are blocked.
     pub async fn learn(&self, message: &Message, outcome: &Outcome) {
-        let is_off = self.config.provider_fraud.mode == Mode::Off;
+        let is_off = self.config.mode(Rule::ProviderFraud) == Mode::Off;
         if !is_off && !message.preview && Self::learns_from(outcome) {
             // A fault is counted and told by the store; the provider still refuses by itself.
             let case = self.ledger.case(message, "");

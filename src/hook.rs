@@ -43,6 +43,7 @@ use crate::store::{State, Store};
 use late::Late;
 use load::Load;
 use record::Record;
+pub use record::verdicts;
 use rejection::Rejection;
 pub use rejection::Unread;
 pub use settings::{Config, Settings};

@@ -7,6 +7,7 @@ mod door;
 mod feedback;
 mod learned;
 mod vendors;
+mod zeros;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,9 +24,13 @@ use tokio::time::Instant;
 
 use crate::otp::{Channel, FailureKind, ProviderName};
 pub use door::{CertificateMetrics, ConnectionMetrics, RefusedLabels, ResultLabels};
-pub use feedback::{CallbackLabels, ConversionLabels, FailureLabels, FateLabels, FeedbackMetrics, ReportLabels};
+pub use feedback::{
+    CallbackLabels, ConversionLabels, EventHook, EventHookLabels, FailureLabels, FateLabels, FeedbackMetrics,
+    ReportLabels,
+};
 pub use learned::{LearnedMetrics, LearnedOrg, LearnedPage, LearnedWay, MoveLabels, SampleLabels, WayLabels};
 pub use vendors::{LookupMetrics, SkippedLabels};
+pub use zeros::{KnownOrg, KnownProvider};
 
 /// Seconds. Dense below Okta's three seconds, where every bucket decides something.
 const BUCKETS: [f64; 14] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.6, 3.0];
@@ -104,6 +109,17 @@ pub struct RepeatLabels {
     pub reason: &'static str,
 }
 
+/// Labels of `okta_hook_resends_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ResendLabels {
+    /// Key of the org in the configuration.
+    pub org: Arc<str>,
+    /// `sms` or `voice`.
+    pub channel: &'static str,
+    /// Name of the provider that was asked for the code before.
+    pub previous: Arc<str>,
+}
+
 /// Labels of `okta_hook_guard_total`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct GuardLabels {
@@ -146,6 +162,8 @@ pub struct Metrics {
     pub failovers_refused: Counter,
     /// Repeats that were answered without a second send.
     pub duplicates_averted: Family<RepeatLabels, Counter>,
+    /// New codes for persons who had been sent one a short while ago.
+    resends: Family<ResendLabels, Counter>,
     /// Events that came again with another content: Okta is not known to do that.
     pub event_conflicts: Counter,
     /// What the guard decided, but for plain permission.
@@ -170,7 +188,7 @@ pub struct Metrics {
     pub learned: LearnedMetrics,
     /// Panics caught at the edge of a request.
     pub panics: Counter,
-    /// Log lines lost because nobody took them.
+    /// Log lines lost because nobody took them, or could.
     pub log_dropped: Counter,
     /// Our clock minus Okta's, in seconds, when the last hook came.
     clock_skew: Family<OrgLabels, Gauge>,
@@ -196,6 +214,7 @@ impl Metrics {
             provider_security: Family::default(),
             failovers_refused: Counter::default(),
             duplicates_averted: Family::default(),
+            resends: Family::default(),
             event_conflicts: Counter::default(),
             guard: Family::default(),
             store_faults: Family::default(),
@@ -228,6 +247,7 @@ impl Metrics {
         registry.register("failovers_refused", "Failovers not made for want of budget", refused);
         let averted = metrics.duplicates_averted.clone();
         registry.register("duplicates_averted", "Repeats answered without a second send", averted);
+        registry.register("resends", "New codes a short while after one, by who had that", metrics.resends.clone());
         let conflicts = metrics.event_conflicts.clone();
         registry.register("event_conflicts", "Events that came again with another content", conflicts);
         registry.register(
@@ -285,6 +305,12 @@ impl Metrics {
     pub fn org_gone(&self, org: &Arc<str>) {
         self.keys_gone(org);
         self.clock_skew.remove(&OrgLabels { org: Arc::clone(org) });
+    }
+
+    /// Counts a new code for somebody for whom this provider was asked a short while ago.
+    pub fn resent(&self, org: &Arc<str>, channel: Channel, previous: &ProviderName) {
+        let labels = ResendLabels { org: Arc::clone(org), channel: channel.as_str(), previous: previous.shared() };
+        self.resends.get_or_create(&labels).inc();
     }
 
     /// Counts one answered hook and its time.

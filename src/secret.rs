@@ -16,7 +16,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-pub use presented::{basic_pair, only};
+pub use presented::{basic_pair, bearer, only};
 pub use pseudonym::{AsItStands, KeyedHash, Pseudonyms};
 
 /// A secret text: never empty, white space trimmed.

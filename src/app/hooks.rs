@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::StartFault;
 use super::feedback::{Feedback, reporting};
+use super::series;
 use crate::agenda::Agenda;
 use crate::config::Config;
 use crate::deadline::Clock;
@@ -114,7 +115,9 @@ impl Hooks {
         let health = Arc::new(health);
         let (hooks, keepers) = hooks(config, &providers, &health, &shared, kept.issuers);
         let feedback = Feedback::build(config, &shared, &outbound);
-        Self { hooks, providers, shared, outbound, feedback, health, keepers }
+        let hooks = Self { hooks, providers, shared, outbound, feedback, health, keepers };
+        series::begin(config, &hooks);
+        hooks
     }
 
     /// Takes down the metrics of those orgs and keys that were there before and are no more.

@@ -99,6 +99,9 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Event, Self::InFlight, Self::Fingerprint];
+
     /// The word in logs and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -2,9 +2,9 @@
 //!
 //! Must not know Okta's words for it. Nothing here may hold up Okta's answer for long: it waits three seconds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,10 +16,14 @@ use tokio_util::task::TaskTracker;
 use super::worker::{Tools, Worker};
 use crate::agenda::{Agenda, Item};
 use crate::journal::{Answer, Begun};
+use crate::metrics::EventHook;
 use crate::okta::event::{self, Event, What};
 
 /// How long Okta is kept waiting: of its three seconds, one is for the network.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Anybody can call, and a wrong secret is wrong for every batch: a line for each would bury the hooks' own.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// How much of a batch is done at once, if time allows; the rest is due for whoever has time.
 const AT_FIRST: usize = 128;
@@ -34,6 +38,8 @@ pub struct Events {
     worker: Arc<Worker>,
     /// Carries what must outlive Okta's patience.
     tasks: TaskTracker,
+    /// When it was last told that a batch was not taken, by reason.
+    told: Mutex<BTreeMap<EventHook, Instant>>,
 }
 
 /// How a batch is answered.
@@ -58,7 +64,24 @@ impl Events {
         worker: Arc<Worker>,
         tasks: TaskTracker,
     ) -> Self {
-        Self { org, config, budget, worker, tasks }
+        Self { org, config, budget, worker, tasks, told: Mutex::default() }
+    }
+
+    /// Counts a batch, or the question before the first one, and tells now and then of those that were not taken.
+    pub fn note(&self, result: EventHook) {
+        self.worker.tools().metrics.feedback.event_hook(&self.org, result);
+        if result != EventHook::Taken && self.is_due(result) {
+            tracing::warn!(org = %self.org, result = result.as_str(), "event hook not taken");
+        }
+    }
+
+    fn is_due(&self, result: EventHook) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.get(&result).is_some_and(|at| at.elapsed() < QUIET) {
+            return false;
+        }
+        told.insert(result, Instant::now());
+        true
     }
 
     /// Path on the public listener, and the bytes that a batch may have there.

@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Rule;
 use super::destination::Destinations;
 use super::settings::{Mode, PerCountry, PerIp, PerPhone, PerPrefix, PerUser, ProviderFraud, Settings, Spend};
+use super::{Rule, Verdict};
 use crate::otp::{Channel, Country, Message};
 use crate::settings::{Findings, List};
 
@@ -17,6 +17,7 @@ const MAX_BLOCK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// `[orgs.*.guard]`, checked. No mode in it is above the overall one.
 #[derive(Debug, Clone)]
 pub struct Config {
+    modes: Modes,
     pub(super) destinations: Destinations,
     pub(super) per_phone: PerPhone,
     pub(super) per_user: PerUser,
@@ -26,6 +27,17 @@ pub struct Config {
     pub(super) provider_fraud: ProviderFraud,
     pub(super) spend: Prices,
     pub(super) voice_share: u64,
+}
+
+/// How serious each rule is, but those that have their mode in what they were made to.
+#[derive(Debug, Clone, Copy)]
+struct Modes {
+    per_phone: Mode,
+    per_user: Mode,
+    per_ip: Mode,
+    per_prefix: Mode,
+    per_country: Mode,
+    provider_fraud: Mode,
 }
 
 /// What messages cost and how much they may, in millionths of a dollar.
@@ -57,14 +69,32 @@ impl Config {
     pub(super) fn mode(&self, rule: Rule) -> Mode {
         match rule {
             Rule::Country | Rule::Range => self.destinations.mode,
-            Rule::Phone => self.per_phone.mode,
-            Rule::User => self.per_user.mode,
-            Rule::Ip => self.per_ip.mode,
-            Rule::Prefix | Rule::Sequence => self.per_prefix.mode,
-            Rule::Volume => self.per_country.mode,
-            Rule::ProviderFraud => self.provider_fraud.mode,
+            Rule::Phone => self.modes.per_phone,
+            Rule::User => self.modes.per_user,
+            Rule::Ip => self.modes.per_ip,
+            Rule::Prefix | Rule::Sequence => self.modes.per_prefix,
+            Rule::Volume => self.modes.per_country,
+            Rule::ProviderFraud => self.modes.provider_fraud,
             Rule::Spend => self.spend.mode,
         }
+    }
+
+    /// What can be decided: rule and decision, as they are counted.
+    pub fn decisions(&self) -> Vec<(&'static str, &'static str)> {
+        let decision = |rule: Rule| match (self.mode(rule), rule.verdict()) {
+            (Mode::Off, _) => None,
+            (Mode::Observe, _) => Some((rule.as_str(), "observed")),
+            (Mode::Enforce, Verdict::Block { .. }) => Some((rule.as_str(), "blocked")),
+            (Mode::Enforce, Verdict::Refuse { .. } | Verdict::Allow) => Some((rule.as_str(), "refused")),
+        };
+        let mut decisions: Vec<_> = Rule::ALL.into_iter().filter_map(decision).collect();
+        if !self.is_off() {
+            decisions.push(("store", "allowed_fail_open"));
+        }
+        if self.mode(Rule::Spend) != Mode::Off {
+            decisions.push((Rule::Spend.as_str(), "warned"));
+        }
+        decisions
     }
 
     /// Whether nothing at all is looked at.
@@ -92,26 +122,37 @@ impl Settings {
     /// Checks the rules; `at` is the key path of this table.
     pub fn check(&self, at: &str, findings: &mut Findings) -> Config {
         self.check_limits(at, findings);
-        let cap = |mode: Mode| mode.min(self.mode);
-        let (mut per_phone, mut per_user, mut per_ip) = (self.per_phone, self.per_user, self.per_ip);
-        let (mut per_prefix, mut per_country, mut provider_fraud) =
-            (self.per_prefix, self.per_country, self.provider_fraud);
-        per_phone.mode = cap(per_phone.mode);
-        per_user.mode = cap(per_user.mode);
-        per_ip.mode = cap(per_ip.mode);
-        per_prefix.mode = cap(per_prefix.mode);
-        per_country.mode = cap(per_country.mode);
-        provider_fraud.mode = cap(provider_fraud.mode);
+        // Limits that people do not come near are enforced by default. What tells people from fraud by their number being
+        // new, or by what is usual, is observed until an operator has seen what it would have done.
+        let enforced = |own| self.mode_of(own, Mode::Enforce);
+        let observed = |own| self.mode_of(own, Mode::Observe);
+        let countries = enforced(self.countries.mode);
         Config {
-            destinations: self.countries.check(cap(self.countries.mode), &format!("{at}.countries"), findings),
-            per_phone,
-            per_user,
-            per_ip,
-            per_prefix,
-            per_country,
-            provider_fraud,
-            spend: self.spend.check(cap(self.spend.mode), &format!("{at}.spend"), findings),
+            modes: Modes {
+                per_phone: enforced(self.per_phone.mode),
+                per_user: enforced(self.per_user.mode),
+                per_ip: observed(self.per_ip.mode),
+                per_prefix: observed(self.per_prefix.mode),
+                per_country: observed(self.per_country.mode),
+                provider_fraud: enforced(self.provider_fraud.mode),
+            },
+            destinations: self.countries.check(countries, &format!("{at}.countries"), findings),
+            per_phone: self.per_phone,
+            per_user: self.per_user,
+            per_ip: self.per_ip,
+            per_prefix: self.per_prefix,
+            per_country: self.per_country,
+            provider_fraud: self.provider_fraud,
+            spend: self.spend.check(enforced(self.spend.mode), &format!("{at}.spend"), findings),
             voice_share: self.voice_share.max(1),
+        }
+    }
+
+    /// The mode of a rule that has this one of its own, or none and this default.
+    fn mode_of(&self, own: Option<Mode>, default: Mode) -> Mode {
+        match self.mode {
+            Some(overall) => own.map_or(overall, |own| own.min(overall)),
+            None => own.unwrap_or(default),
         }
     }
 

@@ -38,7 +38,7 @@ pub(super) enum Block {
 impl Guard {
     /// Whether the number is blocked.
     pub(super) async fn block(&self, case: &Case<'_>) -> Result<Block, StoreFault> {
-        if self.config.per_prefix.mode == Mode::Off && self.config.provider_fraud.mode == Mode::Off {
+        if [Rule::Prefix, Rule::ProviderFraud].into_iter().all(|rule| self.config.mode(rule) == Mode::Off) {
             return Ok(Block::None);
         }
         let Some(stored) = self.ledger.store.read(&Key::new(kinds::BLOCK, case.wide)).await? else {
@@ -57,7 +57,7 @@ impl Guard {
     pub(super) async fn neighbours(&self, case: &Case<'_>) -> Found {
         let limits = self.config.per_prefix;
         let is_judged = case.observed.iter().any(|rule| matches!(rule, Rule::Prefix | Rule::Sequence));
-        if limits.mode == Mode::Off || case.is_known() || is_judged {
+        if self.config.mode(Rule::Prefix) == Mode::Off || case.is_known() || is_judged {
             return Ok(None);
         }
         let wide = Key::new(kinds::PREFIX, case.wide);

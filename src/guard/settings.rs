@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::settings::{List, duration, word};
+use crate::settings::{List, duration, optional_word};
 
 /// How serious a rule is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Neither counted nor looked at.
@@ -18,7 +18,6 @@ pub enum Mode {
     /// Counted and told, never acted upon.
     Observe,
     /// Acted upon.
-    #[default]
     Enforce,
 }
 
@@ -37,9 +36,10 @@ impl Mode {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// The most that any rule may do.
-    #[serde(deserialize_with = "word")]
-    pub mode: Mode,
+    /// The mode of every rule that has none of its own, and the most that any may do. Without one each rule has its own or
+    /// its default.
+    #[serde(deserialize_with = "optional_word")]
+    pub mode: Option<Mode>,
     /// Where messages may go.
     pub countries: Countries,
     /// Messages to one number.
@@ -63,7 +63,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            mode: Mode::Enforce,
+            mode: None,
             countries: Countries::default(),
             per_phone: PerPhone::default(),
             per_user: PerUser::default(),
@@ -82,9 +82,9 @@ impl Default for Settings {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Countries {
-    /// How serious it is.
-    #[serde(deserialize_with = "word")]
-    pub mode: Mode,
+    /// How serious it is, if not as `guard.mode` or its default says.
+    #[serde(deserialize_with = "optional_word")]
+    pub mode: Option<Mode>,
     /// The only countries, as ISO 3166 alpha-2 codes; none: all.
     pub allow: List,
     /// Countries that get nothing.
@@ -101,9 +101,9 @@ pub struct Countries {
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PerPhone {
-    /// How serious it is.
-    #[serde(deserialize_with = "word")]
-    pub mode: Mode,
+    /// How serious it is, if not as `guard.mode` or its default says.
+    #[serde(deserialize_with = "optional_word")]
+    pub mode: Option<Mode>,
     /// Messages in ten minutes.
     pub per_10_minutes: u64,
     /// Messages in an hour.
@@ -114,7 +114,7 @@ pub struct PerPhone {
 
 impl Default for PerPhone {
     fn default() -> Self {
-        Self { mode: Mode::Enforce, per_10_minutes: 5, per_hour: 10, per_day: 15 }
+        Self { mode: None, per_10_minutes: 5, per_hour: 10, per_day: 15 }
     }
 }
 
@@ -122,9 +122,9 @@ impl Default for PerPhone {
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PerUser {
-    /// How serious it is.
-    #[serde(deserialize_with = "word")]
-    pub mode: Mode,
+    /// How serious it is, if not as `guard.mode` or its default says.
+    #[serde(deserialize_with = "optional_word")]
+    pub mode: Option<Mode>,
     /// Messages in ten minutes.
     pub per_10_minutes: u64,
     /// Messages in a day.
@@ -135,7 +135,7 @@ pub struct PerUser {
 
 impl Default for PerUser {
     fn default() -> Self {
-        Self { mode: Mode::Enforce, per_10_minutes: 5, per_day: 20, phones_per_day: 3 }
+        Self { mode: None, per_10_minutes: 5, per_day: 20, phones_per_day: 3 }
     }
 }
 
@@ -143,9 +143,9 @@ impl Default for PerUser {
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PerIp {
-    /// How serious it is.
-    #[serde(deserialize_with = "word")]
-    pub mode: Mode,
+    /// How serious it is, if not as `guard.mode` or its default says.
+    #[serde(deserialize_with = "optional_word")]
+    pub mode: Option<Mode>,
     /// Messages to new numbers in ten minutes.
     pub per_10_minutes: u64,
     /// Different new numbers in an hour.
@@ -154,7 +154,7 @@ pub struct PerIp {
 
 impl Default for PerIp {
     fn default() -> Self {
-        Self { mode: Mode::Observe, per_10_minutes: 10, phones_per_hour: 5 }
+        Self { mode: None, per_10_minutes: 10, phones_per_hour: 5 }
     }
 }
 
@@ -162,9 +162,9 @@ impl Default for PerIp {
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PerPrefix {
-    /// How serious it is.
-    #[serde(deserialize_with = "word")]
-    pub mode: Mode,
+    /// How serious it is, if not as `guard.mode` or its default says.
+    #[serde(deserialize_with = "optional_word")]
+    pub mode: Option<Mode>,
     /// Different new numbers in ten minutes that have all but the last four, or three, digits in common.
     pub numbers: u64,
     /// Consecutive new numbers in ten minutes.
@@ -180,7 +180,7 @@ pub struct PerPrefix {
 impl Default for PerPrefix {
     fn default() -> Self {
         let hours = |hours: u64| Duration::from_secs(hours * 60 * 60);
-        Self { mode: Mode::Observe, numbers: 5, run: 4, block: hours(1), max_block: hours(12) }
+        Self { mode: None, numbers: 5, run: 4, block: hours(1), max_block: hours(12) }
     }
 }
 
@@ -188,9 +188,9 @@ impl Default for PerPrefix {
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PerCountry {
-    /// How serious it is.
-    #[serde(deserialize_with = "word")]
-    pub mode: Mode,
+    /// How serious it is, if not as `guard.mode` or its default says.
+    #[serde(deserialize_with = "optional_word")]
+    pub mode: Option<Mode>,
     /// Messages in an hour that are always fine.
     pub floor: u64,
     /// Times the average of the same hour of the last seven days.
@@ -199,7 +199,7 @@ pub struct PerCountry {
 
 impl Default for PerCountry {
     fn default() -> Self {
-        Self { mode: Mode::Observe, floor: 20, factor: 3 }
+        Self { mode: None, floor: 20, factor: 3 }
     }
 }
 
@@ -207,9 +207,9 @@ impl Default for PerCountry {
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProviderFraud {
-    /// How serious it is.
-    #[serde(deserialize_with = "word")]
-    pub mode: Mode,
+    /// How serious it is, if not as `guard.mode` or its default says.
+    #[serde(deserialize_with = "optional_word")]
+    pub mode: Option<Mode>,
     /// How long numbers that have all but the last four digits in common are blocked.
     #[serde(deserialize_with = "duration")]
     pub block: Duration,
@@ -218,7 +218,7 @@ pub struct ProviderFraud {
 impl Default for ProviderFraud {
     fn default() -> Self {
         // As long as Twilio's Fraud Guard blocks a prefix.
-        Self { mode: Mode::Enforce, block: Duration::from_secs(12 * 60 * 60) }
+        Self { mode: None, block: Duration::from_secs(12 * 60 * 60) }
     }
 }
 
@@ -226,9 +226,9 @@ impl Default for ProviderFraud {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Spend {
-    /// How serious it is.
-    #[serde(deserialize_with = "word")]
-    pub mode: Mode,
+    /// How serious it is, if not as `guard.mode` or its default says.
+    #[serde(deserialize_with = "optional_word")]
+    pub mode: Option<Mode>,
     /// A text to a country without a price of its own.
     pub sms_micros: u64,
     /// A text, by country.
@@ -248,7 +248,7 @@ pub struct Spend {
 impl Default for Spend {
     fn default() -> Self {
         Self {
-            mode: Mode::Enforce,
+            mode: None,
             // Guesses on the careful side: a price that is too high stops early, one that is too low stops late.
             sms_micros: 100_000,
             sms_micros_by_country: BTreeMap::new(),

@@ -174,7 +174,7 @@ async fn calls_are_counted_apart_and_to_new_numbers_are_a_quarter() {
 
 #[tokio::test(start_paused = true)]
 async fn one_user_gets_five_in_ten_minutes_and_three_numbers_in_a_day() {
-    let watch = Watch::new(|settings| settings.per_phone.mode = Mode::Off);
+    let watch = Watch::new(|settings| settings.per_phone.mode = Some(Mode::Off));
     assert_eq!(watch.passes(&by_user(NUMBER, "00u1")).await, 5);
     assert_eq!(watch.stops(&by_user(NUMBER, "00u1")).await, Some("per_user"));
     assert_eq!(watch.stops(&message(NUMBER)).await, None, "no user, nothing to count");
@@ -190,7 +190,7 @@ async fn one_user_gets_five_in_ten_minutes_and_three_numbers_in_a_day() {
 
 #[tokio::test(start_paused = true)]
 async fn one_address_gets_five_new_numbers_in_an_hour_and_known_ones_without_limit() {
-    let watch = Watch::new(|settings| settings.per_ip.mode = Mode::Enforce);
+    let watch = Watch::new(|settings| settings.per_ip.mode = Some(Mode::Enforce));
     let number = |n: u32| format!("+4474{:08}", n * 1_234_567);
     for n in 1..=5 {
         assert_eq!(watch.stops(&from(&number(n), "203.0.113.7")).await, None);
@@ -215,7 +215,7 @@ async fn one_address_gets_five_new_numbers_in_an_hour_and_known_ones_without_lim
 #[tokio::test(start_paused = true)]
 async fn what_is_observed_is_counted_and_goes() {
     let watch = Watch::new(|settings| {
-        settings.mode = Mode::Observe;
+        settings.mode = Some(Mode::Observe);
         settings.countries.deny = List(vec!["US".to_owned()]);
     });
     for _ in 0..8 {
@@ -234,7 +234,7 @@ async fn what_is_observed_is_counted_and_goes() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_off_is_not_asked() {
-    let watch = Watch::new(|settings| settings.mode = Mode::Off);
+    let watch = Watch::new(|settings| settings.mode = Some(Mode::Off));
     for _ in 0..100 {
         assert_eq!(watch.stops(&by_user(NUMBER, "00u1")).await, None);
     }
@@ -265,7 +265,7 @@ async fn numbers_known_for_a_month_leave_room_for_the_counts_of_ten_minutes() {
         };
         State::open(&config, metrics).expect("memory")
     };
-    let watch = Watch::in_state(small, |settings| settings.per_prefix.mode = Mode::Off);
+    let watch = Watch::in_state(small, |settings| settings.per_prefix.mode = Some(Mode::Off));
     for person in 0..40 {
         watch.stops(&message(&format!("+15005550{person:03}"))).await;
         advance(12 * HOUR).await;

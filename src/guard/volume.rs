@@ -51,7 +51,7 @@ impl Caps {
 impl Guard {
     /// Messages to the country in this hour. What is over the cap is not counted: an attack must not become the usual.
     pub(super) async fn volume(&self, case: &Case<'_>) -> Found {
-        let country = case.message.recipient.country().filter(|_| self.config.per_country.mode != Mode::Off);
+        let country = case.message.recipient.country().filter(|_| self.config.mode(Rule::Volume) != Mode::Off);
         let Some(country) = country else { return Ok(None) };
         let (channel, hour) = (case.message.channel, self.seconds() / 3600);
         let known = self.caps.lock().get(&(country, channel)).cloned().filter(|cap| cap.hour == hour);

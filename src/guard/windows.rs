@@ -76,7 +76,8 @@ impl Guard {
             Window::Hour => limits.per_hour,
             Window::Day => limits.per_day,
         };
-        (limits.mode != Mode::Off).then(|| self.messages(case, Rule::Phone, window, case.number, most))
+        (self.config.mode(Rule::Phone) != Mode::Off)
+            .then(|| self.messages(case, Rule::Phone, window, case.number, most))
     }
 
     /// Messages for the user.
@@ -108,11 +109,11 @@ impl Guard {
     }
 
     fn counted_user(&self, case: &Case<'_>) -> Option<KeyedHash> {
-        case.user.filter(|_| self.config.per_user.mode != Mode::Off)
+        case.user.filter(|_| self.config.mode(Rule::User) != Mode::Off)
     }
 
     fn counted_address(&self, case: &Case<'_>) -> Option<KeyedHash> {
-        case.address.filter(|_| self.config.per_ip.mode != Mode::Off && !case.is_known())
+        case.address.filter(|_| self.config.mode(Rule::Ip) != Mode::Off && !case.is_known())
     }
 
     fn messages(&self, case: &Case<'_>, rule: Rule, window: Window, of: KeyedHash, most: u64) -> Limit<'static> {

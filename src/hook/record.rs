@@ -15,6 +15,28 @@ use crate::okta::{Oddity, Reply};
 use crate::otp::{Channel, Message, Outcome, RequestId, RequestType, Verdict};
 use crate::recent::Told;
 
+/// The verdict on a request that cannot be read.
+const UNREADABLE: &str = "bad_request";
+
+/// Verdicts on requests that were not read.
+const UNREAD: [&str; 5] = ["unauthorized", "overloaded", "slow_body", "too_large", UNREADABLE];
+
+/// Verdicts on messages that no provider was asked for, beside those of outcomes.
+const UNSENT: [&str; 3] = [EXPIRED, REPEAT, REPEAT_UNHEARD];
+const EXPIRED: &str = "expired";
+const REPEAT: &str = "repeat";
+const REPEAT_UNHEARD: &str = "repeat_unheard";
+
+/// The channel of a request that was not read that far.
+const NO_CHANNEL: &str = "none";
+
+/// Every channel and verdict that a hook can be counted with.
+pub fn verdicts() -> Vec<(&'static str, &'static str)> {
+    let of_messages = || Verdict::ALL.into_iter().map(Verdict::as_str).chain(UNSENT);
+    let messages = Channel::ALL.into_iter().flat_map(|channel| of_messages().map(move |word| (channel.as_str(), word)));
+    messages.chain(UNREAD.map(|word| (NO_CHANNEL, word))).collect()
+}
+
 /// The route of a message that a switch forbids.
 pub(super) const SWITCH: &str = "switch";
 
@@ -108,13 +130,16 @@ impl Record {
 
     /// The answer to a repeat, which is no outcome of its own.
     pub(super) fn repeat(&mut self, repeat: Repeat) -> Reply {
-        self.told.verdict = if repeat.heard { "repeat" } else { "repeat_unheard" };
+        self.told.verdict = if repeat.heard { REPEAT } else { REPEAT_UNHEARD };
         self.told.repeat = Some(repeat.reason.as_str());
         repeat.reply
     }
 
     pub(super) fn previous(&mut self, previous: Option<&Previous>) {
         self.told.resend = previous.map(|p| format!("{} {}s ago", p.provider, p.seconds_ago));
+        if let (Some(previous), Some(channel)) = (previous, self.told.channel) {
+            self.in_flight.0.resent(&self.told.org, channel, &previous.provider);
+        }
     }
 
     pub(super) fn rejected(&mut self, rejection: &Rejection) -> Reply {
@@ -142,7 +167,7 @@ impl Record {
 
     /// The code had run out.
     pub(super) fn expired(&mut self) {
-        self.told.verdict = "expired";
+        self.told.verdict = EXPIRED;
     }
 
     /// Counts the hook, writes its line, and keeps it for whoever asks what happened.
@@ -150,11 +175,31 @@ impl Record {
         let Self { mut told, in_flight, .. } = self;
         told.elapsed = deadline.elapsed();
         told.at = shared.clock.now();
-        let channel = told.channel.map_or("none", Channel::as_str);
+        let channel = told.channel.map_or(NO_CHANNEL, Channel::as_str);
         in_flight.0.answered(&told.org, channel, told.verdict, told.elapsed);
-        log(&told, channel);
+        if told.verdict == UNREADABLE {
+            alarm(&told, channel)
+        } else {
+            log(&told, channel)
+        }
         shared.recent.note(told);
     }
+}
+
+/// A caller who proved to be Okta, and a request that cannot be read: its contract may have changed.
+fn alarm(told: &Told, channel: &'static str) {
+    tracing::warn!(
+        org = %told.org,
+        verdict = told.verdict,
+        channel,
+        elapsed_ms = milliseconds(told),
+        fault = told.fault,
+        "hook"
+    );
+}
+
+fn milliseconds(told: &Told) -> f64 {
+    (told.elapsed.as_secs_f64() * 10_000.0).round() / 10.0
 }
 
 fn log(told: &Told, channel: &'static str) {
@@ -166,7 +211,7 @@ fn log(told: &Told, channel: &'static str) {
         attempts = told.attempts.len(),
         tried = (!told.attempts.is_empty()).then(|| told.attempts.join("; ")),
         skipped = (!told.skipped.is_empty()).then(|| told.skipped.join("; ")),
-        elapsed_ms = (told.elapsed.as_secs_f64() * 10_000.0).round() / 10.0,
+        elapsed_ms = milliseconds(told),
         transaction_id = told.transaction_id,
         event_id = told.event_id.as_ref().map(tracing::field::display),
         phone_ref = (!told.phone_ref.is_empty()).then_some(told.phone_ref.as_str()),
@@ -184,5 +229,23 @@ fn log(told: &Told, channel: &'static str) {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_of_a_rejection_is_among_those_that_are_counted() {
+        let rejections = [
+            Rejection::Denied(None),
+            Rejection::Overloaded,
+            Rejection::SlowBody,
+            Rejection::TooLarge,
+            Rejection::Unreadable(Vec::new()),
+        ];
+        assert_eq!(rejections.map(|rejection| rejection.verdict()), UNREAD);
+        assert_eq!(verdicts().len(), 2 * (Verdict::ALL.len() + UNSENT.len()) + UNREAD.len());
     }
 }

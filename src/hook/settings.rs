@@ -167,6 +167,8 @@ impl Settings {
         if default_country.is_some() && country.is_none() {
             findings.fault(format!("{at}.default_country"), "must be a two-letter country code such as GB");
         }
+        let authenticate = self.auth.check(&format!("{at}.auth"), environment, findings);
+        let event_hook = self.check_event_hook(&format!("{at}.event_hook"), &authenticate, environment, findings);
         Config {
             name: name.into(),
             path: self.path.clone(),
@@ -179,19 +181,33 @@ impl Settings {
             },
             okta_concurrency: self.okta_concurrency,
             default_country: country,
-            authenticate: self.auth.check(&format!("{at}.auth"), environment, findings),
+            authenticate,
             replies: Replies::new(self.reply.clone()),
             router: Router::new(&self.routes, capabilities, &format!("{at}.routes"), findings),
             learn: self.learn,
             texts: self.text.check(&format!("{at}.text"), findings),
             guard: self.guard.check(&format!("{at}.guard"), findings),
-            event_hook: self.event_hook.as_ref().map(|event_hook| {
-                let at = format!("{at}.event_hook");
-                check_path(&event_hook.path, &at, findings);
-                event_hook.check(&at, environment, findings)
-            }),
+            event_hook,
             okta: self.check_okta(&format!("{at}.okta"), environment, findings),
         }
+    }
+
+    fn check_event_hook(
+        &self,
+        at: &str,
+        inline: &Authenticate,
+        environment: &Environment,
+        findings: &mut Findings,
+    ) -> Option<event::Config> {
+        let event_hook = self.event_hook.as_ref()?;
+        check_path(&event_hook.path, at, findings);
+        let event_hook = event_hook.check(at, environment, findings);
+        if event_hook.authenticate.shares_a_secret_with(inline) {
+            let rule =
+                "has a secret of the inline hook: whoever may tell of events could have messages sent; use another";
+            findings.warn(format!("{at}.auth"), rule);
+        }
+        Some(event_hook)
     }
 
     fn check_okta(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<factors::Config> {

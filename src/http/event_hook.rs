@@ -10,14 +10,20 @@ use http::HeaderMap;
 
 use super::{BodyLimits, body, respond, unread};
 use crate::feedback::{Events, Taken};
+use crate::hook::Unread;
+use crate::metrics::EventHook;
 use crate::okta::{Reply, event};
 
 /// Answers Okta's one question. Whoever has no credential learns nothing, not even its own words.
 pub(super) async fn verify(State((events, _)): State<(Arc<Events>, BodyLimits)>, headers: HeaderMap) -> Response {
     if !events.admits(&headers) {
+        events.note(EventHook::Unauthorized);
         return respond(Reply::unauthorized());
     }
     let challenge = headers.get(event::CHALLENGE).and_then(|value| value.to_str().ok());
+    if challenge.is_none() {
+        events.note(EventHook::Unreadable);
+    }
     respond(challenge.map_or_else(|| Reply::bad_request(&[]), event::challenged))
 }
 
@@ -25,10 +31,14 @@ pub(super) async fn verify(State((events, _)): State<(Arc<Events>, BodyLimits)>,
 pub(super) async fn take(State((events, limits)): State<(Arc<Events>, BodyLimits)>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let body = body::read(body, &head.headers, limits);
-    respond(match events.take(&head.headers, body).await {
-        Taken::Noted => Reply::noted(),
-        Taken::Denied => Reply::unauthorized(),
-        Taken::Unread(fault) => unread(fault),
-        Taken::Unreadable => Reply::bad_request(&[]),
-    })
+    let (result, reply) = match events.take(&head.headers, body).await {
+        Taken::Noted => (EventHook::Taken, Reply::noted()),
+        Taken::Denied => (EventHook::Unauthorized, Reply::unauthorized()),
+        Taken::Unread(fault @ Unread::Slow) => (EventHook::Slow, unread(fault)),
+        Taken::Unread(fault @ Unread::TooLarge) => (EventHook::TooLarge, unread(fault)),
+        Taken::Unread(fault @ Unread::Broken) => (EventHook::Unreadable, unread(fault)),
+        Taken::Unreadable => (EventHook::Unreadable, Reply::bad_request(&[])),
+    };
+    events.note(result);
+    respond(reply)
 }

@@ -140,7 +140,10 @@ fn unread(fault: Unread) -> Reply {
 /// Writes a reply out. Whoever was turned away with a body still unread gets the connection closed.
 fn respond(reply: Reply) -> Response {
     let mut headers = HeaderMap::with_capacity(4);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    // No bytes are no JSON.
+    if !reply.body.is_empty() {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
     headers.insert(CACHE_CONTROL, NO_STORE);
     if let Some(seconds) = reply.retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));

@@ -26,7 +26,7 @@ use crate::okta::jwks::Issuer;
 use crate::otp::ProviderName;
 use crate::provider::Provider;
 use crate::recent::Recent;
-use crate::secret::{CredentialDigest, Secret, basic_pair};
+use crate::secret::{CredentialDigest, Secret, basic_pair, bearer};
 
 /// What the admin listener shows.
 #[derive(Debug, Clone)]
@@ -55,14 +55,7 @@ pub struct Shown {
 #[derive(Debug, Clone)]
 pub struct Ops {
     pub(super) shown: Arc<Shown>,
-    token: Option<Token>,
-}
-
-/// The admin token, as it may be presented.
-#[derive(Debug, Clone)]
-struct Token {
-    bearer: CredentialDigest,
-    password: CredentialDigest,
+    token: Option<CredentialDigest>,
 }
 
 impl Ops {
@@ -74,11 +67,7 @@ impl Ops {
     /// With a token, only `/livez` and `/readyz` are open to everybody.
     #[must_use]
     pub fn guarded_by(self, token: Option<&Secret>) -> Self {
-        let token = token.map(|token| Token {
-            bearer: CredentialDigest::of(format!("Bearer {}", token.expose()).as_bytes()),
-            password: CredentialDigest::of(token.expose().as_bytes()),
-        });
-        Self { token, ..self }
+        Self { token: token.map(|token| CredentialDigest::of(token.expose().as_bytes())), ..self }
     }
 
     /// Whether no token is asked for.
@@ -88,19 +77,19 @@ impl Ops {
 
     /// Whether the caller may see what is not open to everybody.
     pub(super) fn admits(&self, headers: &HeaderMap) -> bool {
-        let presented = CredentialDigest::of(authorization(headers));
-        self.token.as_ref().is_none_or(|token| token.bearer.matches(&presented).into())
+        self.is_token(bearer(authorization(headers)))
     }
 
     /// The same for a page that people open: a browser can send the token only as a password, with a user name that
     /// says nothing.
     pub(super) fn admits_browser(&self, headers: &HeaderMap) -> bool {
-        let presented = authorization(headers);
-        let pair = basic_pair(presented).unwrap_or_default();
-        let password = pair.splitn(2, |b| *b == b':').nth(1).unwrap_or_default();
-        let (presented, password) = (CredentialDigest::of(presented), CredentialDigest::of(password));
-        let matches = |token: &Token| token.bearer.matches(&presented) | token.password.matches(&password);
-        self.token.as_ref().is_none_or(|token| matches(token).into())
+        let pair = basic_pair(authorization(headers)).unwrap_or_default();
+        self.admits(headers) || self.is_token(pair.splitn(2, |b| *b == b':').nth(1))
+    }
+
+    fn is_token(&self, presented: Option<&[u8]>) -> bool {
+        let presented = CredentialDigest::of(presented.unwrap_or_default());
+        self.token.as_ref().is_none_or(|token| token.matches(&presented).into())
     }
 
     pub(super) fn switches(&self) -> &Switches {

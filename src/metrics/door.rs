@@ -51,7 +51,7 @@ impl ConnectionMetrics {
 /// Metrics of our certificate. `expires` has no line without one: a zero would look like long ago.
 #[derive(Debug, Clone, Default)]
 pub struct CertificateMetrics {
-    reloads: Family<ResultLabels, Counter>,
+    pub(super) reloads: Family<ResultLabels, Counter>,
     expires: Family<NoLabels, Gauge>,
 }
 

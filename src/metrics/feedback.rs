@@ -49,6 +49,46 @@ pub struct FailureLabels {
     pub cause: &'static str,
 }
 
+/// Labels of `okta_hook_event_hooks_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct EventHookLabels {
+    /// Key of the org in the configuration.
+    pub org: Arc<str>,
+    /// What became of the batch.
+    pub result: &'static str,
+}
+
+/// What becomes of a batch of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EventHook {
+    /// Understood.
+    Taken,
+    /// The sender is not Okta; the one question that comes before all batches counts too.
+    Unauthorized,
+    /// It is no batch of events.
+    Unreadable,
+    /// It is over the limit.
+    TooLarge,
+    /// It did not come in time.
+    Slow,
+}
+
+impl EventHook {
+    /// Every one.
+    pub const ALL: [Self; 5] = [Self::Taken, Self::Unauthorized, Self::Unreadable, Self::TooLarge, Self::Slow];
+
+    /// The word in logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Unauthorized => "unauthorized",
+            Self::Unreadable => "unreadable",
+            Self::TooLarge => "too_large",
+            Self::Slow => "slow",
+        }
+    }
+}
+
 /// Labels of `okta_hook_fates_told_total`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct FateLabels {
@@ -63,11 +103,12 @@ pub struct FateLabels {
 /// Counts what is heard after an answer.
 #[derive(Debug, Clone, Default)]
 pub struct FeedbackMetrics {
-    reports: Family<ReportLabels, Counter>,
-    refused: Family<CallbackLabels, Counter>,
-    conversions: Family<ConversionLabels, Counter>,
-    okta_failures: Family<FailureLabels, Counter>,
-    fates_told: Family<FateLabels, Counter>,
+    pub(super) reports: Family<ReportLabels, Counter>,
+    pub(super) refused: Family<CallbackLabels, Counter>,
+    pub(super) event_hooks: Family<EventHookLabels, Counter>,
+    pub(super) conversions: Family<ConversionLabels, Counter>,
+    pub(super) okta_failures: Family<FailureLabels, Counter>,
+    pub(super) fates_told: Family<FateLabels, Counter>,
     fates_given_up: Counter,
 }
 
@@ -75,6 +116,7 @@ impl FeedbackMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register("delivery_reports", "Messages reported so, each status once", self.reports.clone());
         registry.register("callbacks_refused", "Callbacks that changed nothing, by reason", self.refused.clone());
+        registry.register("event_hooks", "Batches of events, by what became of them", self.event_hooks.clone());
         registry.register("conversions", "Messages whose code was used", self.conversions.clone());
         let failures = self.okta_failures.clone();
         registry.register("okta_reported_failures", "Hooks that failed in the eyes of Okta", failures);
@@ -92,6 +134,11 @@ impl FeedbackMetrics {
     /// Counts a callback that could not be made use of.
     pub fn refused(&self, provider: &ProviderName, reason: &'static str) {
         self.refused.get_or_create(&CallbackLabels { provider: provider.shared(), reason }).inc();
+    }
+
+    /// Counts a batch of events.
+    pub fn event_hook(&self, org: &Arc<str>, result: EventHook) {
+        self.event_hooks.get_or_create(&EventHookLabels { org: Arc::clone(org), result: result.as_str() }).inc();
     }
 
     /// Counts a message whose code was used.

@@ -92,7 +92,7 @@ pub struct MoveLabels {
 /// Shows what was learnt, and counts what came of it.
 #[derive(Debug, Clone, Default)]
 pub struct LearnedMetrics {
-    moves: Family<MoveLabels, Counter>,
+    pub(super) moves: Family<MoveLabels, Counter>,
     board: Board,
 }
 

@@ -23,7 +23,7 @@ pub struct SkippedLabels {
 /// Looks at numbers before a text is sent.
 #[derive(Debug, Clone, Default)]
 pub struct LookupMetrics {
-    skipped: Family<SkippedLabels, Counter>,
+    pub(super) skipped: Family<SkippedLabels, Counter>,
 }
 
 impl LookupMetrics {

@@ -13,7 +13,7 @@ use subtle::Choice;
 
 use super::jwks::Issuer;
 use super::oauth::{Reason, Tokens};
-use crate::secret::{CredentialDigest, Secret, basic_pair, only};
+use crate::secret::{CredentialDigest, Secret, basic_pair, bearer, only};
 pub use settings::{BasicSettings, HeaderSettings, Settings};
 
 /// The checked credentials of one org.
@@ -58,6 +58,15 @@ impl Authenticate {
         Self { header: None, basic: Vec::new(), tokens: None, current: None }
     }
 
+    /// Whether a secret admits here that admits there too.
+    pub fn shares_a_secret_with(&self, other: &Self) -> bool {
+        let header = |known: &Self| known.header.iter().flat_map(|(_, digests)| digests.clone()).collect::<Vec<_>>();
+        let shares = |ours: &[CredentialDigest], theirs: &[CredentialDigest]| {
+            ours.iter().any(|ours| theirs.iter().any(|theirs| ours.matches(theirs).into()))
+        };
+        shares(&header(self), &header(other)) || shares(&self.basic, &other.basic)
+    }
+
     /// The header that a caller with the current credential sends.
     pub fn current(&self) -> Option<&(HeaderName, Secret)> {
         self.current.as_ref()
@@ -72,12 +81,6 @@ impl Authenticate {
     pub fn issuer_mut(&mut self) -> Option<&mut Arc<Issuer>> {
         self.tokens.as_mut().map(Tokens::issuer_mut)
     }
-}
-
-/// The token of an `Authorization: Bearer` value.
-fn bearer(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, token) = value.split_at_checked(7)?;
-    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }
 
 /// Compares with every digest, without stopping at a match.

@@ -73,6 +73,20 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every one.
+    pub const ALL: [Self; 10] = [
+        Self::Expired,
+        Self::NotYetValid,
+        Self::Signature,
+        Self::Algorithm,
+        Self::Issuer,
+        Self::Audience,
+        Self::Scope,
+        Self::Client,
+        Self::UnknownKey,
+        Self::Malformed,
+    ];
+
     /// The word in logs and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {

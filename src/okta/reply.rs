@@ -229,9 +229,9 @@ impl Reply {
         error(400, "The request cannot be read", faults, None)
     }
 
-    /// 200 to what is not a hook: there is nothing to say.
+    /// 200 without a body, to what is not a hook: there is nothing to say.
     pub fn noted() -> Self {
-        Self { status: 200, body: b"{}".to_vec(), retry_after: None }
+        Self { status: 200, body: Vec::new(), retry_after: None }
     }
 
     /// 404.

@@ -211,6 +211,9 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Every verdict.
+    pub const ALL: [Self; 5] = [Self::Accepted, Self::Blocked, Self::Exhausted, Self::Refused, Self::Unconfirmed];
+
     /// The word used in logs and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {

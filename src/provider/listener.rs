@@ -27,6 +27,9 @@ pub enum Fate {
 }
 
 impl Fate {
+    /// Every one.
+    pub const ALL: [Self; 2] = [Self::Used, Self::Unused];
+
     /// The word in metrics.
     pub const fn as_str(self) -> &'static str {
         match self {

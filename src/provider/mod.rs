@@ -141,6 +141,14 @@ impl Config {
         }
     }
 
+    /// Whether it looks at a number before it sends.
+    pub fn looks_up(&self) -> bool {
+        match self {
+            Self::Twilio(config) => config.looks_up(),
+            Self::EightByEight(_) | Self::Sandbox(_) | Self::Telesign(_) | Self::Verify(_) => false,
+        }
+    }
+
     /// Whether a provider with this configuration can deliver over a channel.
     pub fn supports(&self, channel: Channel) -> bool {
         match self {

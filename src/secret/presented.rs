@@ -15,7 +15,16 @@ pub fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h [u8]> {
 
 /// `user:password` of an `Authorization: Basic` value.
 pub fn basic_pair(value: &[u8]) -> Option<Vec<u8>> {
-    let (scheme, rest) = value.split_at_checked(6)?;
-    let encoded = scheme.eq_ignore_ascii_case(b"basic ").then(|| rest.trim_ascii())?;
-    STANDARD.decode(encoded).ok()
+    STANDARD.decode(after(b"basic ", value)?).ok()
+}
+
+/// The token of an `Authorization: Bearer` value.
+pub fn bearer(value: &[u8]) -> Option<&[u8]> {
+    after(b"bearer ", value)
+}
+
+/// What stands behind a scheme, in whose name case does not count (RFC 9110, 11.1).
+fn after<'v>(scheme: &[u8], value: &'v [u8]) -> Option<&'v [u8]> {
+    let (found, rest) = value.split_at_checked(scheme.len())?;
+    found.eq_ignore_ascii_case(scheme).then(|| rest.trim_ascii())
 }

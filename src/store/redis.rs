@@ -7,7 +7,7 @@
 use std::fmt;
 use std::future::Future;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
@@ -34,7 +34,8 @@ const MIN_PAUSE: Duration = Duration::from_millis(10);
 const MAX_PAUSE: Duration = Duration::from_millis(200);
 
 /// When a peer has acknowledged nothing for so long, the connection is given up: a node that was replaced without a
-/// word would otherwise be waited for through the kernel's quarter of an hour.
+/// word would otherwise be waited for through the kernel's quarter of an hour. So it is when it acknowledges everything
+/// and answers nothing, as a proxy does whose server is gone. Longer than any operation is waited for.
 const SILENCE: Duration = Duration::from_secs(3);
 
 /// Some errors belong to the connection, and the manager keeps it: a refused password, a primary that became a replica.
@@ -89,9 +90,17 @@ return redis.status_reply('OK')";
 pub struct Redis {
     client: Client,
     manager_config: ConnectionManagerConfig,
-    manager: Mutex<(ConnectionManager, Instant)>,
+    line: Mutex<Line>,
     prefix: Box<str>,
     scripts: Scripts,
+}
+
+/// The connection in use.
+struct Line {
+    manager: ConnectionManager,
+    since: Instant,
+    /// When the first of the operations began that were begun since anything was last heard.
+    unanswered: Option<Instant>,
 }
 
 struct Scripts {
@@ -155,7 +164,7 @@ impl Redis {
         Ok(Self {
             client,
             manager_config,
-            manager: Mutex::new((manager, Instant::now())),
+            line: Mutex::new(Line { manager, since: Instant::now(), unanswered: None }),
             prefix: prefix.into(),
             scripts: Scripts {
                 count: Script::new(COUNT),
@@ -173,8 +182,19 @@ impl Redis {
         self.run(&::redis::cmd("PING")).await
     }
 
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection for an operation that begins now. Whoever waits for one gives it up without a word, so silence is
+    /// noticed by the next.
     fn manager(&self) -> ConnectionManager {
-        self.manager.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+        let mut line = self.line();
+        if line.unanswered.is_some_and(|since| since.elapsed() >= SILENCE) {
+            self.renew(&mut line);
+        }
+        line.unanswered.get_or_insert_with(Instant::now);
+        line.manager.clone()
     }
 
     fn name(&self, key: &Key) -> String {
@@ -192,31 +212,38 @@ impl Redis {
         W: Future<Output = RedisResult<T>>,
     {
         match work(self.manager()).await {
-            Err(e) if e.is_io_error() && !e.is_timeout() => self.told(work(self.manager()).await),
+            Err(e) if e.is_io_error() && !e.is_timeout() => {
+                self.line().unanswered = None;
+                self.told(work(self.manager()).await)
+            }
             other => self.told(other),
         }
     }
 
     /// Turns an error into a fault, and opens a new connection when this one will not heal.
     fn told<T>(&self, result: RedisResult<T>) -> Result<T, StoreFault> {
+        let mut line = self.line();
+        if !result.as_ref().is_err_and(RedisError::is_timeout) {
+            line.unanswered = None;
+        }
         result.map_err(|e| {
             if e.is_timeout() {
                 return StoreFault::Timeout;
             }
             if !e.is_io_error() {
-                self.renew();
+                self.renew(&mut line);
             }
             // The code alone: Redis quotes arguments in some of its messages.
             StoreFault::Broken(e.code().filter(|c| !c.is_empty()).unwrap_or(e.category()).to_owned())
         })
     }
 
-    fn renew(&self) {
-        let mut manager = self.manager.lock().unwrap_or_else(PoisonError::into_inner);
-        if manager.1.elapsed() >= RENEWAL
-            && let Ok(new) = ConnectionManager::new_lazy_with_config(self.client.clone(), self.manager_config.clone())
+    fn renew(&self, line: &mut Line) {
+        if line.since.elapsed() >= RENEWAL
+            && let Ok(manager) =
+                ConnectionManager::new_lazy_with_config(self.client.clone(), self.manager_config.clone())
         {
-            *manager = (new, Instant::now());
+            *line = Line { manager, since: Instant::now(), unanswered: None };
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Where log lines go: into a buffer that a thread empties, so that no hook ever waits for whoever reads the log.
 //!
-//! Must not know what a line says. A reader that stands still costs lines, which are counted, never hooks.
+//! Must not know what a line says. A reader that stands still or is gone, and a disk that is full, cost lines, which are
+//! counted, never hooks.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -50,7 +51,7 @@ impl Lines {
     pub(super) fn start(notice: Notice) -> io::Result<Self> {
         let lines = Self::default();
         let shared = Arc::clone(&lines.0);
-        thread::Builder::new().name("log".to_owned()).spawn(move || shared.write_out(notice))?;
+        thread::Builder::new().name("log".to_owned()).spawn(move || shared.write_out(notice, io::stderr()))?;
         Ok(lines)
     }
 
@@ -59,9 +60,8 @@ impl Lines {
         let mut waiting = self.0.lock();
         if waiting.bytes.len() + line.len() > MAX_WAITING_BYTES {
             waiting.dropped += 1;
-            if let Some(metrics) = self.0.metrics.get() {
-                metrics.log_dropped.inc();
-            }
+            drop(waiting);
+            self.0.count(1);
             return;
         }
         let was_empty = waiting.bytes.is_empty();
@@ -98,8 +98,14 @@ impl Shared {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write_out(&self, notice: Notice) {
-        let mut batch = Vec::new();
+    fn count(&self, lost: u64) {
+        if let Some(metrics) = self.metrics.get() {
+            metrics.log_dropped.inc_by(lost);
+        }
+    }
+
+    fn write_out(&self, notice: Notice, mut to: impl io::Write) {
+        let (mut batch, mut is_cut) = (Vec::new(), false);
         loop {
             let mut waiting = self.lock();
             while waiting.bytes.is_empty() && !waiting.closing {
@@ -116,14 +122,38 @@ impl Shared {
             if dropped > 0 {
                 batch.extend(notice(dropped).bytes());
             }
-            // Nobody is left to tell of a log that cannot be written.
-            let _ = io::stderr().write_all(&batch);
+            if is_cut {
+                // What comes next is a line of its own.
+                is_cut = !write(&mut to, b"\n").is_empty();
+            }
+            let unwritten = write(&mut to, &batch);
+            if !unwritten.is_empty() {
+                // A notice stands last, so it is lost with whatever is: the next one tells of both.
+                let lines = unwritten.iter().filter(|byte| **byte == b'\n').count() as u64;
+                let lost = lines - u64::from(dropped > 0);
+                self.count(lost);
+                self.lock().dropped += dropped + lost;
+                is_cut |= batch[..batch.len() - unwritten.len()].last().is_some_and(|byte| *byte != b'\n');
+            }
             batch.clear();
             if !closing {
                 thread::sleep(PAUSE);
             }
         }
     }
+}
+
+/// Writes as much as can be written, and returns the rest.
+fn write<'b>(to: &mut impl io::Write, batch: &'b [u8]) -> &'b [u8] {
+    let mut rest = batch;
+    while !rest.is_empty() {
+        match to.write(rest) {
+            Ok(written @ 1..) => rest = &rest[written..],
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Ok(0) | Err(_) => break,
+        }
+    }
+    rest
 }
 
 impl Flush {
@@ -146,7 +176,66 @@ impl Drop for Flush {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
+
+    /// A file on a disk with room for so many bytes.
+    #[derive(Clone, Default)]
+    struct Disk(Arc<Mutex<(Vec<u8>, usize)>>);
+
+    impl Disk {
+        fn with_room(&self, bytes: usize) {
+            self.0.lock().expect("no panic").1 = bytes;
+        }
+
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().expect("no panic").0.clone()).expect("text")
+        }
+    }
+
+    impl io::Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let (file, room) = &mut *self.0.lock().expect("no panic");
+            let fits = bytes.len().min(*room);
+            if fits == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            *room -= fits;
+            file.extend_from_slice(&bytes[..fits]);
+            Ok(fits)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_that_cannot_be_written_are_counted_and_told_of_later() {
+        let (lines, disk, metrics) = (Lines::default(), Disk::default(), Arc::new(Metrics::new()));
+        let (shared, file) = (Arc::clone(&lines.0), disk.clone());
+        let writer = thread::spawn(move || shared.write_out(|count| format!("lost {count}\n"), file));
+        let flush = Flush(lines.clone());
+        flush.count_in(Arc::clone(&metrics));
+        let counted = |count: u64| {
+            let until = Instant::now() + Duration::from_secs(10);
+            while metrics.log_dropped.get() != count {
+                assert!(Instant::now() < until, "{} of {count}", metrics.log_dropped.get());
+                thread::sleep(PAUSE);
+            }
+        };
+        disk.with_room(8);
+        lines.push(b"first\nsecond\nthird\n");
+        counted(2);
+        lines.push(b"fourth\n");
+        counted(3);
+        disk.with_room(1000);
+        lines.push(b"fifth\n");
+        drop(flush);
+        writer.join().expect("no panic");
+        assert_eq!((disk.text().as_str(), metrics.log_dropped.get()), ("first\nse\nfifth\nlost 3\n", 3));
+    }
 
     #[test]
     fn a_reader_that_stands_still_costs_lines_and_not_the_writer() {

@@ -187,6 +187,7 @@ async fn with_a_token_a_browser_or_a_bearer_gets_in_and_nobody_else() {
         (right.clone(), 200, "the token as password"),
         (basic("basic", &format!(":{TOKEN}")), 200, "no user name, scheme in lower case"),
         (format!("authorization: Bearer {TOKEN}\r\n"), 200, "as a program presents it"),
+        (format!("authorization: bearer {TOKEN}\r\n"), 200, "the same, scheme in lower case"),
         (basic("Basic", &format!("anybody:{TOKEN}x")), 401, "more than the token"),
         (basic("Basic", &format!("{TOKEN}:anybody")), 401, "the token as user name"),
         (basic("Basic", TOKEN), 401, "what stands before its colon is a user name"),

@@ -209,8 +209,8 @@ impl Operation {
         let server = TestServer::start(&toml).await;
         let make = if self.voice { okta::voice } else { okta::sms };
         let answer = server.hook(&make("+15005550010", "482913")).await;
-        let page = String::from_utf8(server.admin_page("/metrics").await.body).expect("text");
-        let mut kinds = page.lines().filter(|l| l.starts_with("okta_hook_attempts_total{provider=\"one\""));
+        let attempts = server.attempts().await;
+        let mut kinds = attempts.iter();
         let kind =
             kinds.next().and_then(|l| l.split("kind=\"").nth(1)?.split('"').next()).expect("one attempt").to_owned();
         assert!(kinds.next().is_none(), "{}: more than one attempt", self.name());

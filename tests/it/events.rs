@@ -85,7 +85,7 @@ async fn a_used_code_counts_once_and_verify_hears_of_it_once() {
     assert_eq!(server.hook(&okta::another_sms()).await.status, 200);
     let event = used(USER, "SMS_FACTOR");
     let answer = tell(&server, &[event.clone(), event.clone()]).await;
-    assert_eq!((answer.status, answer.body.as_slice()), (200, b"{}".as_slice()));
+    assert_eq!((answer.status, answer.body.as_slice()), (200, b"".as_slice()));
     assert_eq!(tell(&server, &[event]).await.status, 200);
     // The enrolment that goes with it is another event about the same code.
     let mut activated = used(USER, "SMS_FACTOR");
@@ -132,6 +132,14 @@ async fn events_about_others_change_nothing_and_tell_nobody() {
         assert_eq!(server.post("/okta/events", &headers, body).await.status, status, "{headers:?}");
     }
     assert_eq!(conversions(&server).await, 0.0);
+    let body = format!("x-okta-events: {SECRET}\r\n");
+    assert_eq!((get(&server, "").await.status, get(&server, &body).await.status), (401, 400));
+    for (result, count) in
+        [("taken", 2.0), ("unauthorized", 5.0), ("unreadable", 2.0), ("too_large", 1.0), ("slow", 0.0)]
+    {
+        let line = format!("okta_hook_event_hooks_total{{org=\"main\",result=\"{result}\"}}");
+        assert_eq!(server.metric(&line).await, count, "{result}");
+    }
     server.stop().await;
     assert_eq!(vendor.finish().len(), 1, "the text alone");
 }
@@ -181,4 +189,21 @@ fn an_event_hook_needs_a_credential_and_a_path_of_its_own() {
     assert!(faults.contains("orgs.main.event_hook.auth: configure header or basic"), "{faults}");
     let oauth = "[orgs.main.event_hook.auth.oauth]\nissuer = 'https://example.okta.com'\n";
     assert!(findings(&format!("{GOOD}\n{oauth}"), &SECRETS).0.contains("orgs.main.event_hook.auth"));
+}
+
+#[test]
+fn a_secret_of_the_inline_hook_is_warned_of() {
+    use crate::config::{GOOD, SECRETS, findings};
+    let secrets = [SECRETS[0], SECRETS[1], ("OTHER", "fedcba9876543210fedcba9876543210")];
+    for (auth, shared) in [
+        ("header.secret = { env = 'HOOK_SECRET' }", true),
+        ("header = { name = 'x-events', secret = { env = 'HOOK_SECRET' } }", true),
+        ("header = { secret = { env = 'OTHER' }, previous_secret = { env = 'HOOK_SECRET' } }", true),
+        ("header.secret = { env = 'OTHER' }", false),
+        ("basic = { username = 'okta', password = { env = 'OTHER' } }", false),
+    ] {
+        let told = findings(&format!("{GOOD}\n[orgs.main.event_hook]\nauth.{auth}\n"), &secrets);
+        let warned = told.1.contains("orgs.main.event_hook.auth: has a secret of the inline hook");
+        assert_eq!((told.0.as_str(), warned), ("", shared), "{auth}: {}", told.1);
+    }
 }

@@ -184,6 +184,28 @@ async fn fate_of_blocked(stage: &Stage, to: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_mode_for_the_whole_guard_is_every_rules_that_has_none_of_its_own() {
+    let scan: Vec<Value> = (1..=60)
+        .map(|n| text(&format!("+44740012{:04}", n * 137), &format!("00u{n}"), &format!("198.51.100.{n}")))
+        .collect();
+    for (guard, sent, decision) in [
+        ("mode = 'enforce'", 4, "blocked"),
+        ("", 60, "observed"),
+        ("mode = 'enforce'\nper_prefix = { mode = 'observe' }\nper_country = { mode = 'observe' }", 60, "observed"),
+        ("mode = 'observe'\nper_prefix = { mode = 'enforce' }", 60, "observed"),
+    ] {
+        let stage = stage(guard, sent);
+        let mut fates = Vec::new();
+        for request in &scan {
+            fates.push(fate(&stage, request).await);
+        }
+        assert!(fates[..sent].iter().all(|fate| fate == "a"), "{guard}: {fates:?}");
+        assert!(fates[sent..].iter().all(|fate| fate.starts_with("blocked: ")), "{guard}: {fates:?}");
+        assert_eq!((asked(&stage), counted(&stage, "prefix", decision) > 0.0), (sent, true), "{guard}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_preview_button_is_never_limited() {
     let stage = stage("mode = 'enforce'", 20);
     let mut request = okta::sms("+447400123456", "482913");

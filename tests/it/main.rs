@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "the support modules are shared within one crate")]
 
 mod aftermath;
+mod alarms;
 mod callback_attacks;
 mod callbacks;
 mod certificate;

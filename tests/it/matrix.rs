@@ -52,10 +52,9 @@ async fn play(a: Vec<Answer>, b: Vec<Answer>, a_url: Option<&str>, voice: bool) 
         Understood::Command(status, provider, _) => format!("{status} {}", provider.unwrap_or_default()),
         Understood::Error(_) => "error".to_owned(),
     };
-    let page = String::from_utf8(server.admin_page("/metrics").await.body).expect("text");
-    let kind = |l: &str| l.split("kind=\"").nth(1).and_then(|k| k.split('"').next()).map(str::to_owned);
-    let operator =
-        page.lines().filter(|l| l.starts_with("okta_hook_attempts_total{provider=\"a\"")).filter_map(kind).collect();
+    let kind = |l: &String| l.split("kind=\"").nth(1).and_then(|k| k.split('"').next()).map(str::to_owned);
+    let attempts = server.attempts().await;
+    let operator = attempts.iter().filter(|l| l.contains("provider=\"a\"")).filter_map(kind).collect();
     Seen { okta, asked: (vendor_a.finish().len(), vendor_b.finish().len()), operator }
 }
 

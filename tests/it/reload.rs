@@ -173,15 +173,21 @@ async fn a_provider_that_changes_starts_well_and_one_that_stays_keeps_its_breake
     let page = async || {
         let page = exchange(server.admin, b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
         let page = String::from_utf8(page.body).expect("text");
-        let open = |l: &&str| l.starts_with("okta_hook_breaker_state") && l.ends_with(" 2");
-        page.lines().filter(open).map(str::to_owned).collect::<BTreeSet<_>>()
+        page.lines()
+            .filter_map(|l| l.strip_prefix("okta_hook_breaker_state"))
+            .map(str::to_owned)
+            .collect::<BTreeSet<_>>()
     };
+    let states = |states: [u8; 2]| {
+        let line = |(name, state)| format!("{{provider=\"{name}\",channel=\"sms\"}} {state}");
+        ["one", "two"].into_iter().zip(states).map(line).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(page().await, states([0, 0]));
     let mut stream = TcpStream::connect(server.public).await.expect("connects");
     ask(&mut stream, "/okta/telephony", SECRET).await;
-    assert_eq!(page().await.len(), 2, "both refuse our account");
+    assert_eq!(page().await, states([2, 2]), "both refuse our account");
     reload(&server, &both("right"), "ok").await;
-    let open = page().await;
-    assert!(open.len() == 1 && open.iter().all(|l| l.contains("two")), "{open:?}");
+    assert_eq!(page().await, states([0, 2]));
     let ended = server.stop().await;
     assert!(ended.stderr.contains("providers.one.auth_token"), "{}", ended.stderr);
 }

@@ -111,5 +111,8 @@ async fn row_24_a_resend_after_half_a_minute_goes_to_another_provider() {
     tokio::time::advance(Duration::from_secs(30)).await;
     let reply = stage.call(&again(&first, "111111")).await;
     assert!(matches!(understand(&reply.body), Understood::Command(_, Some(p), _) if p == "b"));
+    assert_eq!(stage.metric(r#"okta_hook_resends_total{org="main",channel="sms",previous="a"}"#), 1.0);
+    stage.call(&again(&first, "111111")).await;
+    assert_eq!(stage.metric(r#"okta_hook_resends_total{org="main",channel="sms",previous="a"}"#), 1.0, "a repeat");
     assert!(stage.unused().is_empty(), "{:?}", stage.transcript());
 }

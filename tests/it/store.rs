@@ -8,6 +8,9 @@ use bytes::Bytes;
 use okta_telephony_hook::metrics::Metrics;
 use okta_telephony_hook::secret::{KeyedHash, Pseudonyms, Secret};
 use okta_telephony_hook::store::{Add, Backend, Claim, Config, Key, Memory, Queue, State, Store, StoreFault, Tally};
+use tokio::io::{copy, copy_bidirectional, sink};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use crate::support::redis::RedisServer;
@@ -183,6 +186,60 @@ fn shared(url: &str, ca_file: Option<std::path::PathBuf>, metrics: &Arc<Metrics>
     let config =
         Config { backend, timeout: Duration::from_secs(10), prefix: "okta-hook:".to_owned(), max_entries: 1000 };
     State::open(&config, Arc::clone(metrics)).expect("opens")
+}
+
+/// A proxy before a Redis.
+struct Middle {
+    url: String,
+    loses: watch::Sender<()>,
+}
+
+impl Middle {
+    async fn before(redis: &RedisServer) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("redis://{}", listener.local_addr().expect("an address"));
+        let (loses, lost) = watch::channel(());
+        let port = redis.port();
+        tokio::spawn(async move {
+            while let Ok((mut here, _)) = listener.accept().await {
+                let mut lost = lost.clone();
+                lost.mark_unchanged();
+                tokio::spawn(async move {
+                    let mut there = TcpStream::connect(("127.0.0.1", port)).await?;
+                    tokio::select! {
+                        done = copy_bidirectional(&mut here, &mut there) => done.map(drop),
+                        _ = lost.changed() => copy(&mut here, &mut sink()).await.map(drop),
+                    }
+                });
+            }
+        });
+        Self { url, loses }
+    }
+
+    /// The servers behind the connections that are open die: what comes is acknowledged and never answered.
+    fn lose_the_servers(&self) {
+        self.loses.send_replace(());
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_acknowledges_everything_and_answers_nothing_is_given_up() {
+    let redis = RedisServer::start();
+    let middle = Middle::before(&redis).await;
+    let backend = Backend::Redis { url: Secret::new(&middle.url).expect("not empty"), ca_file: None };
+    let timeout = Duration::from_millis(250);
+    let config = Config { backend, timeout, prefix: "p:".to_owned(), max_entries: 1 };
+    let store = State::open(&config, Arc::new(Metrics::new())).expect("opens").store();
+    store.write(&[key("x")], bytes("before"), LONG).await.expect("written");
+    middle.lose_the_servers();
+    let started = Instant::now();
+    let mut read = store.read(&key("x")).await;
+    assert_eq!(read, Err(StoreFault::Timeout));
+    while read.is_err() && started.elapsed() < LONG {
+        read = store.read(&key("x")).await;
+    }
+    assert_eq!(read, Ok(Some(bytes("before"))));
+    assert!((3..10).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
 }
 
 #[tokio::test]

@@ -45,11 +45,7 @@ fn defaults() -> Settings {
 
 /// Every rule enforced. No spend cap: that one needs no simulation.
 fn everything() -> Settings {
-    let mut settings = Settings::default();
-    settings.per_ip.mode = Mode::Enforce;
-    settings.per_prefix.mode = Mode::Enforce;
-    settings.per_country.mode = Mode::Enforce;
-    settings
+    Settings { mode: Some(Mode::Enforce), ..Settings::default() }
 }
 
 /// The defaults, and a cap of 20 dollars an hour outside the countries people live in.

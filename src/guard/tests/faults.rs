@@ -67,9 +67,9 @@ impl Store for Distant {
 
 /// Every rule that counts.
 fn everything(settings: &mut Settings) {
-    settings.per_ip.mode = Mode::Enforce;
-    settings.per_prefix.mode = Mode::Enforce;
-    settings.per_country.mode = Mode::Enforce;
+    settings.per_ip.mode = Some(Mode::Enforce);
+    settings.per_prefix.mode = Some(Mode::Enforce);
+    settings.per_country.mode = Some(Mode::Enforce);
     settings.spend.per_hour_micros = Some(1_000_000_000);
     settings.spend.per_day_micros = Some(1_000_000_000);
 }

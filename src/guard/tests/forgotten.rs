@@ -65,8 +65,8 @@ impl Store for Noting {
 
 /// Every rule looks, and none stops anything.
 fn all_look(settings: &mut Settings) {
-    settings.mode = Mode::Observe;
-    settings.spend.mode = Mode::Observe;
+    settings.mode = Some(Mode::Observe);
+    settings.spend.mode = Some(Mode::Observe);
     (settings.spend.per_hour_micros, settings.spend.per_day_micros) = (Some(1), Some(1));
 }
 

@@ -8,8 +8,8 @@ use super::{DAY, HOUR, MINUTE, Mode, Settings, Watch, message};
 use crate::otp::{Attempt, Channel, FailureKind, Message, Outcome, ProviderName, SendError};
 
 fn prefix_enforced(settings: &mut Settings) {
-    settings.per_prefix.mode = Mode::Enforce;
-    settings.per_phone.mode = Mode::Off;
+    settings.per_prefix.mode = Some(Mode::Enforce);
+    settings.per_phone.mode = Some(Mode::Off);
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,8 +8,8 @@ use crate::settings::List;
 #[tokio::test(start_paused = true)]
 async fn a_country_gets_three_times_the_usual_after_a_week_of_watching() {
     let watch = Watch::new(|settings| {
-        settings.per_country.mode = Mode::Enforce;
-        settings.per_phone.mode = Mode::Off;
+        settings.per_country.mode = Some(Mode::Enforce);
+        settings.per_phone.mode = Some(Mode::Off);
     });
     let times = async |number: &str, count: usize| {
         let mut stopped = 0;
@@ -40,7 +40,7 @@ async fn a_country_gets_three_times_the_usual_after_a_week_of_watching() {
 #[tokio::test(start_paused = true)]
 async fn spending_stops_at_the_cap_but_for_some_countries() {
     let watch = Watch::new(|settings| {
-        settings.per_phone.mode = Mode::Off;
+        settings.per_phone.mode = Some(Mode::Off);
         settings.spend.sms_micros = 100_000;
         settings.spend.sms_micros_by_country.insert("GB".to_owned(), 40_000);
         settings.spend.per_hour_micros = Some(400_000);

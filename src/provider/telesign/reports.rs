@@ -17,18 +17,25 @@ use crate::otp::Delivery;
 use crate::provider::callback::{Callback, CallbackRequest, Forged, Report, Verified};
 use crate::secret::only;
 
+const TSA: &str = "TSA ";
+
 const SECOND_HEADER: HeaderName = HeaderName::from_static("x-ts-authorization");
 
-/// Reads the reports of one account: its key, then the one before it.
+/// Reads the reports of one account.
 #[derive(Debug)]
-pub(in crate::provider) struct Reports(Vec<hmac::Key>);
+pub(in crate::provider) struct Reports {
+    /// The account's key, then the one before it.
+    keys: Vec<hmac::Key>,
+    customer_id: String,
+}
 
 impl Reports {
     /// `None` when the key is no base64, or there is no public address.
     pub(in crate::provider) fn new(config: &Config) -> Option<Self> {
         config.reports_to.as_ref()?;
         let key = config.signing_key.clone()?;
-        Some(Self([Some(key), config.previous_signing_key.clone()].into_iter().flatten().collect()))
+        let keys = [Some(key), config.previous_signing_key.clone()].into_iter().flatten().collect();
+        Some(Self { keys, customer_id: config.customer_id.clone() })
     }
 }
 
@@ -36,8 +43,8 @@ impl Callback for Reports {
     fn verify(&self, request: &CallbackRequest<'_>) -> Result<Verified, Forged> {
         // Telesign's pages and samples differ on which header holds the signature, and in which form.
         let matches = |name: &HeaderName| {
-            let signature = only(request.headers, name).and_then(|value| signature(str::from_utf8(value).ok()?));
-            signature.is_some_and(|text| self.0.iter().any(|key| hmac::verify(key, request.body, &text).is_ok()))
+            let signature = only(request.headers, name).and_then(|value| self.signature(str::from_utf8(value).ok()?));
+            signature.is_some_and(|text| self.keys.iter().any(|key| hmac::verify(key, request.body, &text).is_ok()))
         };
         let is_theirs = matches(&AUTHORIZATION) || matches(&SECOND_HEADER);
         is_theirs.then(|| Verified::new(request)).ok_or(Forged::Signature)
@@ -62,11 +69,19 @@ struct Status {
     code: Value,
 }
 
-/// `TSA id:signature`, or the signature alone.
-fn signature(value: &str) -> Option<Vec<u8>> {
-    let value = value.trim();
-    let bare = value.strip_prefix("TSA ").map_or(Some(value), |pair| pair.split_once(':').map(|(_, text)| text))?;
-    STANDARD.decode(bare.trim()).ok()
+impl Reports {
+    /// The signature in `TSA id:signature`, where the id has to be this account's, or the whole value.
+    fn signature(&self, value: &str) -> Option<Vec<u8>> {
+        let value = value.trim();
+        let bare = match value.split_at_checked(TSA.len()) {
+            Some((scheme, pair)) if scheme.eq_ignore_ascii_case(TSA) => {
+                let (id, signature) = pair.split_once(':')?;
+                id.trim().eq_ignore_ascii_case(&self.customer_id).then_some(signature)?
+            }
+            _ => value,
+        };
+        STANDARD.decode(bare.trim()).ok()
+    }
 }
 
 /// Codes of all products: none means two things.
@@ -76,8 +91,8 @@ fn delivery(code: i64) -> Option<Delivery> {
         3000 | 3005 | 200 | 100 => Some(Delivery::Delivered),
         // Not inside the fallback time; the call was not answered.
         3056 | 101 => Some(Delivery::Undelivered),
-        // For now.
-        3041 | 210 => Some(Delivery::Underway),
+        // "Final state unknown" too is under way for good: neither word of the other two would be true. Temporary
+        // failures (3041, 210, 503, 505) are failures: Telesign has stopped trying, and the person waits.
         _ => match codes::any(code)? {
             Meaning::Accepted => Some(Delivery::Underway),
             Meaning::Failed(_) => Some(Delivery::Undelivered),
@@ -93,10 +108,12 @@ mod tests {
     use super::*;
 
     const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==";
+    const CUSTOMER: &str = "11111111-2222-3333-4444-555555555555";
     const SIGNATURE: &str = "xu2icDrGa5lvPxYxpM3fGWVYAQX9AFJw/myi7p6DEg0=";
 
     fn reports() -> Reports {
-        Reports(vec![hmac::Key::new(hmac::HMAC_SHA256, &STANDARD.decode(KEY).expect("base64"))])
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &STANDARD.decode(KEY).expect("base64"));
+        Reports { keys: vec![key], customer_id: CUSTOMER.to_owned() }
     }
 
     fn verify(headers: &[(&str, String)], body: &str) -> Result<Verified, Forged> {
@@ -139,7 +156,7 @@ mod tests {
     fn either_header_in_either_form_suffices_and_one_must_match() {
         let case = case("delivered");
         let body = case["inbound_request"]["raw_body"].as_str().expect("a body");
-        let tsa = format!("TSA 11111111-2222-3333-4444-555555555555:{SIGNATURE}");
+        let tsa = format!("TSA {CUSTOMER}:{SIGNATURE}");
         let wrong = tsa.replace("xu2", "xu3");
         let (first, second) = ("authorization", "x-ts-authorization");
         for (headers, fine) in [
@@ -149,12 +166,29 @@ mod tests {
             (vec![(first, wrong.clone()), (second, SIGNATURE.to_owned())], true),
             (vec![(first, wrong.clone()), (second, wrong.clone())], false),
             (vec![(first, tsa.clone()), (first, tsa.clone())], false),
+            (vec![(first, tsa.replace("TSA ", "tsa "))], true),
+            (vec![(first, tsa.replace("5555:", "5556:"))], false),
+            (vec![(second, tsa.replace("5555:", "5556:"))], false),
+            (vec![(first, tsa.replace(CUSTOMER, ""))], false),
             (vec![(first, "TSA ".to_owned())], false),
             (vec![], false),
         ] {
             assert_eq!(verify(&headers, body).is_ok(), fine, "{headers:?}");
         }
         assert!(verify(&[(first, tsa)], &body.replace("3000", "3003")).is_err());
+    }
+
+    #[test]
+    fn the_customer_may_be_spelt_in_either_case() {
+        let reports = Reports { customer_id: "ABCDEF01-2222-3333-4444-555555555555".to_owned(), ..reports() };
+        for (value, read) in [
+            (format!("TSA abcdef01-2222-3333-4444-555555555555:{SIGNATURE}"), true),
+            (format!("TSA ABCDEF01-2222-3333-4444-555555555555:{SIGNATURE}"), true),
+            (format!("TSA abcdef02-2222-3333-4444-555555555555:{SIGNATURE}"), false),
+            (SIGNATURE.to_owned(), true),
+        ] {
+            assert_eq!(reports.signature(&value).is_some(), read, "{value}");
+        }
     }
 
     #[test]
@@ -190,6 +224,9 @@ mod tests {
             (3056, Some(Delivery::Undelivered)),
             (290, Some(Delivery::Underway)),
             (221, Some(Delivery::Undelivered)),
+            (3041, Some(Delivery::Undelivered)),
+            (210, Some(Delivery::Undelivered)),
+            (250, Some(Delivery::Underway)),
             (100, Some(Delivery::Delivered)),
             (101, Some(Delivery::Undelivered)),
             (103, Some(Delivery::Underway)),

@@ -95,6 +95,7 @@ pub enum Api {
 #[derive(Debug, Clone)]
 pub struct Config {
     pub(super) api: Api,
+    pub(super) customer_id: String,
     pub(super) authorization: Authorization,
     /// What Telesign signs its reports with; `None` when the key is no base64.
     pub(super) signing_key: Option<hmac::Key>,
@@ -155,6 +156,7 @@ impl Settings {
         self.check_speech(at, findings);
         Some(Config {
             api: self.api,
+            customer_id: self.customer_id().to_owned(),
             authorization: authorization?,
             // One that cannot be read has been told above.
             signing_key: self.api_key.as_ref().and_then(|key| signing_key(&key.resolve(environment).ok()?)),
@@ -172,8 +174,12 @@ impl Settings {
         })
     }
 
+    fn customer_id(&self) -> &str {
+        self.customer_id.as_deref().unwrap_or_default().trim()
+    }
+
     fn authorization(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Authorization> {
-        let customer_id = self.customer_id.as_deref().unwrap_or_default().trim();
+        let customer_id = self.customer_id();
         let fits = check_customer_id(customer_id, &format!("{at}.customer_id"), findings);
         let key = format!("{at}.api_key");
         let Some(place) = &self.api_key else {

@@ -123,6 +123,11 @@ impl Settings {
 }
 
 impl Config {
+    /// Whether a number is looked at before a text.
+    pub fn looks_up(&self) -> bool {
+        self.lookup.is_some()
+    }
+
     /// Whether this channel is configured.
     pub fn supports(&self, channel: Channel) -> bool {
         match channel {

@@ -118,11 +118,14 @@ fn fields(body: &[u8]) -> BTreeMap<String, String> {
     form_urlencoded::parse(body).into_owned().collect()
 }
 
-/// Of a call only the words that Twilio calls final count: `completed` is the end of one that was answered.
+/// `None` for what is said of messages to us, and for words yet unknown. Of a call only the words that Twilio calls final
+/// count: `completed` is the end of one that was answered.
 fn delivery(word: &str) -> Option<Delivery> {
     match word {
         "accepted" | "scheduled" | "queued" | "sending" | "sent" | "initiated" | "ringing" | "in-progress"
         | "answered" => Some(Delivery::Underway),
+        // Of a message with several recipients or parts; not among Twilio's final words, so another one follows.
+        "partially_delivered" => Some(Delivery::Underway),
         "delivered" | "read" | "completed" => Some(Delivery::Delivered),
         "undelivered" | "failed" | "canceled" | "busy" | "no-answer" => Some(Delivery::Undelivered),
         _ => None,
@@ -278,6 +281,20 @@ mod tests {
         let headers = [("x-twilio-signature", "o6WEkklntn4JRqsGmNQ0C5/rgqg=")];
         assert!(verify(&reports("https://hook.example.com"), "/x", &headers, "B=2&A=0&B=1&B=2").is_ok());
         assert!(verify(&reports("https://hook.example.com"), "/x", &headers, "B=2&A=0&B=1&B=3").is_err());
+    }
+
+    #[test]
+    fn every_word_of_an_outbound_message_or_call_says_how_far_it_has_come() {
+        for (words, expected) in [
+            ("accepted scheduled queued sending sent partially_delivered initiated ringing", Some(Delivery::Underway)),
+            ("delivered read in-progress answered completed", Some(Delivery::Delivered)),
+            ("undelivered failed canceled busy no-answer", Some(Delivery::Undelivered)),
+            ("receiving received whatever", None),
+        ] {
+            for word in words.split(' ') {
+                assert_eq!(delivery(word), expected, "{word}");
+            }
+        }
     }
 
     #[test]

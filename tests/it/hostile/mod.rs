@@ -90,8 +90,7 @@ async fn all(cases: Vec<Case>, at_least: usize) {
             wrong.push(format!("{}: {status}, not {}", case.what, case.expected));
         }
     }
-    let page = String::from_utf8(server.admin_page("/metrics").await.body).expect("text");
-    let sent: Vec<&str> = page.lines().filter(|l| l.starts_with("okta_hook_attempts_total{")).collect();
+    let sent = server.attempts().await;
     assert!(wrong.is_empty() && sent.is_empty(), "{}\n{sent:?}", wrong.join("\n"));
     // It still serves, and what is played above is a good request but for what is wrong with it.
     assert_eq!(play(&server, with("").as_bytes()).await, 200);

@@ -93,6 +93,13 @@ impl TestServer {
         page.lines().find_map(|l| l.strip_prefix(line)?.trim().parse().ok()).unwrap_or_default()
     }
 
+    /// The lines of `/metrics` that tell of attempts that were made.
+    pub async fn attempts(&self) -> Vec<String> {
+        let page = String::from_utf8(self.admin_page("/metrics").await.body).expect("text");
+        let made = |l: &&str| l.starts_with("okta_hook_attempts_total{") && !l.ends_with(" 0");
+        page.lines().filter(made).map(str::to_owned).collect()
+    }
+
     /// Asks for a stop without waiting for it.
     pub fn begin_stop(&mut self, how: Stop) {
         let _ = self.stop.take().expect("stopped once").send(how);
