@@ -52,14 +52,15 @@ impl<'de> Deserializer<'de> for Strict {
                 visitor.visit_map(MapDeserializer::new(table.into_iter().map(|(key, value)| (key, Strict(value)))))
             }
             ValueKind::Array(list) => visitor.visit_seq(SeqDeserializer::new(list.into_iter().map(Strict))),
-            ValueKind::Nil
-            | ValueKind::Boolean(_)
-            | ValueKind::I64(_)
-            | ValueKind::I128(_)
-            | ValueKind::U64(_)
-            | ValueKind::U128(_)
-            | ValueKind::Float(_)
-            | ValueKind::String(_) => self.0.deserialize_any(visitor),
+            // Not by config: it would bring a second reader of every table for each type of setting.
+            ValueKind::Nil => visitor.visit_unit(),
+            ValueKind::Boolean(value) => visitor.visit_bool(value),
+            ValueKind::I64(value) => visitor.visit_i64(value),
+            ValueKind::I128(value) => visitor.visit_i128(value),
+            ValueKind::U64(value) => visitor.visit_u64(value),
+            ValueKind::U128(value) => visitor.visit_u128(value),
+            ValueKind::Float(value) => visitor.visit_f64(value),
+            ValueKind::String(text) => visitor.visit_string(text),
         }
     }
 
@@ -76,24 +77,24 @@ impl<'de> Deserializer<'de> for Strict {
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,
-        name: &'static str,
-        variants: &'static [&'static str],
+        _: &'static str,
+        _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ConfigError> {
-        self.loose().deserialize_enum(name, variants, visitor)
+        visitor.visit_enum(self.loose().into_string()?.into_deserializer())
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ConfigError> {
-        self.loose().deserialize_str(visitor)
+        visitor.visit_string(self.loose().into_string()?)
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ConfigError> {
-        self.loose().deserialize_string(visitor)
+        self.deserialize_str(visitor)
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ConfigError> {
         match &self.0.kind {
-            ValueKind::Boolean(_) | ValueKind::String(_) => self.loose().deserialize_bool(visitor),
+            ValueKind::Boolean(_) | ValueKind::String(_) => visitor.visit_bool(self.loose().into_bool()?),
             _ => Err(ConfigError::custom("must be true or false")),
         }
     }

@@ -377,7 +377,7 @@ fn what_would_never_be_heard_of_a_message_is_warned_of() {
     let telesign = "[providers.t]\nkind = 'telesign'\ncustomer_id = '11111111-2222-3333-4444-555555555555'\n\
                     api_key = { env = 'KEY' }\n";
     let eight = "[providers.e]\nkind = '8x8'\nsubaccount_id = 'acme'\napi_key = { env = 'KEY' }\nsms.track = true\n";
-    let event_hook = "[orgs.main.event_hook.auth.header]\nsecret = { env = 'HOOK_SECRET' }\n";
+    let event_hook = "[orgs.main.event_hook.auth.header]\nsecret = { env = 'EVENT_SECRET' }\n";
     let port =
         "providers.t: takes no server.public_url with a port other than 443: no delivery reports are asked for\n";
     let track = "providers.e.sms.track: has no effect without an event_hook in any org\n";
@@ -388,7 +388,8 @@ fn what_would_never_be_heard_of_a_message_is_warned_of() {
         (eight.to_owned(), track),
         (format!("{eight}{event_hook}"), ""),
     ] {
-        let environment = [&SECRETS[..], &[("KEY", "bm90IGEga2V5IGF0IGFsbA==")]].concat();
+        let own = [("KEY", "bm90IGEga2V5IGF0IGFsbA=="), ("EVENT_SECRET", "fedcba9876543210fedcba9876543210")];
+        let environment = [&SECRETS[..], &own].concat();
         let found = findings(&format!("{GOOD}{more}"), &environment);
         assert_eq!(found, (String::new(), expected.to_owned()), "{more}");
     }
