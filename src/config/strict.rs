@@ -115,8 +115,17 @@ impl<'de> Deserializer<'de> for Strict {
         visitor.visit_u64(self.whole(u64::MAX)?)
     }
 
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ConfigError> {
+        let number = match &self.0.kind {
+            ValueKind::Boolean(_) => None,
+            ValueKind::String(text) => text.trim().parse().ok(),
+            _ => self.loose().into_float().ok(),
+        };
+        visitor.visit_f64(number.ok_or_else(|| ConfigError::custom("must be a number"))?)
+    }
+
     forward_to_deserialize_any! {
-        i8 i16 i32 i64 f32 f64 char seq bytes byte_buf map struct unit identifier ignored_any unit_struct tuple_struct
+        i8 i16 i32 i64 f32 char seq bytes byte_buf map struct unit identifier ignored_any unit_struct tuple_struct
         tuple
     }
 }

@@ -52,6 +52,12 @@ impl Budget {
         granted
     }
 
+    /// Puts one back that was none after all.
+    pub(super) fn refund(&mut self, now: Instant) {
+        let slot = self.slot(now);
+        slot.failovers = slot.failovers.saturating_sub(1);
+    }
+
     fn slot(&mut self, now: Instant) -> &mut Slot {
         let newest = (0..SECONDS).max_by_key(|i| self.slots[*i].since).unwrap_or_default();
         if now.duration_since(self.slots[newest].since) < Duration::from_secs(1) {

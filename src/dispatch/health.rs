@@ -187,36 +187,56 @@ impl Health {
         }
     }
 
-    /// Notes that an attempt begins.
+    /// Notes that an attempt begins; a failover was taken out of the budget before.
     ///
     /// # Errors
     /// When that would be one more than our limits allow.
-    pub(super) fn begin(self: &Arc<Self>, name: &ProviderName, channel: Channel) -> Result<Ticket, Skip> {
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        name: &ProviderName,
+        channel: Channel,
+        is_failover: bool,
+    ) -> Result<Ticket, Skip> {
         if let Some(entry) = self.entries.get(&(name.clone(), channel)) {
             if !entry.lane.take(Instant::now()) {
+                if is_failover {
+                    self.refund();
+                }
                 return Err(Skip::Limit);
             }
             lock(&entry.state).breaker.begin();
         }
-        Ok(Ticket { health: Arc::clone(self), name: name.clone(), channel, settled: AtomicBool::new(false) })
+        let settled = AtomicBool::new(false);
+        Ok(Ticket { health: Arc::clone(self), name: name.clone(), channel, is_failover, settled })
+    }
+
+    /// Puts a failover back that was none.
+    fn refund(&self) {
+        lock(&self.budget).refund(Instant::now());
+    }
+
+    /// Notes what an error says beside that the attempt failed.
+    fn heard(&self, name: &ProviderName, channel: Channel, error: &SendError) {
+        self.suspicions.note(name, error);
+        if error.opted_out {
+            let labels = ChannelLabels { provider: name.shared(), channel: channel.as_str() };
+            self.metrics.opt_outs.get_or_create(&labels).inc();
+        }
+        if let (Some(entry), Some(pause)) = (self.entries.get(&(name.clone(), channel)), pause(error)) {
+            entry.lane.pause(Instant::now() + pause);
+        }
     }
 
     fn settle(&self, name: &ProviderName, channel: Channel, result: Result<(), &SendError>) {
         let Some(entry) = self.entries.get(&(name.clone(), channel)) else { return };
-        if result.is_err_and(|e| e.opted_out) {
-            let labels = ChannelLabels { provider: name.shared(), channel: channel.as_str() };
-            self.metrics.opt_outs.get_or_create(&labels).inc();
-        }
         let now = Instant::now();
-        if let Some(pause) = result.err().and_then(pause) {
-            entry.lane.pause(now + pause);
-        }
         // Drawn only when it is needed: a success pays for no random bytes.
         let jitter = || f64::from(random_below(1000)) / 1000.0;
         let mut state = lock(&entry.state);
         let opened = match sign(result) {
             Sign::Nothing => {
                 state.breaker.withdraw(now);
+                entry.lane.give_back();
                 false
             }
             Sign::Well => {
@@ -262,19 +282,22 @@ pub(super) struct Ticket {
     health: Arc<Health>,
     name: ProviderName,
     channel: Channel,
+    is_failover: bool,
     settled: AtomicBool,
 }
 
 impl Ticket {
-    /// Counts the attempt's end. When we stopped waiting before, what comes later counts only if a person must act
-    /// on it or the provider asks for a pause: it was too late to be a success.
+    /// Counts the attempt's end. When we stopped waiting before, what comes later was too late to be a success: it counts
+    /// if a person must act on it, and what it says beside that is heard.
     pub(super) fn settle(&self, result: Result<(), &SendError>) {
         if let Err(error) = result {
-            self.health.suspicions.note(&self.name, error);
+            self.health.heard(&self.name, self.channel, error);
+            if error.unasked && self.is_failover {
+                self.health.refund();
+            }
         }
         let first = !self.settled.swap(true, Ordering::AcqRel);
-        let matters = result.is_err_and(|e| matches!(e.kind, FailureKind::Account | FailureKind::Throttled));
-        if first || matters {
+        if first || result.is_err_and(|e| e.kind == FailureKind::Account) {
             self.health.settle(&self.name, self.channel, result);
         }
     }

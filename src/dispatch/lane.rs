@@ -92,6 +92,14 @@ impl Lane {
         true
     }
 
+    /// Gives back what an attempt took of a second, as nothing was asked.
+    pub(super) fn give_back(&self) {
+        if let Some(rate) = self.limits.max_per_second {
+            let mut taken = self.taken();
+            taken.next_free = taken.next_free.checked_sub(interval(rate)).unwrap_or(taken.next_free);
+        }
+    }
+
     pub(super) fn release(&self) {
         let mut taken = self.taken();
         taken.in_flight = taken.in_flight.saturating_sub(1);
@@ -114,6 +122,8 @@ mod tests {
             let at_once = (0..20).filter(|_| lane.take(start)).count();
             assert_eq!((at_once, lane.is_full(start)), (rate as usize, true), "{rate} a second");
             // Later, as many as fit into the time.
+            lane.give_back();
+            assert_eq!([lane.take(start), lane.take(start)], [true, false], "{rate} a second");
             let later = start + Duration::from_millis(1_001);
             assert_eq!((0..20).filter(|_| lane.take(later)).count(), rate as usize, "{rate} a second");
         }

@@ -244,18 +244,17 @@ impl Dispatch {
     /// asked it.
     fn begin(&self, job: &Arc<Job>, provider: &Arc<dyn Provider>, race: &mut Race) -> Result<(), Refusal> {
         let (health, to) = (&self.team.health, provider.name());
-        let ticket = match race.last() {
-            None => health.begin(to, job.message.channel)?,
-            Some((from, kind)) => {
-                health.still_well(to, job.message.channel)?;
-                if race.has_asked_last() && !health.may_fail_over() {
-                    return Err(Refusal::NoFailover);
-                }
-                let ticket = health.begin(to, job.message.channel)?;
-                tracing::warn!(%from, %to, kind = kind.as_str(), phone_ref = job.phone_ref, "failover");
-                ticket
-            }
-        };
+        let is_failover = race.asked() > 0;
+        if race.last().is_some() {
+            health.still_well(to, job.message.channel)?;
+        }
+        if is_failover && !health.may_fail_over() {
+            return Err(Refusal::NoFailover);
+        }
+        let ticket = health.begin(to, job.message.channel, is_failover)?;
+        if let Some((from, kind)) = race.last() {
+            tracing::warn!(%from, %to, kind = kind.as_str(), phone_ref = job.phone_ref, "failover");
+        }
         job.begun.store(true, Ordering::Release);
         let (job, asked) = (Arc::clone(job), Arc::clone(provider));
         let now = self.team.clock.now();

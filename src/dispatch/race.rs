@@ -88,11 +88,6 @@ impl Race {
         self.attempts.last().map(|entry| (&entry.provider, entry.kind()))
     }
 
-    /// Whether the provider whose turn was last was asked, and not found unfit for the message before that.
-    pub(super) fn has_asked_last(&self) -> bool {
-        self.attempts.last().is_some_and(|entry| !entry.is_unasked())
-    }
-
     /// Whether the limits on attempts leave room for one more.
     pub(super) fn may_begin(&self) -> bool {
         let limit = if self.kinds().any(|kind| kind == FailureKind::Unconfirmed) {

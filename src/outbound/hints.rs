@@ -13,14 +13,15 @@ use crate::deadline::Clock;
 /// More than anybody here waits for: what goes beyond is as long as this.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
-/// `Retry-After` in either form; `None` when it cannot be read or names a moment that is over.
+/// `Retry-After` in either form; `None` when it cannot be read, or asks for no time or a moment that is over.
 ///
 /// A moment is held against `date`, the clock of whoever answered, as ours may be wrong; against ours only without it.
 pub(super) fn retry_after(value: &HeaderValue, date: Option<Timestamp>) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         // All that can fail now is that there are too many digits.
-        return Some(text.parse().map_or(MAX_RETRY_AFTER, Duration::from_secs).min(MAX_RETRY_AFTER));
+        let asked = text.parse().map_or(MAX_RETRY_AFTER, Duration::from_secs).min(MAX_RETRY_AFTER);
+        return (!asked.is_zero()).then_some(asked);
     }
     let now = date.unwrap_or_else(|| Clock::SYSTEM.now());
     let left = self::date(value)?.duration_since(now);
@@ -49,7 +50,7 @@ mod tests {
     fn a_pause_is_asked_for_in_seconds_or_as_a_moment_and_never_lost_for_being_long() {
         let date = "2026-01-05T10:00:00Z".parse().ok();
         for (value, expected) in [
-            ("0", Some(0)),
+            ("0", None),
             (" 7 ", Some(7)),
             ("3600", Some(3600)),
             ("3601", Some(3600)),

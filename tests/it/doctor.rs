@@ -173,6 +173,15 @@ async fn each_telesign_product_is_asked_for_a_message_that_nobody_sent() {
             vec!["messaging", "voice"],
             vec![["ok", "messaging", "are taken"], ["fail", "voice", "refused (HTTP 401, 10013)"]],
         ),
+        (
+            "api = 'sms-voice'",
+            vec![
+                Answer::json(401, json!({ "status": { "code": 500 }, "errors": [{ "code": -30000 }] })),
+                Answer::json(401, json!({ "status": { "code": 501 } })),
+            ],
+            vec!["messaging", "voice"],
+            vec![["fail", "messaging", "refused (HTTP 401, -30000)"], ["fail", "voice", "refused (HTTP 401)"]],
+        ),
     ] {
         let vendor = VendorServer::start([root(0)].into_iter().chain(script)).await;
         let place = place(&telesign(&vendor.url, more)).set("KEY", "MDEyMzQ1Njc4OWFiY2RlZg==");

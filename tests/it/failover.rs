@@ -68,6 +68,24 @@ async fn going_past_providers_that_cannot_take_a_message_uses_no_failover_up() {
         assert!(matches!(understand(&reply.body), Understood::Command(_, Some(by), _) if by == "b"));
     }
     assert_eq!(stage.metrics.failovers_refused.get(), 0);
+
+    // The same when the one that cannot take it comes last.
+    let stage = Stage::new("", &[("a", &[Act::Fail(1, Unavailable); 4]), ("b", &[Act::Unfit; 200])]);
+    for _ in 0..200 {
+        stage.call(&okta::another_sms()).await;
+    }
+    assert_eq!(stage.metrics.failovers_refused.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_a_provider_cannot_take_takes_no_place_from_another() {
+    let rest = "[providers.a.limits]\nmax_per_second = 1";
+    let script = [Act::Unfit, Act::Unfit, Act::Accept(1)];
+    let stage = Stage::new(rest, &[("a", &script), ("b", &[Act::Accept(1); 2])]);
+    for _ in 0..3 {
+        stage.call(&okta::another_sms()).await;
+    }
+    assert!(stage.unused().is_empty(), "{:?}", stage.transcript());
 }
 
 #[tokio::test(start_paused = true)]

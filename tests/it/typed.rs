@@ -122,6 +122,16 @@ fn whole_numbers_and_switches_are_what_they_are_typed_as() {
          providers.twilio.limits.max_per_second: must be a whole number of at most 4294967295\n"
     );
     assert_eq!(faults_of(&[GOOD], &[SECRETS[0], SECRETS[1], ("OKTA_HOOK__ALLOW_SANDBOX", "yes")]), "");
+    let eight = "[providers.e]\nkind = '8x8'\nsubaccount_id = 'acme'\napi_key = { env = 'TWILIO_TOKEN' }\n";
+    for (value, expected) in [("1", ""), ("0.9", ""), ("true", "must be a number"), ("'fast'", "must be a number")] {
+        let expected =
+            if expected.is_empty() { String::new() } else { format!("providers.e.voice.speed: {expected}\n") };
+        let voice = format!("{eight}voice = {{ source = '+15005550006', speed = {value} }}\n");
+        assert_eq!(faults_of(&[GOOD, &voice], &SECRETS), expected, "{value}");
+        let voice = format!("{eight}voice = {{ source = '+15005550006' }}\n");
+        let speed = ("OKTA_HOOK__PROVIDERS__E__VOICE__SPEED", value.trim_matches('\''));
+        assert_eq!(faults_of(&[GOOD, &voice], &[SECRETS[0], SECRETS[1], speed]), expected, "{value}");
+    }
 }
 
 #[test]

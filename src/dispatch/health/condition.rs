@@ -86,8 +86,9 @@ mod tests {
             retry_after: Some(Duration::from_secs(7)),
             ..SendError::new(FailureKind::Throttled, "http_429")
         };
-        health.begin(&name, Channel::Voice).expect("a place").settle(Err(&throttled));
-        let (one, _two) = (health.begin(&name, Channel::Sms).expect("a place"), health.begin(&name, Channel::Sms));
+        health.begin(&name, Channel::Voice, false).expect("a place").settle(Err(&throttled));
+        let (one, _two) =
+            (health.begin(&name, Channel::Sms, false).expect("a place"), health.begin(&name, Channel::Sms, false));
         one.settle(Err(&SendError::new(FailureKind::Account, "http_401")));
         switches.set(Target::Provider(name.clone()), Setting::Drained);
         let busy = Condition { in_flight: 2, is_full: true, switch: Some(Setting::Drained), ..well };
@@ -110,19 +111,24 @@ mod tests {
         let fail = |kind, seconds: Option<u64>| {
             let retry_after = seconds.map(Duration::from_secs);
             let error = SendError { retry_after, ..SendError::new(kind, "http") };
-            health.begin(&name, Channel::Sms).expect("a place").settle(Err(&error));
+            health.begin(&name, Channel::Sms, false).expect("a place").settle(Err(&error));
         };
         fail(FailureKind::Throttled, Some(30));
         fail(FailureKind::Throttled, None);
-        fail(FailureKind::Throttled, Some(0));
         for _ in 0..9 {
             fail(FailureKind::Unavailable, Some(20));
         }
+        let late = health.begin(&name, Channel::Sms, false).expect("a place");
+        late.settle(Err(&SendError::new(FailureKind::Unconfirmed, "timeout")));
+        late.settle(Err(&SendError {
+            retry_after: Some(Duration::from_secs(40)),
+            ..SendError::new(FailureKind::Unavailable, "20503")
+        }));
         for channel in Channel::ALL {
             let condition = health.condition(&name, channel).expect("known");
-            assert_eq!((condition.paused_for, condition.breaker), (Some(Duration::from_secs(30)), "closed"));
+            assert_eq!((condition.paused_for, condition.breaker), (Some(Duration::from_secs(40)), "closed"));
         }
-        tokio::time::advance(Duration::from_secs(30)).await;
+        tokio::time::advance(Duration::from_secs(40)).await;
         assert_eq!(health.condition(&name, Channel::Sms).expect("known").paused_for, None);
     }
 }

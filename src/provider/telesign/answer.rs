@@ -39,7 +39,8 @@ pub(super) fn number(value: &Value) -> Option<i64> {
 /// The code of an answer, of whatever call; that of its first error where there is none.
 pub(super) fn status_code(answer: &Answer) -> Option<i64> {
     let body: Body = serde_json::from_slice(&answer.body).unwrap_or_default();
-    body.status_code().or_else(|| body.error_codes().next())
+    // These two say nothing where an error does.
+    body.status_code().filter(|code| !matches!(code, 500 | 501)).or_else(|| body.error_codes().next())
 }
 
 /// Classifies an answer: accepted only with a success code of this product, an id and a 2xx.

@@ -10,10 +10,15 @@ use crate::provider::check::{Check, Codes, Diagnosis, ask};
 /// No message's reference.
 pub(super) const NO_REFERENCE: &str = "00000000000000000000000000000000";
 
-/// A reference that is unknown or too old; nonce, clock, signature, account, our address, the customer id; and
-/// omnichannel's own.
-const CODES: Codes =
-    Codes { unknown: &[10017, 10036], refused: &[10002, 10003, 10004, 10005, 10007, 10008, 10013, 10014, 10015, 3400] };
+/// A reference that is unknown or too old; nonce, clock, signature, account, our address, the customer id;
+/// omnichannel's own; and the same as the older products write them.
+const CODES: Codes = Codes {
+    unknown: &[10017, 10036],
+    refused: &[
+        10002, 10003, 10004, 10005, 10007, 10008, 10013, 10014, 10015, 3400, -30000, -30004, -30005, -30006, -30007,
+        -30008, -30009, -30010, -30011, -30012, -30013, -30014, -30015, -40002,
+    ],
+};
 
 /// Whether a product takes the credentials, by asking for a message that is not there.
 pub(super) async fn product(outbound: &Outbound, product: Product, request: Request) -> Check {
