@@ -3,6 +3,7 @@
 //! Must not know what any key means.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use config::{ConfigError, File, FileFormat, Map, Source, Value, ValueKind};
@@ -58,7 +59,7 @@ impl Sources {
 
     /// The environment: the process's variables over those of `.env`.
     pub(super) fn environment(&self, findings: &mut Findings) -> Environment {
-        let path = self.directory.as_ref().map(|d| d.join(".env")).filter(|path| path.is_file());
+        let path = self.directory.as_ref().map(|d| d.join(".env")).filter(|path| !is_absent(path));
         let from_file = path.map(|path| dot_env(&path, findings)).unwrap_or_default();
         Environment::new(from_file.into_iter().chain(self.variables.iter().cloned()))
     }
@@ -66,8 +67,16 @@ impl Sources {
     /// Everything merged into one tree.
     pub(super) fn tree(&self, environment: &Environment, findings: &mut Findings) -> Option<Value> {
         let mut layers: Vec<Box<dyn Source>> = vec![Box::new(File::from_str(DEFAULT, FileFormat::Toml))];
+        let mut is_whole = true;
         for path in self.existing_files() {
-            layers.push(Box::new(File::from(path).format(FileFormat::Toml)));
+            // config names no file that it cannot read.
+            match std::fs::read(&path) {
+                Ok(_) => layers.push(Box::new(File::from(path).format(FileFormat::Toml))),
+                Err(e) => {
+                    findings.fault(path.display().to_string(), format!("cannot be read: {}", e.kind()));
+                    is_whole = false;
+                }
+            }
         }
         set_twice(environment, findings);
         let variables = environment.iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
@@ -79,7 +88,7 @@ impl Sources {
             .source(Some(variables));
         layers.push(Box::new(environment));
 
-        let (mut tree, mut is_whole) = (empty(), true);
+        let mut tree = empty();
         for layer in layers {
             let mut own = empty();
             match layer.collect_to(&mut own) {
@@ -98,8 +107,13 @@ impl Sources {
             return self.files.clone();
         }
         let local = self.directory.as_ref().map(|d| d.join(LOCAL));
-        local.into_iter().filter(|path| path.is_file()).collect()
+        local.into_iter().filter(|path| !is_absent(path)).collect()
     }
+}
+
+/// Whether there is nothing of this name. What is there and cannot be read, a directory even, was meant to be.
+fn is_absent(path: &Path) -> bool {
+    path.metadata().is_err_and(|e| e.kind() == ErrorKind::NotFound)
 }
 
 fn empty() -> Value {

@@ -93,10 +93,12 @@ impl<'de> Deserializer<'de> for Strict {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ConfigError> {
-        match &self.0.kind {
-            ValueKind::Boolean(_) | ValueKind::String(_) => visitor.visit_bool(self.loose().into_bool()?),
-            _ => Err(ConfigError::custom("must be true or false")),
-        }
+        let switch = match &self.0.kind {
+            ValueKind::Boolean(value) => Some(*value),
+            ValueKind::String(text) => Value::from(text.trim()).into_bool().ok(),
+            _ => None,
+        };
+        visitor.visit_bool(switch.ok_or_else(|| ConfigError::custom("must be true or false"))?)
     }
 
     fn deserialize_u8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ConfigError> {

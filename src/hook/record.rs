@@ -22,7 +22,9 @@ const UNREADABLE: &str = "bad_request";
 const UNREAD: [&str; 5] = ["unauthorized", "overloaded", "slow_body", "too_large", UNREADABLE];
 
 /// Verdicts on messages that no provider was asked for, beside those of outcomes.
-const UNSENT: [&str; 3] = [EXPIRED, REPEAT, REPEAT_UNHEARD];
+const UNSENT: [&str; 4] = [BROKEN, EXPIRED, REPEAT, REPEAT_UNHEARD];
+/// A panic of ours, before anything was sent.
+const BROKEN: &str = "broken";
 const EXPIRED: &str = "expired";
 const REPEAT: &str = "repeat";
 const REPEAT_UNHEARD: &str = "repeat_unheard";
@@ -34,7 +36,7 @@ const NO_CHANNEL: &str = "none";
 pub fn verdicts() -> Vec<(&'static str, &'static str)> {
     let of_messages = || Verdict::ALL.into_iter().map(Verdict::as_str).chain(UNSENT);
     let messages = Channel::ALL.into_iter().flat_map(|channel| of_messages().map(move |word| (channel.as_str(), word)));
-    messages.chain(UNREAD.map(|word| (NO_CHANNEL, word))).collect()
+    messages.chain([BROKEN].into_iter().chain(UNREAD).map(|word| (NO_CHANNEL, word))).collect()
 }
 
 /// The route of a message that a switch forbids.
@@ -161,7 +163,7 @@ impl Record {
 
     /// A panic of ours. Once a send was begun, nobody knows what became of it.
     pub(super) fn broken(&mut self, begun: &AtomicBool) {
-        self.told.verdict = if begun.load(Ordering::Acquire) { Verdict::Unconfirmed.as_str() } else { "broken" };
+        self.told.verdict = if begun.load(Ordering::Acquire) { Verdict::Unconfirmed.as_str() } else { BROKEN };
         self.told.fault = Some("panic".to_owned());
     }
 
@@ -246,6 +248,6 @@ mod tests {
             Rejection::Unreadable(Vec::new()),
         ];
         assert_eq!(rejections.map(|rejection| rejection.verdict()), UNREAD);
-        assert_eq!(verdicts().len(), 2 * (Verdict::ALL.len() + UNSENT.len()) + UNREAD.len());
+        assert_eq!(verdicts().len(), 2 * (Verdict::ALL.len() + UNSENT.len()) + UNREAD.len() + 1);
     }
 }

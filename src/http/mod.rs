@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
@@ -152,5 +153,6 @@ fn respond(reply: Reply) -> Response {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
-    (status, headers, reply.body).into_response()
+    // As a body: of bytes axum would say that they are an `octet-stream`.
+    (status, headers, Body::from(reply.body)).into_response()
 }

@@ -85,6 +85,7 @@ async fn a_report_counts_once_and_the_first_final_one_stands() {
     for status in ["sent", "sent", "undelivered", "sent", "undelivered", "delivered"] {
         let answer = report(&server, SID, status).await;
         assert_eq!((answer.status, answer.body.as_slice()), (200, b"".as_slice()), "{status}");
+        assert!(!answer.head.contains("content-type"), "{answer:?}");
     }
     assert_eq!(reports(&server, "underway").await, 1.0);
     assert_eq!(reports(&server, "undelivered").await, 1.0);

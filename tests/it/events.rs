@@ -86,6 +86,7 @@ async fn a_used_code_counts_once_and_verify_hears_of_it_once() {
     let event = used(USER, "SMS_FACTOR");
     let answer = tell(&server, &[event.clone(), event.clone()]).await;
     assert_eq!((answer.status, answer.body.as_slice()), (200, b"".as_slice()));
+    assert!(!answer.head.contains("content-type"), "{answer:?}");
     assert_eq!(tell(&server, &[event]).await.status, 200);
     // The enrolment that goes with it is another event about the same code.
     let mut activated = used(USER, "SMS_FACTOR");

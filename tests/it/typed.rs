@@ -71,6 +71,14 @@ fn other_tables_are_merged_whatever_their_keys_are_called() {
 
 #[test]
 fn every_file_that_cannot_be_read_is_told_of() {
+    // What a container makes of a mount whose source is not there.
+    let directory = tempfile::tempdir().expect("directory");
+    std::fs::create_dir_all(directory.path().join("config/local.toml")).expect("made");
+    let sources = Sources { directory: Some(directory.path().to_owned()), ..Sources::default() };
+    let faults = config::load(&sources).map(drop).expect_err("a fault").0.faults;
+    let told = faults.iter().map(ToString::to_string).find(|fault| fault.contains("config/local.toml"));
+    assert!(told.is_some_and(|fault| fault.ends_with("cannot be read: is a directory")), "{faults:?}");
+
     let faults = faults_of(&["[server", "x = ", GOOD], &SECRETS);
     assert!(faults.lines().count() == 2 && faults.contains("/0.toml") && faults.contains("/1.toml"), "{faults}");
 }
