@@ -123,6 +123,8 @@ pub struct Dispatch {
 #[derive(Debug)]
 struct Candidates<'a> {
     asked: Vec<&'a Arc<dyn Provider>>,
+    /// For when none of them takes the message.
+    spare: Option<&'a Arc<dyn Provider>>,
     skipped: Vec<(ProviderName, &'static str)>,
 }
 
@@ -150,13 +152,13 @@ impl Dispatch {
     pub async fn run(&self, job: &Arc<Job>, plan: &Plan, deadline: &Deadline) -> Outcome {
         let channel = job.message.channel;
         self.team.health.message();
-        let Candidates { asked, mut skipped } = self.candidates(plan, channel, deadline);
+        let Candidates { asked, spare, mut skipped } = self.candidates(plan, channel, deadline);
         let mut race = Race::new(job, &self.team.metrics, &self.team.tasks);
         for (place, provider) in asked.iter().enumerate() {
             if deadline.remaining() < self.policy.min_attempt || !race.may_begin() {
                 break;
             }
-            match self.begin(job, provider, &mut race) {
+            match self.still_well(provider, channel, &race).and_then(|()| self.begin(job, provider, &mut race)) {
                 Ok(()) => {}
                 Err(Refusal::Skip(skip)) => {
                     skipped.push((provider.name().clone(), skip.as_str()));
@@ -169,6 +171,15 @@ impl Dispatch {
                 break;
             }
         }
+        // A code hook that asks nobody is an outage of its own making.
+        if race.asked() == 0
+            && deadline.remaining() >= self.policy.min_attempt
+            && let Some(provider) = spare.or_else(|| self.last_resort(plan, channel))
+            && self.begin(job, provider, &mut race).is_ok()
+        {
+            skipped.retain(|(name, _)| name != provider.name());
+            race.wait(deadline.due()).await;
+        }
         race.linger(deadline.due()).await;
         let attempts = race.finish();
         for attempt in &attempts {
@@ -178,11 +189,11 @@ impl Dispatch {
         Outcome { skipped, ..Outcome::of(channel, Arc::clone(&plan.route), attempts) }
     }
 
-    /// The plan without those that should not be asked now; when nobody is left, the one that is best off.
+    /// The plan without those that should not be asked now, and the one of these that is best off.
     fn candidates(&self, plan: &Plan, channel: Channel, deadline: &Deadline) -> Candidates<'_> {
         // A probe is likely to fail: it needs time for another attempt after it.
         let may_probe = deadline.remaining() >= self.policy.min_attempt * 2;
-        let mut candidates = Candidates { asked: Vec::new(), skipped: plan.skipped.clone() };
+        let mut candidates = Candidates { asked: Vec::new(), spare: None, skipped: plan.skipped.clone() };
         let mut spare: Option<(Instant, &Arc<dyn Provider>)> = None;
         for provider in plan.providers.iter().filter_map(|name| self.team.providers.get(name)) {
             let (skip, until) = match self.team.health.availability(provider.name(), channel) {
@@ -201,13 +212,7 @@ impl Dispatch {
                 spare = Some((until, provider));
             }
         }
-        if candidates.asked.is_empty()
-            && let Some(provider) = spare.map(|(_, provider)| provider).or_else(|| self.last_resort(plan, channel))
-        {
-            // A code hook that asks nobody is an outage of its own making.
-            candidates.skipped.retain(|(name, _)| name != provider.name());
-            candidates.asked.push(provider);
-        }
+        candidates.spare = spare.map(|(_, provider)| provider);
         candidates
     }
 
@@ -240,14 +245,18 @@ impl Dispatch {
         })
     }
 
-    /// Begins an attempt, unless the provider should not be asked any more: while another one was waited for, others have
-    /// asked it.
+    /// Whether the provider may still be asked: while another one was waited for, others have asked it.
+    fn still_well(&self, provider: &Arc<dyn Provider>, channel: Channel, race: &Race) -> Result<(), Refusal> {
+        if race.last().is_some() {
+            self.team.health.still_well(provider.name(), channel)?;
+        }
+        Ok(())
+    }
+
+    /// Begins an attempt.
     fn begin(&self, job: &Arc<Job>, provider: &Arc<dyn Provider>, race: &mut Race) -> Result<(), Refusal> {
         let (health, to) = (&self.team.health, provider.name());
         let is_failover = race.asked() > 0;
-        if race.last().is_some() {
-            health.still_well(to, job.message.channel)?;
-        }
         if is_failover && !health.may_fail_over() {
             return Err(Refusal::NoFailover);
         }

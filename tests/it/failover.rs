@@ -78,6 +78,18 @@ async fn going_past_providers_that_cannot_take_a_message_uses_no_failover_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_better_not_asked_is_asked_when_nobody_else_takes_the_message() {
+    let failures = [&[Act::Fail(1, Unavailable); 5][..], &[Act::Accept(1)]].concat();
+    let stage = Stage::new("", &[("a", &[Act::Unfit; 6]), ("b", &failures)]);
+    for _ in 0..5 {
+        stage.call(&okta::another_sms()).await;
+    }
+    let reply = stage.call(&okta::another_sms()).await;
+    assert!(matches!(understand(&reply.body), Understood::Command(_, Some(by), _) if by == "b"));
+    assert!(stage.unused().is_empty(), "{:?}", stage.transcript());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_message_that_a_provider_cannot_take_takes_no_place_from_another() {
     let rest = "[providers.a.limits]\nmax_per_second = 1";
     let script = [Act::Unfit, Act::Unfit, Act::Accept(1)];
