@@ -33,6 +33,7 @@ pub mod recent;
 pub mod route;
 pub mod secret;
 pub mod segments;
+pub mod seldom;
 pub mod settings;
 pub mod store;
 pub mod telemetry;

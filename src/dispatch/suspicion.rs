@@ -2,29 +2,27 @@
 //!
 //! Must not do anything about it: counted each time, told once in a while, for whoever minds security.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
-
-use tokio::time::Instant;
 
 use crate::metrics::{Metrics, SecurityLabels};
 use crate::otp::{ProviderName, SendError};
 use crate::provider::security_reason;
+use crate::seldom::Seldom;
 
 /// Every hook meets it as long as it lasts; a person needs to be told again only if it does not end.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// When what was last told of whom.
+/// What is told of whom.
 #[derive(Debug)]
 pub(super) struct Suspicions {
     metrics: Arc<Metrics>,
-    told: Mutex<BTreeMap<(ProviderName, &'static str), Instant>>,
+    told: Seldom<(ProviderName, &'static str)>,
 }
 
 impl Suspicions {
     pub(super) fn new(metrics: Arc<Metrics>) -> Self {
-        Self { metrics, told: Mutex::default() }
+        Self { metrics, told: Seldom::new(QUIET) }
     }
 
     /// Notes how an attempt failed, if that is suspicious.
@@ -32,19 +30,9 @@ impl Suspicions {
         let Some(reason) = security_reason(error) else { return };
         let labels = SecurityLabels { provider: provider.shared(), reason };
         self.metrics.provider_security.get_or_create(&labels).inc();
-        if self.is_due(provider, reason) {
+        if self.told.is_due((provider.clone(), reason)) {
             tracing::error!(%provider, reason, code = error.code, "the provider's address or certificate is not as it should be");
         }
-    }
-
-    fn is_due(&self, provider: &ProviderName, reason: &'static str) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (provider.clone(), reason);
-        if told.get(&key).is_some_and(|at| at.elapsed() < QUIET) {
-            return false;
-        }
-        told.insert(key, Instant::now());
-        true
     }
 }
 
@@ -57,7 +45,7 @@ mod tests {
     async fn each_is_counted_and_told_once_a_minute_and_an_outage_is_none() {
         let suspicions = Suspicions::new(Arc::new(Metrics::new()));
         let (one, two) = (ProviderName::new("one"), ProviderName::new("two"));
-        let due = |provider, reason| suspicions.is_due(provider, reason);
+        let due = |provider: &ProviderName, reason| suspicions.told.is_due((provider.clone(), reason));
         assert_eq!(
             [due(&one, "tls"), due(&one, "tls"), due(&one, "redirect"), due(&two, "tls")],
             [true, false, true, true]

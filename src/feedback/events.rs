@@ -2,9 +2,9 @@
 //!
 //! Must not know Okta's words for it. Nothing here may hold up Okta's answer for long: it waits three seconds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use crate::agenda::{Agenda, Item};
 use crate::journal::{Answer, Begun};
 use crate::metrics::EventHook;
 use crate::okta::event::{self, Event, What};
+use crate::seldom::Seldom;
 
 /// How long Okta is kept waiting: of its three seconds, one is for the network.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -38,8 +39,8 @@ pub struct Events {
     worker: Arc<Worker>,
     /// Carries what must outlive Okta's patience.
     tasks: TaskTracker,
-    /// When it was last told that a batch was not taken, by reason.
-    told: Mutex<BTreeMap<EventHook, Instant>>,
+    /// Why batches are not taken.
+    told: Seldom<EventHook>,
 }
 
 /// How a batch is answered.
@@ -64,24 +65,15 @@ impl Events {
         worker: Arc<Worker>,
         tasks: TaskTracker,
     ) -> Self {
-        Self { org, config, budget, worker, tasks, told: Mutex::default() }
+        Self { org, config, budget, worker, tasks, told: Seldom::new(QUIET) }
     }
 
     /// Counts a batch, or the question before the first one, and tells now and then of those that were not taken.
     pub fn note(&self, result: EventHook) {
         self.worker.tools().metrics.feedback.event_hook(&self.org, result);
-        if result != EventHook::Taken && self.is_due(result) {
+        if result != EventHook::Taken && self.told.is_due(result) {
             tracing::warn!(org = %self.org, result = result.as_str(), "event hook not taken");
         }
-    }
-
-    fn is_due(&self, result: EventHook) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.get(&result).is_some_and(|at| at.elapsed() < QUIET) {
-            return false;
-        }
-        told.insert(result, Instant::now());
-        true
     }
 
     /// Path on the public listener, and the bytes that a batch may have there.

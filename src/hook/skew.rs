@@ -2,14 +2,14 @@
 //!
 //! Must not change what becomes of a hook: it tells, and a person sets the clock.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::time::Instant;
 
 use crate::metrics::Metrics;
 use crate::otp::Message;
+use crate::seldom::Seldom;
 
 /// Clocks that are kept by NTP and the way from Okta together differ by a second or two; a tenth of a code's usual life
 /// is what begins to matter.
@@ -23,12 +23,12 @@ const QUIET: Duration = Duration::from_secs(10 * 60);
 pub(super) struct Skew {
     org: Arc<str>,
     metrics: Arc<Metrics>,
-    told: Mutex<Option<Instant>>,
+    told: Seldom<()>,
 }
 
 impl Skew {
     pub(super) fn new(org: &Arc<str>, metrics: &Arc<Metrics>) -> Self {
-        Self { org: Arc::clone(org), metrics: Arc::clone(metrics), told: Mutex::default() }
+        Self { org: Arc::clone(org), metrics: Arc::clone(metrics), told: Seldom::new(QUIET) }
     }
 
     /// Notes a message that has just come, by our clock at `now`. Not for repeats, which Okta may have sent long ago;
@@ -37,7 +37,7 @@ impl Skew {
         let Some(asked) = message.asked.filter(|_| !message.preview) else { return };
         let ahead = now.duration_since(asked);
         self.metrics.clock_skew(&self.org, ahead.as_secs());
-        if ahead.abs() > TOLERATED && self.is_due() {
+        if ahead.abs() > TOLERATED && self.told.is_due(()) {
             tracing::warn!(
                 org = %self.org,
                 ahead_seconds = ahead.as_secs(),
@@ -45,15 +45,6 @@ impl Skew {
                  Set this clock by NTP; doctor compares it with the providers' too"
             );
         }
-    }
-
-    fn is_due(&self) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = told.is_none_or(|told| told.elapsed() >= QUIET);
-        if due {
-            *told = Some(Instant::now());
-        }
-        due
     }
 }
 
@@ -66,7 +57,7 @@ mod tests {
         let skew = Skew::new(&"main".into(), &Arc::new(Metrics::new()));
         let mut told = Vec::new();
         for minute in 0..25 {
-            if (0..3).any(|_| skew.is_due()) {
+            if (0..3).any(|_| skew.told.is_due(())) {
                 told.push(minute);
             }
             tokio::time::advance(Duration::from_secs(60)).await;
