@@ -261,7 +261,7 @@ impl Dispatch {
             return Err(Refusal::NoFailover);
         }
         let ticket = health.begin(to, job.message.channel, is_failover)?;
-        if let Some((from, kind)) = race.last() {
+        if let Some((from, kind)) = race.last().filter(|_| is_failover) {
             tracing::warn!(%from, %to, kind = kind.as_str(), phone_ref = job.phone_ref, "failover");
         }
         job.begun.store(true, Ordering::Release);

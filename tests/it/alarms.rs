@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use okta_telephony_hook::app::Hooks;
 use serde_json::{Value, json};
 
-use crate::support::okta::SECRET;
+use crate::support::okta::{self, SECRET};
 use crate::support::process::Place;
 use crate::support::server::{exchange, load};
 
@@ -104,4 +104,30 @@ async fn what_okta_sends_and_we_cannot_read_is_a_warning_and_strangers_are_not()
     // A second one within the minute is counted alone.
     let (unauthorized, unreadable) = (json!(["WARN", "main", "unauthorized"]), json!(["WARN", "main", "unreadable"]));
     assert_eq!(told("event hook not taken", "result"), [unauthorized, unreadable]);
+}
+
+#[tokio::test]
+async fn going_past_a_provider_that_cannot_take_a_message_is_no_warning() {
+    let server = Place::new()
+        .set("OKTA_HOOK__ORGS__MAIN__AUTH__HEADER__SECRET", SECRET)
+        .set("OKTA_HOOK__ALLOW_SANDBOX", "true")
+        .set("OKTA_HOOK__PROVIDERS__A__KIND", "twilio")
+        .set("OKTA_HOOK__PROVIDERS__A__ACCOUNT_SID", "AC00000000000000000000000000000001")
+        .set("OKTA_HOOK__PROVIDERS__A__AUTH_TOKEN", "0123456789abcdef0123456789abcdef")
+        .set("OKTA_HOOK__PROVIDERS__A__SMS__BY_COUNTRY__GB", "+447400000000")
+        .set("OKTA_HOOK__PROVIDERS__B__KIND", "sandbox")
+        .serve(&["serve"])
+        .await;
+    let hook = okta::sms("+15005550010", "482913").to_string();
+    let request = format!(
+        "POST /okta/telephony HTTP/1.1\r\nhost: x\r\nauthorization: {SECRET}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{hook}",
+        hook.len()
+    );
+    assert_eq!(exchange(server.public, request.as_bytes()).await.status, 200);
+    let logged = server.stop().await.stderr;
+    let lines: Vec<Value> = logged.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let told = lines.iter().find(|line| line["message"] == "hook").expect("a hook");
+    assert_eq!((&told["verdict"], &told["provider"]), (&json!("accepted"), &json!("b")), "{logged}");
+    assert!(told["tried"].as_str().is_some_and(|tried| tried.starts_with("a rejected: no_sender")), "{logged}");
+    assert!(lines.iter().all(|line| line["message"] != "failover"), "{logged}");
 }
