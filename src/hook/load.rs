@@ -45,13 +45,21 @@ impl Load {
         let mut state = self.state();
         let rate = state.arrive(Instant::now());
         state.in_flight += 1;
-        let limit = f64::from(self.limit);
-        let allowed = if f64::from(state.in_flight) <= EASY_SHARE * limit || rate <= 0.0 {
+        let allowed = if self.has_room(&state) || rate <= 0.0 {
             budget
         } else {
-            Duration::from_secs_f64(FAIR_SHARE * limit / rate).clamp(least.min(budget), budget)
+            Duration::from_secs_f64(FAIR_SHARE * f64::from(self.limit) / rate).clamp(least.min(budget), budget)
         };
         (Place(self), allowed)
+    }
+
+    /// Whether so few are in flight that none has to be short.
+    pub(super) fn is_easy(&self) -> bool {
+        self.has_room(&self.state())
+    }
+
+    fn has_room(&self, state: &State) -> bool {
+        f64::from(state.in_flight) <= EASY_SHARE * f64::from(self.limit)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -113,7 +121,9 @@ mod tests {
             places.push(load.enter(BUDGET, LEAST).0);
         }
         assert_eq!(load.enter(BUDGET, LEAST).1, LEAST);
+        assert!(!load.is_easy());
         places.clear();
+        assert!(load.is_easy());
         assert_eq!(load.enter(BUDGET, LEAST).1, BUDGET);
     }
 }

@@ -141,6 +141,12 @@ impl Replies {
         self.tell(outcome.verdict, outcome.decisive(), &Summary::of(outcome, elapsed), locale)
     }
 
+    /// Whether Okta hears of messages with this verdict, none of which was sent, that they were.
+    pub fn is_silent(&self, verdict: Verdict) -> bool {
+        matches!(verdict, Verdict::Blocked | Verdict::Refused)
+            && matches!(self.say(verdict), Say::Status(Status::Successful))
+    }
+
     /// The reply to a code that had run out on arrival: nothing was sent. `elapsed` is the time since the request began.
     pub fn expired(locale: Option<&Locale>, elapsed: Duration) -> Reply {
         error(200, wording(Notice::Expired, locale), &[], Some(&Summary::of_none("expired", Some(elapsed))))

@@ -174,6 +174,24 @@ async fn a_provider_that_calls_it_fraud_is_not_got_round() {
     assert_eq!(counted(&stage, "provider_fraud", "blocked"), 1.0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_silent_block_takes_as_long_as_what_was_sent_and_an_honest_no_does_not_wait() {
+    for (reply, waits) in [("successful", true), ("error", false)] {
+        let accepts = [Act::Accept(300), Act::Accept(500), Act::Accept(400)];
+        let settings =
+            format!("reply.blocked = '{reply}'\n[orgs.main.guard.per_prefix]\nmode = 'enforce'\nnumbers = 4");
+        let stage = Stage::new(&settings, &[("a", &accepts)]);
+        let mut took = Vec::new();
+        for n in 0..5 {
+            let begun = tokio::time::Instant::now();
+            stage.call(&text(&format!("+44740012{}456", n * 2), &format!("00u{n}"), "127.0.0.1")).await;
+            took.push(begun.elapsed().as_millis());
+        }
+        assert_eq!(took, [300, 500, 400, if waits { 300 } else { 0 }, if waits { 500 } else { 0 }], "{reply}");
+        assert_eq!(asked(&stage), 3);
+    }
+}
+
 async fn fate_of_blocked(stage: &Stage, to: &str) -> String {
     match understand(&stage.call(&text(to, to, "127.0.0.1")).await.body) {
         Understood::Command(status, provider, _) => {
