@@ -27,6 +27,10 @@ pub use sources::{DEFAULT, Sources};
 const HASH_KEY_IS_SHARED: &str =
     "is required with a shared state.url: with keys of their own, replicas would not know each other's repeats";
 
+/// The same, where there is something to make the key of.
+const HASH_KEY_IS_MADE: &str = "is not set: with a shared state.url it is made of the secrets that \
+    Okta is recognised by, and what the store remembers is lost when one of them changes";
+
 /// The whole configuration, as typed.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -146,21 +150,20 @@ fn check(settings: &Settings, sandbox: bool, environment: &Environment, findings
     settings.server.check("server", findings);
     settings.outbound.check("outbound", findings);
     let state = settings.state.check("state", environment, findings);
-    if state.is_shared() && settings.privacy.hash_key.is_none() {
-        findings.fault("privacy.hash_key", HASH_KEY_IS_SHARED);
-    }
     settings.journal.check("journal", findings);
     if settings.admin.collides_with(settings.server.listen) {
         findings
             .fault("admin.listen", "must not be the address of server.listen: operators' pages are not for everybody");
     }
     let admin_token = settings.admin.check("admin", environment, findings);
-    let hash_key = settings.privacy.hash_key.as_ref();
-    let hash_key =
-        hash_key.and_then(|key| key.resolve(environment).map_err(|rule| findings.fault("privacy.hash_key", rule)).ok());
-    let pseudonyms = Pseudonyms::new(hash_key.as_ref()).map_err(|e| findings.fault("privacy.hash_key", e.to_string()));
     let providers = check_providers(settings, sandbox, environment, findings);
     let orgs = check_orgs(settings, &providers, environment, findings);
+    let pseudonyms = match &settings.privacy.hash_key {
+        Some(key) => key.resolve(environment).and_then(|key| Pseudonyms::new(Some(&key)).map_err(|e| e.to_string())),
+        None if state.is_shared() => common_pseudonyms(&orgs, findings),
+        None => Pseudonyms::new(None).map_err(|e| e.to_string()),
+    };
+    let pseudonyms = pseudonyms.map_err(|rule| findings.fault("privacy.hash_key", rule));
     if state.is_shared() && state.timeout <= store::MAX_TIMEOUT {
         for org in orgs.iter().filter(|org| !org.leaves_room_after(state.timeout)) {
             let rule = format!("must leave orgs.{} its min_attempt within its budget", org.name);
@@ -182,6 +185,16 @@ fn check(settings: &Settings, sandbox: bool, environment: &Environment, findings
         limits: settings.limits.clone(),
         keys: Keys::default(),
     })
+}
+
+/// For replicas that were told no key: made of what each of them must know Okta by.
+fn common_pseudonyms(orgs: &[hook::Config], findings: &mut Findings) -> Result<Pseudonyms, String> {
+    let secrets: Vec<_> = orgs.iter().filter_map(|org| org.authenticate.current()).map(|(_, secret)| secret).collect();
+    if secrets.is_empty() {
+        return Err(HASH_KEY_IS_SHARED.to_owned());
+    }
+    findings.warn("privacy.hash_key", HASH_KEY_IS_MADE);
+    Ok(Pseudonyms::made_of(&secrets))
 }
 
 /// What would never be heard of a message once it is sent.

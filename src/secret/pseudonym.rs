@@ -92,9 +92,24 @@ impl Pseudonyms {
                 &generated
             }
         };
-        let id = digest::digest(&digest::SHA256, key.expose().as_bytes());
-        let key = hmac::Key::new(hmac::HMAC_SHA256, key.expose().as_bytes());
-        Ok(Self { key, key_id: hex(&id.as_ref()[..1]), own: None })
+        Ok(Self::keyed(key.expose().as_bytes()))
+    }
+
+    /// Hashes with a key made of these secrets, for processes that share them and no key. It tells nothing of them.
+    pub fn made_of(secrets: &[&Secret]) -> Self {
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(b"hash key");
+        for secret in secrets {
+            // The length before each: "ab" and "c" are not "a" and "bc".
+            context.update(&(secret.expose().len() as u64).to_be_bytes());
+            context.update(secret.expose().as_bytes());
+        }
+        Self::keyed(context.finish().as_ref())
+    }
+
+    fn keyed(key: &[u8]) -> Self {
+        let id = digest::digest(&digest::SHA256, key);
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, key), key_id: hex(&id.as_ref()[..1]), own: None }
     }
 
     /// The same, but that `hash` serves this process alone: its hashes mean nothing to another or after a restart, and
@@ -199,6 +214,17 @@ mod tests {
         assert_ne!(a, two.of(&phone("+15005550006")));
         assert_eq!(a.len(), "kxx:".len() + 24);
         assert!(!a.contains("5550006"));
+    }
+
+    #[test]
+    fn a_key_made_of_secrets_depends_on_all_of_them() {
+        let secrets = ["one", "two", "on", "etwo"].map(|text| Secret::new(text).expect("text"));
+        let [one, two, on, etwo] = secrets.each_ref();
+        let hash = |secrets: &[&Secret]| Pseudonyms::made_of(secrets).hash(&[b"a"]);
+        assert_eq!(hash(&[one, two]), hash(&[one, two]));
+        for others in [&[one][..], &[two, one], &[on, etwo]] {
+            assert_ne!(hash(&[one, two]), hash(others));
+        }
     }
 
     #[test]

@@ -234,6 +234,22 @@ fn a_shared_store_has_an_address_and_nothing_of_it_is_told() {
 }
 
 #[test]
+fn a_shared_store_needs_a_key_when_there_is_no_secret_to_make_one_of() {
+    let store = "[state]\nurl = 'redis://127.0.0.1:6379'";
+    let (faults, warnings) = findings(&format!("{GOOD}\n{store}"), &SECRETS);
+    assert_eq!(faults, "");
+    assert!(warnings.contains("privacy.hash_key: is not set: with a shared state.url it is made of"), "{warnings}");
+    let tokens = GOOD.replace(
+        "[orgs.main.auth.header]\nsecret = { env = 'HOOK_SECRET' }",
+        "[orgs.main.auth.oauth]\nissuer = 'https://example.okta.com/oauth2/default'",
+    );
+    assert_ne!(tokens, GOOD);
+    let (faults, warnings) = findings(&format!("{tokens}\n{store}"), &SECRETS);
+    assert!(faults.contains("privacy.hash_key: is required with a shared state.url"), "{faults}");
+    assert!(!warnings.contains("hash_key"), "{warnings}");
+}
+
+#[test]
 fn what_would_stop_the_start_is_a_fault_of_the_configuration() {
     let file = tempfile::NamedTempFile::new().expect("file");
     std::fs::write(file.path(), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").expect("written");

@@ -13,8 +13,12 @@ use crate::support::server::TestServer;
 
 /// A server beside others. The sandbox answers at once, and after 1.5 s when the number ends in 0011.
 async fn replica(redis: &RedisServer, timeout: &str) -> TestServer {
+    replica_with("privacy.hash_key = 'a key that replicas share'", redis, timeout).await
+}
+
+async fn replica_with(key: &str, redis: &RedisServer, timeout: &str) -> TestServer {
     TestServer::start(&format!(
-        "allow_sandbox = true\nprivacy.hash_key = 'a key that replicas share'\n\
+        "allow_sandbox = true\n{key}\n\
          [state]\nurl = '{}'\ntimeout = '{timeout}'\n\
          [orgs.main]\n[providers.sandbox]\nkind = 'sandbox'\ndelay = '5ms'\n",
         redis.url()
@@ -37,6 +41,16 @@ async fn sends(server: &TestServer) -> f64 {
 
 async fn faults(server: &TestServer) -> f64 {
     server.metric(r#"okta_hook_store_faults_total{operation="claim"}"#).await
+}
+
+#[tokio::test]
+async fn replicas_without_a_key_of_their_own_make_one_of_what_okta_is_known_by() {
+    let redis = RedisServer::start();
+    let (here, there) = (replica_with("", &redis, PATIENT).await, replica_with("", &redis, PATIENT).await);
+    let request = okta::sms("+15005550010", "482913");
+    let first = here.hook(&request).await;
+    assert_eq!(there.hook(&request).await.body, first.body);
+    assert_eq!((sends(&here).await, sends(&there).await), (1.0, 0.0));
 }
 
 #[tokio::test]
