@@ -4,6 +4,7 @@
 //! user or event can become one.
 
 mod door;
+mod exposition;
 mod feedback;
 mod learned;
 mod vendors;
@@ -24,6 +25,7 @@ use tokio::time::Instant;
 
 use crate::otp::{Channel, FailureKind, ProviderName};
 pub use door::{CertificateMetrics, ConnectionMetrics, RefusedLabels, ResultLabels};
+pub use exposition::Exposition;
 pub use feedback::{
     CallbackLabels, ConversionLabels, EventHook, EventHookLabels, FailureLabels, FateLabels, FeedbackMetrics,
     ReportLabels,

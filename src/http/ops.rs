@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde_json::json;
@@ -20,7 +20,7 @@ use crate::deadline::Clock;
 use crate::dispatch::health::Health;
 use crate::dispatch::switches::Switches;
 use crate::learn::Learn;
-use crate::metrics::Metrics;
+use crate::metrics::{Exposition, Metrics};
 use crate::okta::Reply;
 use crate::okta::jwks::Issuer;
 use crate::otp::ProviderName;
@@ -164,6 +164,7 @@ pub(super) async fn metrics(State(ops): State<Ops>, headers: HeaderMap) -> Respo
     if !ops.admits(&headers) {
         return respond(Reply::unauthorized());
     }
-    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(CONTENT_TYPE, content_type)], ops.shown.metrics.render()).into_response()
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let form = Exposition::accepted(accept);
+    ([(CONTENT_TYPE, form.content_type())], form.of(ops.shown.metrics.render())).into_response()
 }

@@ -60,6 +60,28 @@ async fn the_admin_listener_tells_life_readiness_and_metrics() {
 }
 
 #[tokio::test]
+async fn metrics_come_in_the_form_that_is_accepted() {
+    let server = TestServer::start(SANDBOX).await;
+    for (accept, content_type, name, end) in [
+        ("", "text/plain; version=0.0.4", "# TYPE okta_hook_shed_total counter\n", false),
+        ("accept: text/plain\r\n", "text/plain; version=0.0.4", "# TYPE okta_hook_shed_total counter\n", false),
+        (
+            "accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5\r\n",
+            "application/openmetrics-text; version=1.0.0",
+            "# TYPE okta_hook_shed counter\n",
+            true,
+        ),
+    ] {
+        let request = format!("GET /metrics HTTP/1.1\r\nhost: 127.0.0.1\r\n{accept}connection: close\r\n\r\n");
+        let answer = exchange(server.admin, request.as_bytes()).await;
+        let page = String::from_utf8_lossy(&answer.body);
+        assert!(answer.head.contains(content_type), "{accept}: {}", answer.head);
+        assert!(page.contains(name) && page.contains("\nokta_hook_shed_total 0\n"), "{accept}: {page}");
+        assert_eq!(page.ends_with("# EOF\n"), end, "{accept}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_over_the_limit_is_413_however_it_comes() {
     let server = TestServer::start(SANDBOX).await;
     let head = format!("POST /okta/telephony HTTP/1.1\r\nhost: x\r\nauthorization: {SECRET}\r\n");
