@@ -133,25 +133,50 @@ async fn what_is_forged_changes_nothing_and_what_is_of_no_use_is_taken() {
 }
 
 #[tokio::test]
+async fn a_webhook_that_was_set_up_by_hand_is_believed_without_a_public_address() {
+    let text = json!({ "umid": "u-1", "status": { "code": "QUEUED" } });
+    let vendor = VendorServer::start([Answer::json(200, text)]).await;
+    let server = start(false, &eight(&vendor.url, &format!("callback_secret = '{WEBHOOK}'"))).await;
+    server.hook(&okta::another_sms()).await;
+    let body =
+        json!({ "namespace": "SMS", "payload": { "umid": "u-1", "status": { "state": "delivered" } } }).to_string();
+    for (path, authorization, status) in [
+        ("/callbacks/eight", "Bearer nobody", 401),
+        ("/callbacks/eight?token=made+up", WEBHOOK, 401),
+        ("/callbacks/eight", WEBHOOK, 200),
+    ] {
+        assert_eq!(
+            server.post(path, &[("authorization", authorization)], body.as_bytes()).await.status,
+            status,
+            "{path}"
+        );
+    }
+    let delivered = r#"okta_hook_delivery_reports_total{provider="eight",channel="sms",status="delivered"}"#;
+    assert_eq!(server.metric(delivered).await, 1.0);
+    vendor.finish();
+}
+
+#[tokio::test]
 async fn who_cannot_prove_itself_is_not_asked_and_not_found() {
     let key = "api_key = 'SK00000000000000000000000000000002'\napi_secret = 's'";
     let token = format!("auth_token = '{TOKEN}'");
     let secret = format!("callback_secret = '{WEBHOOK}'");
     let text = json!({ "umid": "u-1", "status": { "code": "QUEUED" } });
     let taken = json!({ "reference_id": "R", "status": { "code": 3001 } });
-    for (public, name, configure, answer) in [
-        (true, "twilio", &(|url: &str| twilio(url, key)) as &dyn Fn(&str) -> String, accepted()),
-        (false, "twilio", &|url: &str| twilio(url, &token), accepted()),
-        (true, "telesign", &|url: &str| telesign(url, "not base64!"), Answer::json(200, taken.clone())),
-        (false, "telesign", &|url: &str| telesign(url, KEY), Answer::json(200, taken)),
-        (true, "eight", &|url: &str| eight(url, ""), Answer::json(200, text.clone())),
-        (false, "eight", &|url: &str| eight(url, &secret), Answer::json(200, text)),
+    // Without an address of ours, who signs no address can still be believed.
+    for (public, name, configure, answer, found) in [
+        (true, "twilio", &(|url: &str| twilio(url, key)) as &dyn Fn(&str) -> String, accepted(), 404),
+        (false, "twilio", &|url: &str| twilio(url, &token), accepted(), 404),
+        (true, "telesign", &|url: &str| telesign(url, "not base64!"), Answer::json(200, taken.clone()), 404),
+        (false, "telesign", &|url: &str| telesign(url, KEY), Answer::json(200, taken), 403),
+        (true, "eight", &|url: &str| eight(url, ""), Answer::json(200, text.clone()), 404),
+        (false, "eight", &|url: &str| eight(url, &secret), Answer::json(200, text), 401),
     ] {
         let vendor = VendorServer::start([answer]).await;
         let server = start(public, &configure(&vendor.url)).await;
         assert_eq!(server.hook(&okta::another_sms()).await.status, 200);
         let path = format!("/callbacks/{name}");
-        assert_eq!(server.post(&path, &[("authorization", WEBHOOK)], b"{}").await.status, 404, "{name}");
+        assert_eq!(server.post(&path, &[("authorization", "Bearer nobody")], b"{}").await.status, found, "{name}");
         server.stop().await;
         let body = vendor.finish()[0].body.to_ascii_lowercase();
         assert!(!body.contains("callback"), "{name}: {body}");

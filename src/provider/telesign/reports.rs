@@ -30,9 +30,8 @@ pub(in crate::provider) struct Reports {
 }
 
 impl Reports {
-    /// `None` when the key is no base64, or there is no public address.
+    /// `None` when the key is no base64. Without an address of ours reports still come: an account can name one at Telesign.
     pub(in crate::provider) fn new(config: &Config) -> Option<Self> {
-        config.reports_to.as_ref()?;
         let key = config.signing_key.clone()?;
         let keys = [Some(key), config.previous_signing_key.clone()].into_iter().flatten().collect();
         Some(Self { keys, customer_id: config.customer_id.clone() })
