@@ -44,6 +44,9 @@ pub(super) fn all() -> Vec<Fixture> {
         .collect()
 }
 
+/// What a request without `encoding` means at 8x8; ours say it.
+pub(super) const DEFAULT_ENCODING: &str = "AUTO";
+
 impl Fixture {
     pub(super) fn is_call(&self) -> bool {
         self.name.starts_with("voice-")
@@ -82,7 +85,7 @@ impl Fixture {
         } else {
             json!({
                 "kind": "8x8", "api_key": key, "subaccount_id": subaccount, "base_url": origin,
-                "sms": { "source": body["source"], "encoding": body["encoding"] },
+                "sms": { "source": body["source"], "encoding": body["encoding"].as_str().unwrap_or(DEFAULT_ENCODING) },
             })
         }
     }

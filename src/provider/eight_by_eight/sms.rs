@@ -13,7 +13,7 @@ use super::{expiry, senders};
 use crate::otp::{EventId, Message, SendError, Text};
 use crate::provider::account::Senders;
 use crate::segments::{self, Segments};
-use crate::settings::{Findings, optional_word};
+use crate::settings::{Findings, word};
 
 /// Longest `source` of the API description; a guide says 17 for numeric ones, so more only warns.
 const MAX_SOURCE_CHARS: usize = 16;
@@ -42,14 +42,14 @@ pub struct Settings {
     pub track: bool,
     /// Tells 8x8 the address the person signs in from. 8x8 limits texts by it: turn it off where many share one address.
     pub client_ip: bool,
-    /// Character set; 8x8 chooses by the text when absent, and so it should unless a carrier needs otherwise.
-    #[serde(deserialize_with = "optional_word")]
-    pub encoding: Option<Encoding>,
+    /// Character set; 8x8 had better choose by the text unless a carrier needs otherwise.
+    #[serde(deserialize_with = "word")]
+    pub encoding: Encoding,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { source: None, by_country: BTreeMap::new(), track: false, client_ip: true, encoding: None }
+        Self { source: None, by_country: BTreeMap::new(), track: false, client_ip: true, encoding: Encoding::Auto }
     }
 }
 
@@ -71,7 +71,7 @@ pub struct Config {
     source: Senders<String>,
     track: bool,
     client_ip: bool,
-    encoding: Option<Encoding>,
+    encoding: Encoding,
 }
 
 impl Settings {
@@ -110,8 +110,7 @@ struct Body<'a> {
     source: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_message_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    encoding: Option<Encoding>,
+    encoding: Encoding,
     #[serde(skip_serializing_if = "Option::is_none")]
     expiry: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -150,10 +149,10 @@ pub(super) fn body(
 
 /// The parts of a text. One that GSM-7 cannot write is counted in UCS-2 whatever is set: how 8x8 writes it then is not
 /// documented, and UCS-2 holds less.
-fn parts(text: &str, encoding: Option<Encoding>) -> usize {
+fn parts(text: &str, encoding: Encoding) -> usize {
     let segments = match encoding {
-        Some(Encoding::Ucs2) => Segments::written(text, segments::Encoding::Ucs2),
-        Some(Encoding::Auto | Encoding::Gsm7) | None => Segments::of(text),
+        Encoding::Ucs2 => Segments::written(text, segments::Encoding::Ucs2),
+        Encoding::Auto | Encoding::Gsm7 => Segments::of(text),
     };
     segments.parts
 }
@@ -237,12 +236,11 @@ mod tests {
     #[test]
     fn a_text_that_8x8_would_cut_is_not_sent() {
         for (encoding, letter, fits) in [
-            (None, "é", 1530),
-            (None, "ê", 670),
-            (Some(Encoding::Auto), "é", 1530),
-            (Some(Encoding::Gsm7), "é", 1530),
-            (Some(Encoding::Gsm7), "ê", 670),
-            (Some(Encoding::Ucs2), "é", 670),
+            (Encoding::Auto, "é", 1530),
+            (Encoding::Auto, "ê", 670),
+            (Encoding::Gsm7, "é", 1530),
+            (Encoding::Gsm7, "ê", 670),
+            (Encoding::Ucs2, "é", 670),
         ] {
             let config = Settings { encoding, ..Settings::default() }.check("sms", &mut Findings::default());
             let send = |units| {

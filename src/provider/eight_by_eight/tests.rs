@@ -131,7 +131,11 @@ fn every_other_request_of_the_fixtures_can_be_made() {
         assert!(headers.iter().all(|(name, value)| request.headers[name] == value.as_str().expect("a text")));
         assert!(request.headers["authorization"].is_sensitive());
         let body: Value = serde_json::from_slice(&request.body).expect("JSON");
-        assert_eq!(body, fixture.request["json"], "{}", fixture.name);
+        let mut recorded = fixture.request["json"].clone();
+        if recorded["callflow"].is_null() && recorded["encoding"].is_null() {
+            recorded["encoding"] = fixtures::DEFAULT_ENCODING.into();
+        }
+        assert_eq!(body, recorded, "{}", fixture.name);
         made += 1;
     }
     assert_eq!(made, 22, "as many as tests/data/8x8 holds");

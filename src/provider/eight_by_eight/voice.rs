@@ -35,8 +35,8 @@ pub struct Settings {
     pub language: Localized,
     /// How often the sentence is said.
     pub repeat: u8,
-    /// How fast, 1 being normal; 8x8's default when absent.
-    pub speed: Option<f64>,
+    /// How fast, 1 being normal.
+    pub speed: f64,
 }
 
 impl Default for Settings {
@@ -48,7 +48,7 @@ impl Default for Settings {
             profile: Localized::default(),
             language: Localized::default(),
             repeat: 2,
-            speed: None,
+            speed: 1.0,
         }
     }
 }
@@ -60,7 +60,7 @@ pub struct Config {
     profile: Localized,
     language: Localized,
     repeat: u8,
-    speed: Option<Number>,
+    speed: Number,
 }
 
 impl Settings {
@@ -85,7 +85,7 @@ impl Settings {
         if !(1..=3).contains(&self.repeat) {
             findings.fault(format!("{at}.repeat"), "must be between 1 and 3");
         }
-        if self.speed.is_some_and(|s| !SPEED.contains(&s)) {
+        if !SPEED.contains(&self.speed) {
             findings.fault(format!("{at}.speed"), "must be between 0.5 and 2");
         }
         Config {
@@ -93,7 +93,7 @@ impl Settings {
             profile: self.profile.clone(),
             language: self.language.clone(),
             repeat: self.repeat,
-            speed: self.speed.and_then(number),
+            speed: number(self.speed),
         }
     }
 }
@@ -114,9 +114,10 @@ fn check_source(at: String, source: &str, findings: &mut Findings) {
 }
 
 /// A whole number without its fraction: 8x8's API description takes integers only, its guide decimals too.
-fn number(speed: f64) -> Option<Number> {
+fn number(speed: f64) -> Number {
     let whole = [1_u8, 2].into_iter().find(|w| f64::from(*w).total_cmp(&speed).is_eq());
-    whole.map(Number::from).or_else(|| Number::from_f64(speed))
+    // What is not finite was found above, and the call is never made.
+    whole.map(Number::from).or_else(|| Number::from_f64(speed)).unwrap_or_else(|| Number::from(1_u8))
 }
 
 #[derive(Serialize)]
@@ -139,8 +140,7 @@ enum Action<'a> {
         #[serde(flatten)]
         voice: Voice<'a>,
         repetition: u8,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        speed: Option<&'a Number>,
+        speed: &'a Number,
     },
     Hangup,
 }
@@ -179,7 +179,7 @@ pub(super) fn body(config: &Config, message: &Message, speech: &Speech, now: Tim
         text: speech.sentence.expose(),
         voice: Voice::of(config, &speech.language),
         repetition: config.repeat,
-        speed: config.speed.as_ref(),
+        speed: &config.speed,
     };
     let body = Body {
         valid_until: expiry(message, now, VALID_UNTIL_FORMAT),
@@ -212,7 +212,7 @@ mod tests {
             "validUntil": "2026-01-05T10:05:00.123Z",
             "callflow": [
                 { "action": "makeCall", "params": { "source": "6588000000", "destination": "+15005550006" } },
-                { "action": "say", "params": { "text": "4, 8, 2.", "voiceProfile": "en-US-Jenny", "repetition": 2 } },
+                { "action": "say", "params": { "text": "4, 8, 2.", "voiceProfile": "en-US-Jenny", "repetition": 2, "speed": 1 } },
                 { "action": "hangup" },
             ],
         });
