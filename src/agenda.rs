@@ -62,7 +62,7 @@ pub enum Item {
         /// When the message was sent.
         since: Timestamp,
     },
-    /// A provider has told how far a message has come, and the journal could not be asked which one it is.
+    /// A provider has told how far a message has come, and the journal could not be asked or did not keep it.
     Report {
         /// Name of the provider.
         provider: String,

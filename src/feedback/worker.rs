@@ -183,9 +183,9 @@ impl Worker {
                 Some(id) => self.over(&ProviderName::new(provider), &id, *channel, *since).await,
                 None => Ok(Ending::Done),
             },
-            Item::Report { provider, transaction_id, delivery, .. } => {
+            Item::Report { provider, transaction_id, delivery, since } => {
                 if let Some(id) = TransactionId::parse(transaction_id) {
-                    reports::note(&self.tools, &ProviderName::new(provider), &id, *delivery).await?;
+                    reports::note(&self.tools, &ProviderName::new(provider), &id, *delivery, *since).await?;
                 }
                 Ok(Ending::Done)
             }

@@ -10,6 +10,8 @@ use crate::otp::{Accepted, Attempt, Delivery, EventId, FailureKind, OtpCode, Req
 use crate::secret::Secret;
 use crate::store::{Claim, Memory};
 
+mod faults;
+
 const NUMBER: &str = "+15005550006";
 const USER: &str = "00uyxxSknGtK8022w0g3";
 
@@ -145,14 +147,14 @@ async fn a_resend_hears_that_the_last_send_will_not_arrive_and_not_that_an_earli
     journal.note("main", &message, &accepted("one", "SM1"), None, ()).await;
     written(&journal).await;
     for (delivery, expected) in [(Delivery::Underway, false), (Delivery::Undelivered, true)] {
-        assert!(matches!(journal.report(&one, &id("SM1"), delivery).await, Ok(Reported::News(_))));
+        assert!(matches!(journal.report(&one, &id("SM1"), delivery, now()).await, Ok(Reported::News(_))));
         assert_eq!(undelivered().await, Some(expected), "{delivery}");
     }
     let previous = journal.previous("main", &message).await;
     journal.note("main", &message, &accepted("one", "SM2"), previous.as_ref(), ()).await;
     journal.note("main", &message, &accepted("one", "SM3"), previous.as_ref(), ()).await;
     written(&journal).await;
-    assert!(matches!(journal.report(&one, &id("SM2"), Delivery::Undelivered).await, Ok(Reported::News(_))));
+    assert!(matches!(journal.report(&one, &id("SM2"), Delivery::Undelivered, now()).await, Ok(Reported::News(_))));
     assert_eq!(undelivered().await, Some(false), "that was not the last one");
     assert!(journal.of_transaction(&one, "SM1").await.expect("answers").is_some_and(|entry| entry.awaited));
     let entry = journal.of_transaction(&one, "SM2").await.expect("answers").expect("an entry");
@@ -269,15 +271,16 @@ async fn a_final_report_is_not_undone_by_an_earlier_one_that_is_written_later() 
         there.note("main", &message(USER, NUMBER), &accepted("one", "SM1"), None, ()).await;
         written(&there).await;
         let (one, id) = (ProviderName::new("one"), TransactionId::parse("SM1").expect("an id"));
-        let (underway, delivered) = tokio::join!(here.report(&one, &id, Delivery::Underway), async {
+        let (underway, delivered) = tokio::join!(here.report(&one, &id, Delivery::Underway, now()), async {
             tokio::time::sleep(ms(pause)).await;
-            there.report(&one, &id, Delivery::Delivered).await
+            there.report(&one, &id, Delivery::Delivered, now()).await
         });
         assert!(matches!(underway, Ok(Reported::News(_))) && matches!(delivered, Ok(Reported::News(_))));
         let entry = here.of_transaction(&one, "SM1").await.expect("answers").expect("an entry");
         assert_eq!(entry.delivery, Some(Delivery::Delivered), "{slow} {fast} {pause}");
         for again in [Delivery::Underway, Delivery::Undelivered, Delivery::Delivered] {
-            assert_eq!(here.report(&one, &id, again).await, Ok(Reported::Nothing));
+            tokio::time::advance(ms(1)).await;
+            assert_eq!(here.report(&one, &id, again, now()).await, Ok(Reported::Nothing));
         }
     }
 }
