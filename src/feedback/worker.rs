@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{Strangers, reports};
@@ -29,8 +29,12 @@ const AT_ONCE: usize = 16;
 /// Tasks taken at once.
 const CHUNK: usize = 64;
 
-/// How long a task waits for its turn. A provider may take ten seconds: both together lie inside `Agenda::LEASE`.
-const WAIT: Duration = Duration::from_secs(8);
+/// How long a task waits for its turn, and how long it may then take: both together lie inside `Agenda::LEASE`, so that
+/// nobody else begins it meanwhile. One call to a provider ends by itself after ten seconds, and Okta may be asked before
+/// it: what is cut off is done again.
+const WAIT: Duration = Duration::from_secs(7);
+const WORK: Duration = Duration::from_secs(12);
+const _: () = assert!(WAIT.as_secs() + WORK.as_secs() < Agenda::LEASE.as_secs());
 
 /// How often it is looked what is due.
 const LOOK: Duration = Duration::from_secs(1);
@@ -121,7 +125,10 @@ impl Worker {
             let Ok(Ok(turn)) = timeout_at(until, Arc::clone(&self.turns).acquire_owned()).await else { break };
             let worker = Arc::clone(self);
             at_work.spawn(async move {
-                let ending = worker.work_on(&task.item).await.unwrap_or(Ending::Unknown);
+                let ending = match timeout(WORK, worker.work_on(&task.item)).await {
+                    Ok(ended) => ended.unwrap_or(Ending::Unknown),
+                    Err(_) => Ending::Again,
+                };
                 drop(turn);
                 worker.settle(task, ending).await
             });
@@ -267,3 +274,6 @@ impl Worker {
         !again
     }
 }
+
+#[cfg(test)]
+mod tests;
