@@ -134,7 +134,7 @@ impl Events {
             channel,
             at: event.at,
             since: now,
-            user_id: strangers.contains_key(&self.org).then(|| user.expose().to_owned()),
+            user_id: strangers.contains_key(&self.org).then_some(user),
         })
     }
 

@@ -178,10 +178,9 @@ impl Worker {
                     Begun::Busy => return Ok(Ending::Left),
                     Begun::Ours => {}
                 }
-                let stranger = user_id.as_deref().and_then(UserId::parse);
                 let is_done = match self.tools.journal.used(&user, &event).await? {
                     Use::Of(entry) => self.used(org, &entry, *at).await,
-                    Use::Unknown => self.unknown(org, stranger.as_ref(), *channel).await,
+                    Use::Unknown => self.unknown(org, user_id.as_ref(), *channel).await,
                     Use::Known => true,
                 };
                 Ok(self.end(&event, is_done).await)
