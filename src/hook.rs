@@ -227,7 +227,9 @@ impl Hook {
         Ok((permit, place))
     }
 
-    /// The message on its way, and what keeps late outcomes back until its own is noted.
+    /// The message on its way, and what holds back what `Late` has to note of it. An attempt that ends after the answer
+    /// waits in there until `until_noted` is dropped: by the journal, when it has the outcome that Okta heard, or by whoever
+    /// leaves the story before that.
     fn job(&self, decoded: Decoded, begun: Arc<AtomicBool>, record: &mut Record) -> (Arc<Job>, DropGuard) {
         let Decoded { message, oddities } = decoded;
         let phone_ref = self.shared.pseudonyms.of(&message.recipient);

@@ -53,7 +53,7 @@ async fn told(delivery: Delivery, at: i32, does_it: bool) -> bool {
     let journal = journal(Arc::clone(&store) as Arc<dyn Store>);
     let (message, one) = (message(USER, NUMBER), ProviderName::new("one"));
     let id = TransactionId::parse("SM1").expect("an id");
-    journal.note("main", &message, &accepted("one", "SM1"), None, ()).await;
+    journal.note("main", &message, &accepted("one", "SM1"), None, nobody()).await;
     written(&journal).await;
     store.left.store(at, Ordering::Relaxed);
     let heard = now();
