@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::{Strangers, reports};
+use super::{UnknownUsers, reports};
 use crate::agenda::{Agenda, Item, Task};
 use crate::deadline::Clock;
 use crate::journal::{Begun, Entry, Journal, Use};
@@ -65,7 +65,7 @@ pub struct Tools {
     /// Every configured provider, with what tells it of codes of its, if it wants to hear.
     pub listeners: Arc<BTreeMap<ProviderName, Option<Listener>>>,
     /// Who asks Okta about users that the journal does not know, for the orgs that let us.
-    pub strangers: Arc<BTreeMap<Arc<str>, Strangers>>,
+    pub unknown_users: Arc<BTreeMap<Arc<str>, UnknownUsers>>,
     /// What is learnt from codes that were used.
     pub learn: Learn,
     /// Where everything is counted.
@@ -221,8 +221,8 @@ impl Worker {
 
     /// A code was used that the journal knows nothing of.
     async fn unknown(&self, org: &str, user: Option<&UserId>, channel: Channel) -> bool {
-        match (user, self.tools.strangers.get(org)) {
-            (Some(user), Some(strangers)) => strangers.used(user, channel, &self.tools.metrics).await,
+        match (user, self.tools.unknown_users.get(org)) {
+            (Some(user), Some(unknown)) => unknown.used(user, channel, &self.tools.metrics).await,
             _ => true,
         }
     }

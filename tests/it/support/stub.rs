@@ -248,8 +248,8 @@ impl Stage {
     pub fn events(&self) -> Arc<Events> {
         let Shared { agenda, journal, learn, metrics, clock, tasks, .. } = self.shared.clone();
         let listeners = Arc::new(self.stubs.iter().map(|stub| (stub.name.clone(), None)).collect());
-        let strangers = Arc::default();
-        let tools = feedback::Tools { agenda, journal, listeners, strangers, learn, metrics, clock };
+        let unknown_users = Arc::default();
+        let tools = feedback::Tools { agenda, journal, listeners, unknown_users, learn, metrics, clock };
         let config = self.hook.config();
         let event_hook = config.event_hook.clone().expect("an event hook");
         let worker = Arc::new(feedback::Worker::new(tools));

@@ -12,13 +12,13 @@ use crate::provider::{Fate, Listener};
 
 /// The unknown users of one org.
 #[derive(Debug)]
-pub struct Strangers {
+pub struct UnknownUsers {
     factors: Factors,
     /// Those that the org's routes may ask.
     listeners: Vec<(ProviderName, Listener)>,
 }
 
-impl Strangers {
+impl UnknownUsers {
     /// Asks `factors`, and tells `listeners`.
     pub fn new(factors: Factors, listeners: Vec<(ProviderName, Listener)>) -> Self {
         Self { factors, listeners }
