@@ -4,14 +4,15 @@
 //! Must not do any of it, nor hold a number or a code: what it names is a keyed hash or an id. An Okta user id stands in
 //! it only for an org that lets us ask Okta about users we do not know.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::time::Instant;
 
-use crate::otp::{Channel, Delivery};
+use crate::otp::{Channel, Delivery, UserId};
 use crate::secret::Pseudonyms;
 use crate::store::{Key, Queue, State};
 
@@ -48,8 +49,13 @@ pub enum Item {
         /// When we heard of it.
         since: Timestamp,
         /// Okta's id of the user, for asking Okta when the journal knows nothing.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        user_id: Option<String>,
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            serialize_with = "write_id",
+            deserialize_with = "read_id"
+        )]
+        user_id: Option<UserId>,
     },
     /// A code is over, by its time or by a newer one: whoever sent it may want to know, if it was not used.
     Over {
@@ -62,7 +68,7 @@ pub enum Item {
         /// When the message was sent.
         since: Timestamp,
     },
-    /// A provider has told how far a message has come, and the journal could not be asked which one it is.
+    /// A provider has told how far a message has come, and the journal could not be asked or did not keep it.
     Report {
         /// Name of the provider.
         provider: String,
@@ -83,13 +89,28 @@ impl Item {
     }
 }
 
+fn write_id<S: Serializer>(id: &Option<UserId>, to: S) -> Result<S::Ok, S::Error> {
+    id.as_ref().map(UserId::expose).serialize(to)
+}
+
+fn read_id<'de, D: Deserializer<'de>>(from: D) -> Result<Option<UserId>, D::Error> {
+    Ok(Option::<String>::deserialize(from)?.as_deref().and_then(UserId::parse))
+}
+
 /// A thing to be done that is ours to do, for as long as a lease lasts.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Task {
     /// The thing.
     pub item: Item,
     piece: String,
     queue: usize,
+}
+
+impl fmt::Debug for Task {
+    /// Not the piece: the item says the same, with the user id in clear.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task").field("item", &self.item).field("queue", &self.queue).finish_non_exhaustive()
+    }
 }
 
 /// What is still to be done, for all replicas. Cheap to clone.
@@ -250,5 +271,30 @@ mod tests {
         assert!(agenda.is_settled());
         assert_eq!(agenda.due(9).await.len(), 1);
         assert!(!agenda.is_settled(), "there may be work in the store that nobody sees");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_user_id_is_kept_in_the_store_and_shown_to_nobody() {
+        let pseudonyms = Pseudonyms::new(None).expect("random");
+        let key = Key::new("agenda", pseudonyms.hash(&[b"agenda"]));
+        let queues: Vec<Arc<dyn Queue>> = vec![Arc::new(Memory::new(10))];
+        let agenda = Agenda(Arc::new(Inner { queues, key, failed: Mutex::default() }));
+        for user_id in [UserId::parse("00uyxxSknGtK8022w0g3"), None] {
+            let item = Item::Used {
+                org: "main".to_owned(),
+                event: "event".to_owned(),
+                user: "user".to_owned(),
+                channel: Channel::Sms,
+                at: None,
+                since: Timestamp::UNIX_EPOCH,
+                user_id,
+            };
+            agenda.note([item.clone()], Duration::ZERO).await;
+            let tasks = agenda.due(9).await;
+            assert_eq!(tasks.iter().map(|task| &task.item).collect::<Vec<_>>(), [&item]);
+            for shown in [format!("{tasks:?}"), format!("{item:#?}")] {
+                assert!(shown.contains("since") && !shown.contains("00uyxx"), "{shown}");
+            }
+        }
     }
 }

@@ -32,7 +32,7 @@ use crate::deadline::{Clock, Deadline};
 use crate::dedupe::{self, Claim, Dedupe};
 use crate::dispatch::switches::Switches;
 use crate::dispatch::{Dispatch, Job};
-use crate::guard::{Explanation, Guard, Tools};
+use crate::guard::{self, Explanation, Guard};
 use crate::journal::Journal;
 use crate::learn::Learn;
 use crate::metrics::Metrics;
@@ -40,7 +40,7 @@ use crate::okta::{Decoded, Replies, Reply, decode, request_id};
 use crate::otp::{Content, Message, Outcome, ProviderName, Verdict};
 use crate::recent::Recent;
 use crate::secret::Pseudonyms;
-use crate::store::{State, Store};
+use crate::store::State;
 use late::Late;
 use load::Load;
 use pace::Pace;
@@ -81,8 +81,6 @@ pub struct Shared {
     pub recent: Recent,
     /// Makes keyed hashes for log lines.
     pub pseudonyms: Pseudonyms,
-    /// Makes them for what guards count.
-    pub keys: Pseudonyms,
     /// The wall clock.
     pub clock: Clock,
     /// Carries what must outlive a caller; a shutdown waits for it.
@@ -103,23 +101,14 @@ pub struct Shared {
     pub learn: Learn,
     /// Where is remembered what outlives a hook.
     pub state: State,
-    /// Where guards count: one place for as long as the process lives, whatever becomes of the configuration.
-    pub counters: Arc<dyn Store>,
-    /// Where they remember known numbers.
-    pub numbers: Arc<dyn Store>,
+    /// What guards stand on: one place for as long as the process lives, whatever becomes of the configuration.
+    pub guard: guard::Tools,
 }
 
 impl Hook {
     /// One org's hook, from its checked settings.
     pub fn new(config: Config, dispatch: Dispatch, shared: Shared) -> Self {
-        let tools = Tools {
-            store: Arc::clone(&shared.counters),
-            numbers: Arc::clone(&shared.numbers),
-            pseudonyms: shared.keys.clone(),
-            metrics: Arc::clone(&shared.metrics),
-            clock: shared.clock,
-        };
-        let guard = Arc::new(Guard::new(config.guard.clone(), &config.name, tools));
+        let guard = Arc::new(Guard::new(config.guard.clone(), &config.name, shared.guard.clone()));
         let skew = Skew::new(&config.name, &shared.metrics);
         Self { load: Load::new(config.okta_concurrency), pace: Pace::default(), skew, config, guard, dispatch, shared }
     }
@@ -227,7 +216,9 @@ impl Hook {
         Ok((permit, place))
     }
 
-    /// The message on its way, and what keeps late outcomes back until its own is noted.
+    /// The message on its way, and what holds back what `Late` has to note of it. An attempt that ends after the answer
+    /// waits in there until `until_noted` is dropped: by the journal, when it has the outcome that Okta heard, or by whoever
+    /// leaves the story before that.
     fn job(&self, decoded: Decoded, begun: Arc<AtomicBool>, record: &mut Record) -> (Arc<Job>, DropGuard) {
         let Decoded { message, oddities } = decoded;
         let phone_ref = self.shared.pseudonyms.of(&message.recipient);

@@ -14,7 +14,7 @@ use crate::otp::{Channel, Country, EventId, RequestType};
 const MOST_HOOKS: usize = 100;
 
 /// Hooks of those who were not. They have a list of their own: anybody can call, and must not push out what Okta did.
-const MOST_STRANGERS: usize = 20;
+const MAX_UNAUTHENTICATED: usize = 20;
 
 /// Bytes of one text. Ours are shorter; names of providers and rules of faults might not be.
 const MOST_BYTES: usize = 256;
@@ -25,7 +25,7 @@ const MOST_ID_BYTES: usize = 64;
 /// What is told of one hook when it has been answered: names from the configuration, words from fixed sets, a keyed hash
 /// of the number, Okta's event id.
 #[derive(Debug, Clone)]
-pub struct Told {
+pub struct HookRecord {
     /// When it was answered.
     pub at: Timestamp,
     /// From the first byte of the request to the answer.
@@ -35,7 +35,7 @@ pub struct Told {
     /// Verdict of the outcome, or why there is none.
     pub verdict: &'static str,
     /// Whether the caller was not recognised.
-    pub stranger: bool,
+    pub unauthenticated: bool,
     /// How the message was to travel, when the request was read that far; so with the next ones.
     pub channel: Option<Channel>,
     /// Country of the number.
@@ -66,7 +66,7 @@ pub struct Told {
     pub fault: Option<String>,
 }
 
-impl Told {
+impl HookRecord {
     /// Of one hook of an org, of which nothing is known yet.
     pub fn new(org: &Arc<str>) -> Self {
         Self {
@@ -74,7 +74,7 @@ impl Told {
             elapsed: Duration::ZERO,
             org: Arc::clone(org),
             verdict: "unknown",
-            stranger: false,
+            unauthenticated: false,
             channel: None,
             country: None,
             event_id: None,
@@ -114,19 +114,19 @@ pub struct Recent(Arc<Rings>);
 #[derive(Debug, Default)]
 struct Rings {
     hooks: Mutex<Ring>,
-    strangers: Mutex<Ring>,
+    unauthenticated: Mutex<Ring>,
 }
 
 /// The oldest first.
-type Ring = VecDeque<Arc<Told>>;
+type Ring = VecDeque<Arc<HookRecord>>;
 
 impl Recent {
     /// Remembers one, and forgets the oldest.
-    pub fn note(&self, mut told: Told) {
+    pub fn note(&self, mut told: HookRecord) {
         told.cut();
-        let (ring, most) = match told.stranger {
+        let (ring, most) = match told.unauthenticated {
             false => (&self.0.hooks, MOST_HOOKS),
-            true => (&self.0.strangers, MOST_STRANGERS),
+            true => (&self.0.unauthenticated, MAX_UNAUTHENTICATED),
         };
         let told = Arc::new(told);
         let mut ring = lock(ring);
@@ -138,9 +138,9 @@ impl Recent {
     }
 
     /// All that are remembered, the newest first.
-    pub fn list(&self) -> Vec<Arc<Told>> {
-        let mut all: Vec<Arc<Told>> = lock(&self.0.hooks).iter().rev().cloned().collect();
-        all.extend(lock(&self.0.strangers).iter().rev().cloned());
+    pub fn list(&self) -> Vec<Arc<HookRecord>> {
+        let mut all: Vec<Arc<HookRecord>> = lock(&self.0.hooks).iter().rev().cloned().collect();
+        all.extend(lock(&self.0.unauthenticated).iter().rev().cloned());
         all.sort_by_key(|told| std::cmp::Reverse(told.at));
         all
     }
@@ -154,20 +154,20 @@ fn lock(ring: &Mutex<Ring>) -> MutexGuard<'_, Ring> {
 mod tests {
     use super::*;
 
-    fn told(second: i64) -> Told {
-        Told { at: Timestamp::from_second(second).expect("in range"), ..Told::new(&"main".into()) }
+    fn told(second: i64) -> HookRecord {
+        HookRecord { at: Timestamp::from_second(second).expect("in range"), ..HookRecord::new(&"main".into()) }
     }
 
     #[test]
-    fn the_newest_hundred_are_kept_and_strangers_push_none_of_them_out() {
+    fn the_newest_hundred_are_kept_and_unauthenticated_ones_push_none_of_them_out() {
         let recent = Recent::default();
         for second in 0..10_000 {
             recent.note(told(second));
-            recent.note(Told { stranger: true, ..told(second) });
+            recent.note(HookRecord { unauthenticated: true, ..told(second) });
         }
         let all = recent.clone().list();
-        let seconds = |stranger: bool| {
-            let of = |told: &&Arc<Told>| told.stranger == stranger;
+        let seconds = |unauthenticated: bool| {
+            let of = |told: &&Arc<HookRecord>| told.unauthenticated == unauthenticated;
             all.iter().filter(of).map(|told| told.at.as_second()).collect::<Vec<_>>()
         };
         assert_eq!(seconds(false), (9_900..10_000).rev().collect::<Vec<_>>());
@@ -180,7 +180,7 @@ mod tests {
         let recent = Recent::default();
         let id = EventId::parse(&format!("{}\u{202e}{}", "e".repeat(60), "e".repeat(60_000))).expect("not empty");
         let long = "é".repeat(300);
-        recent.note(Told {
+        recent.note(HookRecord {
             event_id: Some(id.clone()),
             fault: Some(long.clone()),
             attempts: vec![long.clone(), "a accepted 1ms".to_owned()],

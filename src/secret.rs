@@ -17,7 +17,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 pub use presented::{basic_pair, bearer, only};
-pub use pseudonym::{AsItStands, KeyedHash, Pseudonyms};
+pub use pseudonym::{IdentityHasher, KeyedHash, Pseudonyms};
 
 /// A secret text: never empty, white space trimmed.
 #[derive(Clone)]

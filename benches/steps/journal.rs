@@ -2,6 +2,7 @@
 
 use divan::Bencher;
 use okta_telephony_hook::otp::{Message, Outcome};
+use tokio_util::sync::CancellationToken;
 
 use crate::ground::{HOOKS, RUNTIME, at_once, message};
 use crate::reply::accepted;
@@ -17,12 +18,12 @@ fn previous(bencher: Bencher) {
 #[divan::bench]
 fn note(bencher: Bencher) {
     let _inside = RUNTIME.enter();
-    let told = || -> (Message, Outcome) {
+    let told = || -> (Message, Outcome, CancellationToken) {
         let message = message();
         let outcome = accepted(message.event_id.as_ref().expect("an event").as_str());
-        (message, outcome)
+        (message, outcome, CancellationToken::new())
     };
-    bencher
-        .with_inputs(told)
-        .bench_local_refs(|(message, outcome)| at_once(HOOKS.shared.journal.note("main", message, outcome, None, ())));
+    bencher.with_inputs(told).bench_local_refs(|(message, outcome, noted)| {
+        at_once(HOOKS.shared.journal.note("main", message, outcome, None, noted.clone().drop_guard()))
+    });
 }

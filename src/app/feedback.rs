@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::feedback::{Events, Reports, Strangers, Tools, Worker};
+use crate::feedback::{Events, Reports, Tools, UnknownUsers, Worker};
 use crate::hook::Shared;
 use crate::okta::factors::Factors;
 use crate::otp::ProviderName;
@@ -43,7 +43,7 @@ impl Feedback {
         let tools = Tools {
             agenda: shared.agenda.clone(),
             journal: shared.journal.clone(),
-            strangers: Arc::new(strangers(config, &listeners, outbound)),
+            unknown_users: Arc::new(unknown_users(config, &listeners, outbound)),
             listeners: Arc::new(listeners),
             learn: shared.learn.clone(),
             metrics: Arc::clone(&shared.metrics),
@@ -64,16 +64,16 @@ impl Feedback {
 }
 
 /// Who asks Okta about users that the journal does not know, and tells the providers of the org's routes.
-fn strangers(
+fn unknown_users(
     config: &Config,
     listeners: &BTreeMap<ProviderName, Option<Listener>>,
     outbound: &Outbound,
-) -> BTreeMap<Arc<str>, Strangers> {
+) -> BTreeMap<Arc<str>, UnknownUsers> {
     let of_org = |org: &crate::hook::Config| {
         let factors = Factors::new(org.okta.clone()?, outbound.clone());
         let may_ask = listeners.iter().filter(|(name, _)| org.router.may_ask(name));
         let listeners = may_ask.filter_map(|(name, listener)| Some((name.clone(), listener.clone()?))).collect();
-        Some((Arc::clone(&org.name), Strangers::new(factors, listeners)))
+        Some((Arc::clone(&org.name), UnknownUsers::new(factors, listeners)))
     };
     config.orgs.iter().filter_map(of_org).collect()
 }

@@ -18,6 +18,7 @@ use crate::dedupe::Dedupe;
 use crate::dispatch::health::{Health, Limits};
 use crate::dispatch::switches::Switches;
 use crate::dispatch::{Dispatch, Team};
+use crate::guard;
 use crate::hook::{self, Hook, Shared};
 use crate::journal::Journal;
 use crate::learn::Learn;
@@ -78,11 +79,15 @@ impl Hooks {
             dedupe: Dedupe::new(&state, keys.clone(), clock, Arc::clone(&metrics), &tasks),
             journal: Journal::new(&state, &config.journal, keys.clone(), clock, tasks.clone()),
             agenda: Agenda::new(&state, &keys),
-            keys,
             listeners: listeners(config),
             learn: Learn::new(clock, Arc::clone(&metrics)),
-            counters: state.store(),
-            numbers: state.store(),
+            guard: guard::Tools {
+                store: state.store(),
+                numbers: state.store(),
+                pseudonyms: keys,
+                metrics: Arc::clone(&metrics),
+                clock,
+            },
             state,
         };
         let health = Health::new(limits(config), shared.switches.clone(), metrics);

@@ -39,7 +39,9 @@ pub(super) struct Replicas {
     claims: AtomicU64,
 }
 
-/// The keys that one message holds, or may hold.
+/// The keys that one message holds, or may hold: a claim that ended in a fault may stand in the store all the same, or
+/// somebody else's may. A key is noted here, unsure, before its claim is waited for, as the time-out drops whoever waits;
+/// it becomes sure, or leaves, when the store has said so.
 #[derive(Debug)]
 pub(super) struct Hold {
     owner: String,
@@ -52,7 +54,7 @@ pub(super) struct Hold {
 struct Held {
     key: Key,
     window: Duration,
-    /// False after a fault: the claim may have been made, or somebody else's may stand there.
+    /// Whether the store has said that it is ours. Otherwise the answer must find out, and it must not be given back.
     sure: bool,
 }
 
@@ -102,6 +104,7 @@ impl Replicas {
         Hold { owner, fingerprint: id.fingerprint.to_string(), since: Instant::now(), keys: Vec::with_capacity(2) }
     }
 
+    /// May be dropped at any `await`: `hold` says at each of them what may be held by then.
     async fn ask(&self, id: &Identity, hold: &mut Hold) -> Result<Found, StoreFault> {
         let fingerprint = Key::new("fingerprint", id.fingerprint);
         let mut conflict = false;
@@ -194,6 +197,8 @@ impl Replicas {
         });
     }
 
+    /// Puts the answer under one key, for what is left of its time. Under one that is not surely ours it is put by a claim:
+    /// that takes a key which nobody holds, finds a claim of ours by its owner, and leaves everybody else's alone.
     async fn tell(&self, hold: &Hold, held: &Held, answer: &Bytes) -> Result<(), StoreFault> {
         let left = held.window.saturating_sub(hold.since.elapsed());
         if left.is_zero() {
@@ -208,7 +213,7 @@ impl Replicas {
         self.store.write(slice::from_ref(&held.key), answer.clone(), left).await
     }
 
-    /// Gives the claims back, in the background: nothing was sent.
+    /// Gives the claims back that are surely ours, in the background: nothing was sent.
     pub(super) fn release(self: &Arc<Self>, hold: Hold) {
         let replicas = Arc::clone(self);
         self.tasks.spawn(async move {

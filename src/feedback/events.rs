@@ -126,7 +126,7 @@ impl Events {
     /// What is to be done about a code that was used.
     fn item(&self, event: Event, now: Timestamp) -> Option<Item> {
         let What::Used(user, channel) = event.what else { return None };
-        let Tools { journal, strangers, .. } = self.worker.tools();
+        let Tools { journal, unknown_users, .. } = self.worker.tools();
         Some(Item::Used {
             org: self.org.to_string(),
             event: journal.event_key(&self.org, &event.id).to_string(),
@@ -134,7 +134,7 @@ impl Events {
             channel,
             at: event.at,
             since: now,
-            user_id: strangers.contains_key(&self.org).then(|| user.expose().to_owned()),
+            user_id: unknown_users.contains_key(&self.org).then_some(user),
         })
     }
 

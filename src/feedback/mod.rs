@@ -4,10 +4,10 @@
 
 mod events;
 mod reports;
-mod strangers;
+mod unknown_users;
 mod worker;
 
 pub use events::{Events, Taken};
 pub use reports::Reports;
-pub use strangers::Strangers;
+pub use unknown_users::UnknownUsers;
 pub use worker::{Tools, Worker};

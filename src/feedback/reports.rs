@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio_util::task::TaskTracker;
 
 use super::worker::{MIN_PAUSE, Tools};
@@ -71,28 +72,26 @@ impl Reports {
 impl Inner {
     /// Few vendors tell again what could not be noted, and none says so of all its reports: it is kept here.
     async fn take(&self, provider: &ProviderName, id: &TransactionId, delivery: Delivery) {
-        if note(&self.tools, provider, id, delivery).await.is_ok() {
+        let since = self.tools.clock.now();
+        if note(&self.tools, provider, id, delivery, since).await.is_ok() {
             return;
         }
-        let report = Item::Report {
-            provider: provider.to_string(),
-            transaction_id: id.as_str().to_owned(),
-            delivery,
-            since: self.tools.clock.now(),
-        };
+        let report =
+            Item::Report { provider: provider.to_string(), transaction_id: id.as_str().to_owned(), delivery, since };
         self.tools.agenda.note([report], MIN_PAUSE).await;
     }
 }
 
-/// Notes what a provider says of a message; a fault when it is not known of which.
+/// Notes what a provider says of a message, heard of `since`; a fault when that is to be done again.
 pub(super) async fn note(
     tools: &Tools,
     provider: &ProviderName,
     id: &TransactionId,
     delivery: Delivery,
+    since: Timestamp,
 ) -> Result<(), StoreFault> {
     let feedback = &tools.metrics.feedback;
-    match tools.journal.report(provider, id, delivery).await? {
+    match tools.journal.report(provider, id, delivery, since).await? {
         Reported::News(entry) => {
             feedback.reported(provider, entry.channel, delivery);
             tools.learn.reported(&entry.sent(), delivery);

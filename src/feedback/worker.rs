@@ -10,10 +10,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::{Strangers, reports};
+use super::{UnknownUsers, reports};
 use crate::agenda::{Agenda, Item, Task};
 use crate::deadline::Clock;
 use crate::journal::{Begun, Entry, Journal, Use};
@@ -29,8 +29,12 @@ const AT_ONCE: usize = 16;
 /// Tasks taken at once.
 const CHUNK: usize = 64;
 
-/// How long a task waits for its turn. A provider may take ten seconds: both together lie inside `Agenda::LEASE`.
-const WAIT: Duration = Duration::from_secs(8);
+/// How long a task waits for its turn, and how long it may then take: both together lie inside `Agenda::LEASE`, so that
+/// nobody else begins it meanwhile. One call to a provider ends by itself after ten seconds, and Okta may be asked before
+/// it: what is cut off is done again.
+const WAIT: Duration = Duration::from_secs(7);
+const WORK: Duration = Duration::from_secs(12);
+const _: () = assert!(WAIT.as_secs() + WORK.as_secs() < Agenda::LEASE.as_secs());
 
 /// How often it is looked what is due.
 const LOOK: Duration = Duration::from_secs(1);
@@ -61,7 +65,7 @@ pub struct Tools {
     /// Every configured provider, with what tells it of codes of its, if it wants to hear.
     pub listeners: Arc<BTreeMap<ProviderName, Option<Listener>>>,
     /// Who asks Okta about users that the journal does not know, for the orgs that let us.
-    pub strangers: Arc<BTreeMap<Arc<str>, Strangers>>,
+    pub unknown_users: Arc<BTreeMap<Arc<str>, UnknownUsers>>,
     /// What is learnt from codes that were used.
     pub learn: Learn,
     /// Where everything is counted.
@@ -121,7 +125,10 @@ impl Worker {
             let Ok(Ok(turn)) = timeout_at(until, Arc::clone(&self.turns).acquire_owned()).await else { break };
             let worker = Arc::clone(self);
             at_work.spawn(async move {
-                let ending = worker.work_on(&task.item).await.unwrap_or(Ending::Unknown);
+                let ending = match timeout(WORK, worker.work_on(&task.item)).await {
+                    Ok(ended) => ended.unwrap_or(Ending::Unknown),
+                    Err(_) => Ending::Again,
+                };
                 drop(turn);
                 worker.settle(task, ending).await
             });
@@ -171,10 +178,9 @@ impl Worker {
                     Begun::Busy => return Ok(Ending::Left),
                     Begun::Ours => {}
                 }
-                let stranger = user_id.as_deref().and_then(UserId::parse);
                 let is_done = match self.tools.journal.used(&user, &event).await? {
                     Use::Of(entry) => self.used(org, &entry, *at).await,
-                    Use::Unknown => self.unknown(org, stranger.as_ref(), *channel).await,
+                    Use::Unknown => self.unknown(org, user_id.as_ref(), *channel).await,
                     Use::Known => true,
                 };
                 Ok(self.end(&event, is_done).await)
@@ -183,9 +189,9 @@ impl Worker {
                 Some(id) => self.over(&ProviderName::new(provider), &id, *channel, *since).await,
                 None => Ok(Ending::Done),
             },
-            Item::Report { provider, transaction_id, delivery, .. } => {
+            Item::Report { provider, transaction_id, delivery, since } => {
                 if let Some(id) = TransactionId::parse(transaction_id) {
-                    reports::note(&self.tools, &ProviderName::new(provider), &id, *delivery).await?;
+                    reports::note(&self.tools, &ProviderName::new(provider), &id, *delivery, *since).await?;
                 }
                 Ok(Ending::Done)
             }
@@ -215,8 +221,8 @@ impl Worker {
 
     /// A code was used that the journal knows nothing of.
     async fn unknown(&self, org: &str, user: Option<&UserId>, channel: Channel) -> bool {
-        match (user, self.tools.strangers.get(org)) {
-            (Some(user), Some(strangers)) => strangers.used(user, channel, &self.tools.metrics).await,
+        match (user, self.tools.unknown_users.get(org)) {
+            (Some(user), Some(unknown)) => unknown.used(user, channel, &self.tools.metrics).await,
             _ => true,
         }
     }
@@ -267,3 +273,6 @@ impl Worker {
         !again
     }
 }
+
+#[cfg(test)]
+mod tests;

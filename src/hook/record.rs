@@ -13,7 +13,7 @@ use crate::journal::Previous;
 use crate::metrics::Metrics;
 use crate::okta::{Oddity, Reply};
 use crate::otp::{Channel, Message, Outcome, RequestId, RequestType, Verdict};
-use crate::recent::Told;
+use crate::recent::HookRecord;
 
 /// The verdict on a request that cannot be read.
 const UNREADABLE: &str = "bad_request";
@@ -44,7 +44,7 @@ pub(super) const SWITCH: &str = "switch";
 
 /// What is told of one hook when it has been answered.
 pub(super) struct Record {
-    told: Told,
+    told: HookRecord,
     /// By what Okta will name the request, should it tell that it failed.
     request: Option<RequestId>,
     in_flight: InFlight,
@@ -56,7 +56,7 @@ struct InFlight(Arc<Metrics>);
 impl Record {
     pub(super) fn new(org: &Arc<str>, metrics: &Arc<Metrics>) -> Self {
         metrics.in_flight.inc();
-        Self { told: Told::new(org), request: None, in_flight: InFlight(Arc::clone(metrics)) }
+        Self { told: HookRecord::new(org), request: None, in_flight: InFlight(Arc::clone(metrics)) }
     }
 
     pub(super) fn message(&mut self, message: &Message, phone_ref: &str) {
@@ -146,7 +146,7 @@ impl Record {
 
     pub(super) fn rejected(&mut self, rejection: &Rejection) -> Reply {
         self.told.verdict = rejection.verdict();
-        self.told.stranger = matches!(rejection, Rejection::Denied(_));
+        self.told.unauthenticated = matches!(rejection, Rejection::Denied(_));
         match rejection {
             Rejection::Unreadable(faults) => {
                 self.told.fault = faults.first().map(ToString::to_string);
@@ -189,7 +189,7 @@ impl Record {
 }
 
 /// A caller who proved to be Okta, and a request that cannot be read: its contract may have changed.
-fn alarm(told: &Told, channel: &'static str) {
+fn alarm(told: &HookRecord, channel: &'static str) {
     tracing::warn!(
         org = %told.org,
         verdict = told.verdict,
@@ -200,11 +200,11 @@ fn alarm(told: &Told, channel: &'static str) {
     );
 }
 
-fn milliseconds(told: &Told) -> f64 {
+fn milliseconds(told: &HookRecord) -> f64 {
     (told.elapsed.as_secs_f64() * 10_000.0).round() / 10.0
 }
 
-fn log(told: &Told, channel: &'static str) {
+fn log(told: &HookRecord, channel: &'static str) {
     tracing::info!(
         org = %told.org,
         verdict = told.verdict,

@@ -51,17 +51,47 @@ impl Skew {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::otp::{Channel, OtpCode, Phone, RequestType};
+
+    fn message(asked: Option<Timestamp>, preview: bool) -> Message {
+        Message {
+            event_id: None,
+            source: None,
+            request_id: None,
+            channel: Channel::Sms,
+            recipient: Phone::parse("+15005550006", None).expect("a number"),
+            code: OtpCode::parse("482913").expect("digits"),
+            template: None,
+            locale: None,
+            request_type: RequestType::ABSENT,
+            asked,
+            expires: None,
+            user: None,
+            client_ip: None,
+            preview,
+        }
+    }
 
     #[tokio::test(start_paused = true)]
-    async fn a_clock_that_stays_wrong_is_told_of_every_ten_minutes() {
-        let skew = Skew::new(&"main".into(), &Arc::new(Metrics::new()));
-        let mut told = Vec::new();
-        for minute in 0..25 {
-            if (0..3).any(|_| skew.told.is_due(())) {
-                told.push(minute);
-            }
-            tokio::time::advance(Duration::from_secs(60)).await;
+    async fn every_skew_is_measured_and_one_that_begins_to_matter_is_told() {
+        let now: Timestamp = "2026-01-05T10:00:00Z".parse().expect("a date");
+        for (ahead, preview, measured, is_told) in [
+            (Some(0), false, Some(0), false),
+            (Some(30), false, Some(30), false),
+            (Some(31), false, Some(31), true),
+            (Some(-30), false, Some(-30), false),
+            (Some(-31), false, Some(-31), true),
+            (Some(3600), true, None, false),
+            (None, false, None, false),
+        ] {
+            let metrics = Arc::new(Metrics::new());
+            let skew = Skew::new(&"main".into(), &metrics);
+            let asked = ahead.map(|ahead| now - SignedDuration::from_secs(ahead));
+            skew.note(&message(asked, preview), now);
+            let line = "okta_hook_clock_skew_seconds{org=\"main\"} ";
+            let shown = metrics.render().lines().find_map(|l| l.strip_prefix(line)?.parse::<f64>().ok());
+            assert_eq!(shown, measured.map(f64::from), "{ahead:?}");
+            assert_eq!(!skew.told.is_due(()), is_told, "{ahead:?}");
         }
-        assert_eq!(told, [0, 10, 20]);
     }
 }

@@ -49,45 +49,48 @@ impl Journal {
         true
     }
 
-    /// Notes how far a message has come.
+    /// Notes how far a message has come, `heard` of then. After a fault it is to be told again, for the same time: by that
+    /// it is known for what was begun, and counts once.
     ///
     /// # Errors
-    /// When the store does not tell what message it is.
+    /// When the store does not tell what message it is, or has not kept all of it.
     pub async fn report(
         &self,
         provider: &ProviderName,
         id: &TransactionId,
         delivery: Delivery,
+        heard: Timestamp,
     ) -> Result<Reported, StoreFault> {
         let key = self.0.transaction(provider.as_str(), id.as_str());
         let Some(entry) = self.read(&key).await? else { return Ok(Reported::Unknown) };
-        if !delivery.is_news_after(entry.delivery) {
+        // What stands there may be this very report's, which met a fault after it was written.
+        if entry.delivery != Some(delivery) && !delivery.is_news_after(entry.delivery) {
             return Ok(Reported::Nothing);
         }
         let Some(left) = self.left(&entry) else { return Ok(Reported::Unknown) };
         // Any two final reports meet in one claim, whatever they say.
         let claim = self.0.stage(provider, id, delivery.is_final());
-        if !self.is_first(&claim, delivery.as_str(), left).await {
+        if let Claim::Existing(_) = self.0.claim(&claim, format!("{delivery} {heard}").into(), left).await? {
             return Ok(Reported::Nothing);
         }
         let entry = Entry { delivery: Some(delivery), ..entry };
-        self.0.replace(&key, &entry, left).await;
+        self.0.replace(&key, &entry, left).await?;
         if !delivery.is_final()
-            && let Some(stands) = self.final_report(provider, id).await
+            && let Some(stands) = self.final_report(provider, id).await?
         {
             // It came at another replica, between our reading and our writing.
-            self.0.replace(&key, &Entry { delivery: Some(stands), ..entry.clone() }, left).await;
+            self.0.replace(&key, &Entry { delivery: Some(stands), ..entry.clone() }, left).await?;
         }
         if delivery == Delivery::Undelivered {
-            self.tell_recipient(&entry, left).await;
+            self.tell_recipient(&entry, left).await?;
         }
         Ok(Reported::News(entry))
     }
 
     /// The final report of a message, by the claim that it left.
-    async fn final_report(&self, provider: &ProviderName, id: &TransactionId) -> Option<Delivery> {
-        let claim = self.0.store.read(&self.0.stage(provider, id, true)).await.ok()??;
-        str::from_utf8(&claim).ok()?.split(' ').next().and_then(Delivery::parse)
+    async fn final_report(&self, provider: &ProviderName, id: &TransactionId) -> Result<Option<Delivery>, StoreFault> {
+        let claim = self.0.store.read(&self.0.stage(provider, id, true)).await?;
+        Ok(claim.and_then(|claim| str::from_utf8(&claim).ok()?.split(' ').next().and_then(Delivery::parse)))
     }
 
     /// Notes where a resend looks that the last send did not arrive. Done here, as nobody waits for a report: the hook
@@ -95,23 +98,19 @@ impl Journal {
     ///
     /// Should the person ask again between the two steps, the newer send is overwritten: the next resend takes the older
     /// one for the last, and begins with a provider that was asked already. Nothing is lost by it.
-    async fn tell_recipient(&self, entry: &Entry, left: Duration) {
-        let Some(key) = &entry.to else { return };
-        let Ok(Some(last)) = self.read(key).await else { return };
+    async fn tell_recipient(&self, entry: &Entry, left: Duration) -> Result<(), StoreFault> {
+        let Some(key) = &entry.to else { return Ok(()) };
+        let Some(last) = self.read(key).await? else { return Ok(()) };
         if (&last.provider, &last.transaction_id) == (&entry.provider, &entry.transaction_id) {
-            self.0.replace(key, entry, left).await;
+            self.0.replace(key, entry, left).await?;
         }
+        Ok(())
     }
 
     /// What is left of an entry's time: nothing is kept longer for having been changed.
     pub(super) fn left(&self, entry: &Entry) -> Option<Duration> {
         let age = Duration::try_from(self.0.clock.now().duration_since(entry.sent_at)).unwrap_or_default();
         self.0.ttl.checked_sub(age).filter(|left| !left.is_zero())
-    }
-
-    /// Without a store that answers, everything is the first: counted twice is better than lost. The claim tells `what`.
-    async fn is_first(&self, claim: &Key, what: &str, ttl: Duration) -> bool {
-        !matches!(self.0.claim(claim, unique(what), ttl).await, Ok(Claim::Existing(_)))
     }
 }
 
@@ -131,9 +130,8 @@ impl Inner {
     }
 
     /// Puts an entry in the place of what it was before.
-    async fn replace(&self, key: &Key, entry: &Entry, left: Duration) {
-        // A fault was counted and told where it came up.
-        drop(self.store.write(slice::from_ref(key), entry.written(), left).await);
+    async fn replace(&self, key: &Key, entry: &Entry, left: Duration) -> Result<(), StoreFault> {
+        self.store.write(slice::from_ref(key), entry.written(), left).await
     }
 
     /// Claims for good: memory may drop it when it is full, unlike a claim in progress.

@@ -17,6 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
+use tokio_util::sync::DropGuard;
 use tokio_util::task::TaskTracker;
 
 use crate::deadline::Clock;
@@ -142,15 +143,15 @@ impl Journal {
     }
 
     /// Notes what became of a message, without delaying whoever tells it; tells what stands there. A preview,
-    /// and what no provider was asked for, is not noted. `previous` is the send that it repeats; `done` is dropped when
-    /// all is written.
+    /// and what no provider was asked for, is not noted. `previous` is the send that it repeats. `until_noted` is dropped
+    /// when all is written, and when nothing is: whoever waits for that goes on.
     pub async fn note(
         &self,
         org: &str,
         message: &Message,
         outcome: &Outcome,
         previous: Option<&Previous>,
-        done: impl Send + 'static,
+        until_noted: DropGuard,
     ) -> Option<Sent> {
         let decisive = outcome.decisive().filter(|_| !message.preview)?;
         let inner = &self.0;
@@ -176,7 +177,7 @@ impl Journal {
                 // A fault was counted and told where it came up.
                 drop(inner.write(&index, keys, entry).await);
             }
-            drop(done);
+            drop(until_noted);
         };
         self.aside(write).await;
         Some(sent)

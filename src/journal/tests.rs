@@ -3,12 +3,15 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::metrics::Metrics;
 use crate::otp::{Accepted, Attempt, Delivery, EventId, FailureKind, OtpCode, RequestType, SendError, TransactionId};
 use crate::secret::Secret;
 use crate::store::{Claim, Memory};
+
+mod faults;
 
 const NUMBER: &str = "+15005550006";
 const USER: &str = "00uyxxSknGtK8022w0g3";
@@ -54,6 +57,11 @@ fn failed(provider: &str, kind: FailureKind) -> Outcome {
     Outcome::of(Channel::Sms, "default".into(), vec![attempt])
 }
 
+/// Nobody waits until it is noted.
+fn nobody() -> DropGuard {
+    CancellationToken::new().drop_guard()
+}
+
 /// A wall clock that goes with the paused one.
 fn now() -> Timestamp {
     thread_local! { static START: tokio::time::Instant = tokio::time::Instant::now(); }
@@ -77,7 +85,7 @@ async fn written(journal: &Journal) {
 async fn an_entry_is_found_by_recipient_transaction_and_user() {
     let journal = journal(Arc::new(Memory::new(100)));
     let message = message(USER, NUMBER);
-    journal.note("main", &message, &accepted("one", "SM1"), None, ()).await;
+    journal.note("main", &message, &accepted("one", "SM1"), None, nobody()).await;
     written(&journal).await;
     let user = UserId::parse(USER).expect("an id");
     let entry = journal.last("main", Some(&user), &phone(NUMBER)).await.expect("an entry");
@@ -103,7 +111,7 @@ async fn of_two_that_were_accepted_in_one_instant_both_are_found_by_their_ids() 
     let journal = journal(Arc::new(Memory::new(100)));
     let attempts = [accepted("one", "SM1"), accepted("two", "SM2")].map(|mut outcome| outcome.attempts.remove(0));
     let outcome = Outcome::of(Channel::Sms, "default".into(), attempts.into());
-    journal.note("main", &message(USER, NUMBER), &outcome, None, ()).await;
+    journal.note("main", &message(USER, NUMBER), &outcome, None, nobody()).await;
     written(&journal).await;
     for (provider, id) in [("one", "SM1"), ("two", "SM2")] {
         let entry = journal.of_transaction(&ProviderName::new(provider), id).await.expect("answers").expect("an entry");
@@ -120,7 +128,7 @@ async fn a_resend_is_known_for_five_minutes_and_an_entry_for_a_day() {
     let journal = journal(Arc::new(Memory::new(100)));
     for message in [message(USER, NUMBER), message("", NUMBER)] {
         assert_eq!(journal.previous("main", &message).await, None);
-        journal.note("main", &message, &failed("one", FailureKind::Unconfirmed), None, ()).await;
+        journal.note("main", &message, &failed("one", FailureKind::Unconfirmed), None, nobody()).await;
         written(&journal).await;
         tokio::time::advance(Duration::from_secs(45)).await;
         let previous = journal.previous("main", &message).await.expect("a resend");
@@ -142,17 +150,17 @@ async fn a_resend_hears_that_the_last_send_will_not_arrive_and_not_that_an_earli
     let (message, one) = (message(USER, NUMBER), ProviderName::new("one"));
     let id = |id: &str| TransactionId::parse(id).expect("an id");
     let undelivered = async || journal.previous("main", &message).await.map(|p| p.undelivered);
-    journal.note("main", &message, &accepted("one", "SM1"), None, ()).await;
+    journal.note("main", &message, &accepted("one", "SM1"), None, nobody()).await;
     written(&journal).await;
     for (delivery, expected) in [(Delivery::Underway, false), (Delivery::Undelivered, true)] {
-        assert!(matches!(journal.report(&one, &id("SM1"), delivery).await, Ok(Reported::News(_))));
+        assert!(matches!(journal.report(&one, &id("SM1"), delivery, now()).await, Ok(Reported::News(_))));
         assert_eq!(undelivered().await, Some(expected), "{delivery}");
     }
     let previous = journal.previous("main", &message).await;
-    journal.note("main", &message, &accepted("one", "SM2"), previous.as_ref(), ()).await;
-    journal.note("main", &message, &accepted("one", "SM3"), previous.as_ref(), ()).await;
+    journal.note("main", &message, &accepted("one", "SM2"), previous.as_ref(), nobody()).await;
+    journal.note("main", &message, &accepted("one", "SM3"), previous.as_ref(), nobody()).await;
     written(&journal).await;
-    assert!(matches!(journal.report(&one, &id("SM2"), Delivery::Undelivered).await, Ok(Reported::News(_))));
+    assert!(matches!(journal.report(&one, &id("SM2"), Delivery::Undelivered, now()).await, Ok(Reported::News(_))));
     assert_eq!(undelivered().await, Some(false), "that was not the last one");
     assert!(journal.of_transaction(&one, "SM1").await.expect("answers").is_some_and(|entry| entry.awaited));
     let entry = journal.of_transaction(&one, "SM2").await.expect("answers").expect("an entry");
@@ -165,11 +173,11 @@ async fn a_preview_is_neither_read_nor_written_and_what_nobody_was_asked_for_is_
     let store = Arc::new(Memory::new(100));
     let journal = journal(Arc::clone(&store) as Arc<dyn Store>);
     let preview = Message { preview: true, ..message(USER, NUMBER) };
-    journal.note("main", &preview, &accepted("one", "SM1"), None, ()).await;
-    journal.note("main", &message(USER, NUMBER), &Outcome::blocked(Channel::Sms, "switch"), None, ()).await;
+    journal.note("main", &preview, &accepted("one", "SM1"), None, nobody()).await;
+    journal.note("main", &message(USER, NUMBER), &Outcome::blocked(Channel::Sms, "switch"), None, nobody()).await;
     written(&journal).await;
     assert_eq!(format!("{store:?}"), "Memory(0 of 100 entries)");
-    journal.note("main", &message(USER, NUMBER), &accepted("one", "SM1"), None, ()).await;
+    journal.note("main", &message(USER, NUMBER), &accepted("one", "SM1"), None, nobody()).await;
     written(&journal).await;
     assert_eq!(journal.previous("main", &preview).await, None);
     assert!(journal.previous("main", &message(USER, NUMBER)).await.is_some());
@@ -182,9 +190,9 @@ async fn a_number_is_forgotten_with_all_that_was_sent_to_it_and_nobody_elses() {
     for (user, number, id) in
         [(USER, NUMBER, "SM1"), (USER, NUMBER, "SM2"), ("", NUMBER, "SM3"), ("00uother", NUMBER, "SM4")]
     {
-        journal.note("main", &message(user, number), &accepted("one", id), None, ()).await;
+        journal.note("main", &message(user, number), &accepted("one", id), None, nobody()).await;
     }
-    journal.note("main", &message("00ufriend", "+15005550007"), &accepted("one", "SM5"), None, ()).await;
+    journal.note("main", &message("00ufriend", "+15005550007"), &accepted("one", "SM5"), None, nobody()).await;
     written(&journal).await;
     // Three recipients, four transactions, two users.
     assert_eq!(journal.forget(&["main"], &phone(NUMBER), None).await, Ok(9));
@@ -200,7 +208,7 @@ async fn what_one_org_sent_is_nothing_to_another_and_forgotten_with_the_rest() {
     let journal = journal(Arc::clone(&store) as Arc<dyn Store>);
     let (user, elsewhere) = (UserId::parse(USER).expect("an id"), "+15005550007");
     for (user, number, id) in [(USER, NUMBER, "SM1"), ("", NUMBER, "SM2"), (USER, elsewhere, "SM3")] {
-        journal.note("main", &message(user, number), &accepted("one", id), None, ()).await;
+        journal.note("main", &message(user, number), &accepted("one", id), None, nobody()).await;
         written(&journal).await;
         assert_eq!(journal.previous("gamma", &message(user, number)).await, None, "{id}");
         assert!(journal.previous("main", &message(user, number)).await.is_some(), "{id}");
@@ -208,7 +216,7 @@ async fn what_one_org_sent_is_nothing_to_another_and_forgotten_with_the_rest() {
     assert_eq!(journal.last_to_user("gamma", &user, Channel::Sms).await, None);
     let (person, event) = (journal.user_key("gamma", &user, Channel::Sms), journal.event_key("gamma", "an event"));
     assert_eq!(journal.used(&person, &event).await, Ok(Use::Unknown));
-    journal.note("gamma", &message(USER, elsewhere), &accepted("two", "SM4"), None, ()).await;
+    journal.note("gamma", &message(USER, elsewhere), &accepted("two", "SM4"), None, nobody()).await;
     written(&journal).await;
     let last = journal.last("main", Some(&user), &phone(elsewhere)).await.expect("an entry");
     assert_eq!(last.provider.as_str(), "one", "still its own");
@@ -254,7 +262,7 @@ impl Store for Way {
 async fn what_could_not_be_forgotten_is_not_written() {
     let memory = Arc::new(Memory::new(100));
     let journal = journal(Arc::new(Way { memory: Arc::clone(&memory), has_sets: false, late: Duration::ZERO }));
-    journal.note("main", &message(USER, NUMBER), &accepted("one", "SM1"), None, ()).await;
+    journal.note("main", &message(USER, NUMBER), &accepted("one", "SM1"), None, nobody()).await;
     written(&journal).await;
     assert_eq!(format!("{memory:?}"), "Memory(0 of 100 entries)");
 }
@@ -266,18 +274,19 @@ async fn a_final_report_is_not_undone_by_an_earlier_one_that_is_written_later() 
         let memory = Arc::new(Memory::new(100));
         let way = |late| journal(Arc::new(Way { memory: Arc::clone(&memory), has_sets: true, late: ms(late) }));
         let (here, there) = (way(slow), way(fast));
-        there.note("main", &message(USER, NUMBER), &accepted("one", "SM1"), None, ()).await;
+        there.note("main", &message(USER, NUMBER), &accepted("one", "SM1"), None, nobody()).await;
         written(&there).await;
         let (one, id) = (ProviderName::new("one"), TransactionId::parse("SM1").expect("an id"));
-        let (underway, delivered) = tokio::join!(here.report(&one, &id, Delivery::Underway), async {
+        let (underway, delivered) = tokio::join!(here.report(&one, &id, Delivery::Underway, now()), async {
             tokio::time::sleep(ms(pause)).await;
-            there.report(&one, &id, Delivery::Delivered).await
+            there.report(&one, &id, Delivery::Delivered, now()).await
         });
         assert!(matches!(underway, Ok(Reported::News(_))) && matches!(delivered, Ok(Reported::News(_))));
         let entry = here.of_transaction(&one, "SM1").await.expect("answers").expect("an entry");
         assert_eq!(entry.delivery, Some(Delivery::Delivered), "{slow} {fast} {pause}");
         for again in [Delivery::Underway, Delivery::Undelivered, Delivery::Delivered] {
-            assert_eq!(here.report(&one, &id, again).await, Ok(Reported::Nothing));
+            tokio::time::advance(ms(1)).await;
+            assert_eq!(here.report(&one, &id, again, now()).await, Ok(Reported::Nothing));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Okta's request exactly as it stands on the wire, and nothing else of it than what we use.
 //!
 //! Must not judge: every member is optional here, `decode` says what is missing. Names of people are not read at all.
+//! Must not be shown either: codes, numbers and texts stand here in clear, so nothing here has a `Debug`.
 //! Source: `TelephonyInlineHookRequest` of Okta's management API.
 
 use std::fmt;
@@ -8,7 +9,7 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, Visitor};
 
 /// The whole body.
-#[derive(Debug, Default, serde::Deserialize)]
+#[derive(Default, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Body {
     pub event_id: Option<String>,
@@ -19,7 +20,7 @@ pub(super) struct Body {
     pub data: Option<Data>,
 }
 
-#[derive(Debug, Default, serde::Deserialize)]
+#[derive(Default, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Data {
     pub context: Option<Context>,
@@ -27,12 +28,12 @@ pub(super) struct Data {
     pub message_profile: Option<MessageProfile>,
 }
 
-#[derive(Debug, Default, serde::Deserialize)]
+#[derive(Default, serde::Deserialize)]
 pub(super) struct Context {
     pub request: Option<Request>,
 }
 
-#[derive(Debug, Default, serde::Deserialize)]
+#[derive(Default, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Request {
     pub id: Option<Loose>,
@@ -41,7 +42,7 @@ pub(super) struct Request {
 }
 
 /// A text that nothing depends on: in another form it is as if it were not there.
-#[derive(Debug, serde::Deserialize)]
+#[derive(serde::Deserialize)]
 #[serde(untagged)]
 pub(super) enum Loose {
     Text(String),
@@ -57,18 +58,18 @@ impl Loose {
     }
 }
 
-#[derive(Debug, Default, serde::Deserialize)]
+#[derive(Default, serde::Deserialize)]
 pub(super) struct Url {
     pub value: Option<String>,
 }
 
-#[derive(Debug, Default, serde::Deserialize)]
+#[derive(Default, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UserProfile {
     pub user_id: Option<String>,
 }
 
-#[derive(Debug, Default, serde::Deserialize)]
+#[derive(Default, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct MessageProfile {
     pub msg_template: Option<String>,
@@ -84,12 +85,6 @@ pub(super) struct Digits {
     pub text: String,
     /// Written as a JSON number: leading zeros are gone.
     pub was_number: bool,
-}
-
-impl fmt::Debug for Digits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Digits(…)")
-    }
 }
 
 impl<'de> Deserialize<'de> for Digits {

@@ -292,7 +292,7 @@ impl RequestId {
 }
 
 /// Okta's id of a user. Personal data: masked in `Debug`.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(Box<str>);
 
 impl UserId {
@@ -301,7 +301,7 @@ impl UserId {
         (!text.is_empty()).then(|| Self(text.into()))
     }
 
-    /// The id, for comparing and for keyed hashes.
+    /// The id, for comparing, for keyed hashes and for asking Okta.
     pub fn expose(&self) -> &str {
         &self.0
     }

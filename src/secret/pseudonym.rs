@@ -53,9 +53,9 @@ fn digit(b: u8) -> Option<u8> {
 
 /// Hashes what is random already, by what it says: for maps whose keys are keyed hashes, which nobody can choose.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct AsItStands(u64);
+pub struct IdentityHasher(u64);
 
-impl Hasher for AsItStands {
+impl Hasher for IdentityHasher {
     fn finish(&self) -> u64 {
         self.0
     }

@@ -9,12 +9,12 @@ use std::hash::BuildHasherDefault;
 
 use tokio::time::Instant;
 
-use crate::secret::{AsItStands, KeyedHash};
+use crate::secret::{IdentityHasher, KeyedHash};
 
 /// Values by keyed hash, each until its own instant.
 #[derive(Debug)]
 pub struct Fading<V> {
-    entries: HashMap<KeyedHash, Entry<V>, BuildHasherDefault<AsItStands>>,
+    entries: HashMap<KeyedHash, Entry<V>, BuildHasherDefault<IdentityHasher>>,
     /// By seconds since `epoch`. A key moves on when its bucket is over and its entry is not.
     buckets: BTreeMap<u32, Vec<KeyedHash>>,
     epoch: Instant,

@@ -112,7 +112,7 @@ impl Entries {
             }
             Some(Value::Claimed(_) | Value::Written(_) | Value::Members(_) | Value::Queue(_)) => Err(wrong_type()),
             None => {
-                self.make_room(most)?;
+                self.make_room(1, most)?;
                 self.put(key, Value::Count(by), end);
                 Ok(by)
             }
@@ -131,9 +131,8 @@ impl Entries {
         if !matches!(self.by_key.get(key, now), None | Some(Value::Members(_))) {
             return Err(wrong_type());
         }
-        for _ in members {
-            self.make_room(most)?;
-        }
+        // For all of them and for the set itself, which may have to go to make it.
+        self.make_room(1 + members.len(), most)?;
         if self.by_key.get(key, now).is_none() {
             self.put(key, Value::Members(Members::default()), end);
         }
@@ -148,9 +147,9 @@ impl Entries {
         Ok(after as u64)
     }
 
-    /// Makes room for one more entry.
-    fn make_room(&mut self, max_entries: usize) -> Result<(), StoreFault> {
-        while self.size >= max_entries {
+    /// Makes room for so many more entries.
+    fn make_room(&mut self, more: usize, most: usize) -> Result<(), StoreFault> {
+        while self.size + more > most {
             let finished = |value: &Value| !matches!(value, Value::Claimed(_) | Value::Queue(_));
             let gone = self.by_key.pop_first(finished).ok_or(StoreFault::Full)?;
             self.size -= gone.size();
@@ -175,7 +174,7 @@ impl Store for Memory {
             }
             Some(Value::Count(_) | Value::Members(_) | Value::Queue(_)) => Err(wrong_type()),
             None => {
-                entries.make_room(self.max_entries)?;
+                entries.make_room(1, self.max_entries)?;
                 entries.put(key, Value::Claimed((*value).into()), now + ttl);
                 Ok(Claim::Claimed)
             }
@@ -199,7 +198,7 @@ impl Store for Memory {
                 // What it replaces makes its room.
                 if entries.by_key.get(key, now).is_none_or(|earlier| earlier.size() != 1) {
                     entries.take(key);
-                    entries.make_room(self.max_entries)?;
+                    entries.make_room(1, self.max_entries)?;
                 }
                 entries.put(key, Value::Written(Arc::clone(&value)), now + ttl);
             }
@@ -245,7 +244,7 @@ impl Queue for Memory {
                 if entries.queue(key, now)?.is_some_and(|queue| queue.holds(piece)) {
                     continue;
                 }
-                entries.make_room(self.max_entries)?;
+                entries.make_room(1, self.max_entries)?;
                 if let Some(queue) = entries.queue(key, now)? {
                     queue.add(piece, now + delay);
                     entries.size += 1;
@@ -344,6 +343,21 @@ mod tests {
         store.tally(&join(&one)).await.expect("room");
         tokio::time::advance(MINUTE).await;
         store.write(&[key("x")], "y".into(), MINUTE).await.expect("room");
+        assert_eq!(format!("{store:?}"), "Memory(1 of 4 entries)");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn members_that_come_together_find_room_for_all_of_them_or_for_none() {
+        let three = ["a", "b", "c"].map(|name| key(name).of());
+        let join = [Tally { key: key("set"), add: Add::Members(&three), ttl: MINUTE }];
+        let store = Memory::new(4);
+        store.write(&["v", "w", "x", "y"].map(key), "a value".into(), MINUTE).await.expect("room");
+        assert_eq!(store.tally(&join).await, Ok(vec![3]));
+        assert_eq!(format!("{store:?}"), "Memory(4 of 4 entries)");
+        assert_eq!(store.tally(&join).await, Ok(vec![3]), "the same again");
+        assert_eq!(format!("{store:?}"), "Memory(4 of 4 entries)");
+        store.claim(&key("claim"), "mine".into(), MINUTE).await.expect("room made");
+        assert_eq!(store.tally(&join).await, Err(StoreFault::Full));
         assert_eq!(format!("{store:?}"), "Memory(1 of 4 entries)");
     }
 

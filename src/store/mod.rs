@@ -38,7 +38,8 @@ const WARM_UP: Duration = Duration::from_secs(1);
 
 /// What the server remembers, each value for its time.
 ///
-/// Every operation is one step for whoever else uses the store: two replicas that claim one key do not both get it.
+/// What is changed under one key is changed in one step for whoever else uses the store: two replicas that claim one key
+/// do not both get it. Several keys of one operation are not changed together.
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync {
     /// Takes a key that nobody holds, or tells what its holder has put there. `value` must be the caller's own, unlike

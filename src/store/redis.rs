@@ -1,8 +1,10 @@
 //! The store that replicas share: Redis or Valkey.
 //!
 //! Must not wait: one connection, opened when it is first needed and opened anew by itself, and no operation here has
-//! a time-out of its own beside those of connecting (`Watched` has it). Each operation is one command or one script on
-//! one key, so that proxies and clusters behind one address may stand in between.
+//! a time-out of its own beside those of connecting (`Watched` has it). Whatever is sent is one command or one script
+//! on one key, so that proxies and clusters behind one address may stand in between. Each of them is one step for
+//! everybody; an operation that sends several is not: one on many keys, and a claim, which looks for its holder when it
+//! was not the first.
 
 use std::fmt;
 use std::future::Future;
@@ -35,7 +37,8 @@ const MAX_PAUSE: Duration = Duration::from_millis(200);
 
 /// When a peer has acknowledged nothing for so long, the connection is given up: a node that was replaced without a
 /// word would otherwise be waited for through the kernel's quarter of an hour. So it is when it acknowledges everything
-/// and answers nothing, as a proxy does whose server is gone. Longer than any operation is waited for.
+/// and answers nothing, as a proxy does whose server is gone: of all that was asked for so long nothing was answered in
+/// time. Longer than any operation is waited for.
 const SILENCE: Duration = Duration::from_secs(3);
 
 /// Some errors belong to the connection, and the manager keeps it: a refused password, a primary that became a replica.
@@ -90,17 +93,39 @@ return redis.status_reply('OK')";
 pub struct Redis {
     client: Client,
     manager_config: ConnectionManagerConfig,
-    line: Mutex<Line>,
+    link: Mutex<Link>,
     prefix: Box<str>,
     scripts: Scripts,
 }
 
 /// The connection in use.
-struct Line {
+struct Link {
     manager: ConnectionManager,
     since: Instant,
-    /// When the first of the operations began that were begun since anything was last heard.
+    /// When the first of the operations began that were given up since anything was last heard.
     unanswered: Option<Instant>,
+}
+
+/// An operation under way. Whoever waits for one gives it up without a word: then it is dropped unanswered.
+struct Asked<'a> {
+    redis: &'a Redis,
+    begun: Instant,
+    is_answered: bool,
+}
+
+impl Drop for Asked<'_> {
+    /// A slow answer and then a pause are no silence: it takes another one that was asked for in vain, after all that time.
+    fn drop(&mut self) {
+        let mut link = self.redis.link();
+        if self.is_answered {
+            link.unanswered = None;
+        } else if self.begun >= link.since {
+            let first = *link.unanswered.get_or_insert(self.begun);
+            if self.begun.saturating_duration_since(first) >= SILENCE {
+                self.redis.renew(&mut link);
+            }
+        }
+    }
 }
 
 struct Scripts {
@@ -164,7 +189,7 @@ impl Redis {
         Ok(Self {
             client,
             manager_config,
-            line: Mutex::new(Line { manager, since: Instant::now(), unanswered: None }),
+            link: Mutex::new(Link { manager, since: Instant::now(), unanswered: None }),
             prefix: prefix.into(),
             scripts: Scripts {
                 count: Script::new(COUNT),
@@ -182,19 +207,8 @@ impl Redis {
         self.run(&::redis::cmd("PING")).await
     }
 
-    fn line(&self) -> MutexGuard<'_, Line> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The connection for an operation that begins now. Whoever waits for one gives it up without a word, so silence is
-    /// noticed by the next.
-    fn manager(&self) -> ConnectionManager {
-        let mut line = self.line();
-        if line.unanswered.is_some_and(|since| since.elapsed() >= SILENCE) {
-            self.renew(&mut line);
-        }
-        line.unanswered.get_or_insert_with(Instant::now);
-        line.manager.clone()
+    fn link(&self) -> MutexGuard<'_, Link> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn name(&self, key: &Key) -> String {
@@ -204,46 +218,56 @@ impl Redis {
     /// Runs a command that may be run twice: the first one after a break tells that the connection is gone, and the
     /// second one finds a new one.
     async fn run<T: ::redis::FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreFault> {
-        self.twice(|mut manager| async move { command.query_async(&mut manager).await }).await
+        self.with_retry(|mut manager| async move { command.query_async(&mut manager).await }).await
     }
 
-    async fn twice<T, W>(&self, work: impl Fn(ConnectionManager) -> W) -> Result<T, StoreFault>
+    async fn with_retry<T, W>(&self, work: impl Fn(ConnectionManager) -> W) -> Result<T, StoreFault>
     where
         W: Future<Output = RedisResult<T>>,
     {
-        match work(self.manager()).await {
-            Err(e) if e.is_io_error() && !e.is_timeout() => {
-                self.line().unanswered = None;
-                self.told(work(self.manager()).await)
-            }
-            other => self.told(other),
+        match self.ask(&work).await {
+            Err(e) if e.is_io_error() && !e.is_timeout() => self.once(work).await,
+            Err(e) => Err(self.classify_and_renew(&e)),
+            Ok(answer) => Ok(answer),
         }
+    }
+
+    async fn once<T, W>(&self, work: impl FnOnce(ConnectionManager) -> W) -> Result<T, StoreFault>
+    where
+        W: Future<Output = RedisResult<T>>,
+    {
+        self.ask(work).await.map_err(|e| self.classify_and_renew(&e))
+    }
+
+    async fn ask<T, W>(&self, work: impl FnOnce(ConnectionManager) -> W) -> RedisResult<T>
+    where
+        W: Future<Output = RedisResult<T>>,
+    {
+        let mut asked = Asked { redis: self, begun: Instant::now(), is_answered: false };
+        let manager = self.link().manager.clone();
+        let result = work(manager).await;
+        asked.is_answered = !result.as_ref().is_err_and(RedisError::is_timeout);
+        result
     }
 
     /// Turns an error into a fault, and opens a new connection when this one will not heal.
-    fn told<T>(&self, result: RedisResult<T>) -> Result<T, StoreFault> {
-        let mut line = self.line();
-        if !result.as_ref().is_err_and(RedisError::is_timeout) {
-            line.unanswered = None;
+    fn classify_and_renew(&self, error: &RedisError) -> StoreFault {
+        if error.is_timeout() {
+            return StoreFault::Timeout;
         }
-        result.map_err(|e| {
-            if e.is_timeout() {
-                return StoreFault::Timeout;
-            }
-            if !e.is_io_error() {
-                self.renew(&mut line);
-            }
-            // The code alone: Redis quotes arguments in some of its messages.
-            StoreFault::Broken(e.code().filter(|c| !c.is_empty()).unwrap_or(e.category()).to_owned())
-        })
+        if !error.is_io_error() {
+            self.renew(&mut self.link());
+        }
+        // The code alone: Redis quotes arguments in some of its messages.
+        StoreFault::Broken(error.code().filter(|c| !c.is_empty()).unwrap_or(error.category()).to_owned())
     }
 
-    fn renew(&self, line: &mut Line) {
-        if line.since.elapsed() >= RENEWAL
+    fn renew(&self, link: &mut Link) {
+        if link.since.elapsed() >= RENEWAL
             && let Ok(manager) =
                 ConnectionManager::new_lazy_with_config(self.client.clone(), self.manager_config.clone())
         {
-            *line = Line { manager, since: Instant::now(), unanswered: None };
+            *link = Link { manager, since: Instant::now(), unanswered: None };
         }
     }
 }
@@ -256,14 +280,14 @@ impl Redis {
                 // Not repeated: it may have been counted before the connection broke.
                 let mut invocation = self.scripts.count.key(name);
                 invocation.arg(by).arg(ttl);
-                self.told(invocation.invoke_async(&mut self.manager()).await)
+                self.once(|mut manager| async move { invocation.invoke_async(&mut manager).await }).await
             }
             Add::Members(members) => {
                 let members: Vec<String> = members.iter().map(ToString::to_string).collect();
                 let mut invocation = self.scripts.distinct.key(name);
                 invocation.arg(ttl).arg(members);
                 let invocation = &invocation;
-                self.twice(|mut manager| async move { invocation.invoke_async(&mut manager).await }).await
+                self.with_retry(|mut manager| async move { invocation.invoke_async(&mut manager).await }).await
             }
         }
     }
@@ -318,7 +342,7 @@ impl Store for Redis {
     async fn members(&self, key: &Key) -> Result<Vec<KeyedHash>, StoreFault> {
         let invocation = &self.scripts.members.key(self.name(key));
         let members: Vec<String> =
-            self.twice(|mut manager| async move { invocation.invoke_async(&mut manager).await }).await?;
+            self.with_retry(|mut manager| async move { invocation.invoke_async(&mut manager).await }).await?;
         Ok(members.iter().filter_map(|member| KeyedHash::parse(member)).collect())
     }
 }
@@ -329,21 +353,21 @@ impl Queue for Redis {
         let mut invocation = self.scripts.enqueue.key(self.name(queue));
         invocation.arg(millis(delay)).arg(millis(ttl)).arg(pieces);
         let invocation = &invocation;
-        self.twice(|mut manager| async move { invocation.invoke_async(&mut manager).await }).await
+        self.with_retry(|mut manager| async move { invocation.invoke_async(&mut manager).await }).await
     }
 
     async fn lease(&self, queue: &Key, most: usize, lease: Duration) -> Result<Vec<String>, StoreFault> {
         // Not repeated: what was handed out and lost with the connection comes again when the lease is over.
         let mut invocation = self.scripts.lease.key(self.name(queue));
         invocation.arg(most).arg(millis(lease));
-        self.told(invocation.invoke_async(&mut self.manager()).await)
+        self.once(|mut manager| async move { invocation.invoke_async(&mut manager).await }).await
     }
 
     async fn postpone(&self, queue: &Key, piece: &str, delay: Duration) -> Result<(), StoreFault> {
         let mut invocation = self.scripts.postpone.key(self.name(queue));
         invocation.arg(millis(delay)).arg(piece);
         let invocation = &invocation;
-        self.twice(|mut manager| async move { invocation.invoke_async(&mut manager).await }).await
+        self.with_retry(|mut manager| async move { invocation.invoke_async(&mut manager).await }).await
     }
 
     async fn finish(&self, queue: &Key, pieces: &[String]) -> Result<(), StoreFault> {

@@ -98,7 +98,8 @@ async fn an_id_that_a_newer_message_has_stays_that_ones() {
     stage.call(&okta::sms(NUMBER, "482913")).await;
     stage.call(&okta::sms(NUMBER, "999999")).await;
     let (one, id) = (ProviderName::new("one"), TransactionId::parse("id-one").expect("an id"));
-    assert!(matches!(stage.shared.journal.report(&one, &id, Delivery::Delivered).await, Ok(Reported::News(_))));
+    let reported = stage.shared.journal.report(&one, &id, Delivery::Delivered, stage.shared.clock.now()).await;
+    assert!(matches!(reported, Ok(Reported::News(_))));
     let newer = stage.shared.journal.of_transaction(&one, "id-one").await.expect("answers").expect("an entry");
     ended(&stage).await;
     assert_eq!(stage.transcript().last().map(String::as_str), Some("6000 one accepts"));

@@ -21,6 +21,7 @@ use okta_telephony_hook::secret::Pseudonyms;
 use okta_telephony_hook::store::{State, Store};
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::support::moody::{Mood, Moody};
@@ -213,7 +214,7 @@ async fn nobody_hears_that_a_code_was_not_used_while_that_is_not_known() {
         agenda: agenda.clone(),
         journal: journal.clone(),
         listeners: Arc::new(BTreeMap::from([(ProviderName::new("x"), Some(verify))])),
-        strangers: Arc::default(),
+        unknown_users: Arc::default(),
         learn: Learn::new(clock, Arc::clone(&metrics)),
         metrics,
         clock,
@@ -231,7 +232,7 @@ async fn nobody_hears_that_a_code_was_not_used_while_that_is_not_known() {
     let result = Ok(Accepted::new(transaction_id));
     let attempt = Attempt { provider: ProviderName::new("x"), result, elapsed: Duration::ZERO };
     let outcome = Outcome::of(Channel::Sms, "default".into(), vec![attempt]);
-    journal.note("main", &message, &outcome, None, ()).await;
+    journal.note("main", &message, &outcome, None, CancellationToken::new().drop_guard()).await;
     tasks.close();
     tasks.wait().await;
     store.be(Mood::Down);
@@ -258,7 +259,7 @@ async fn who_does_not_know_a_provider_leaves_its_work_to_others_for_an_hour() {
             agenda: agenda.clone(),
             journal: journal.clone(),
             listeners: Arc::new(known.map(|listener| (ProviderName::new("x"), Some(listener))).into_iter().collect()),
-            strangers: Arc::default(),
+            unknown_users: Arc::default(),
             learn: Learn::new(clock, Arc::clone(&metrics)),
             metrics: Arc::clone(&metrics),
             clock,
@@ -282,7 +283,7 @@ async fn who_does_not_know_a_provider_leaves_its_work_to_others_for_an_hour() {
         user_id: None,
     };
     let noted = async |id: &str| {
-        journal.note("main", &message, &sent(id), None, ()).await;
+        journal.note("main", &message, &sent(id), None, CancellationToken::new().drop_guard()).await;
         tasks.close();
         tasks.wait().await;
     };

@@ -223,6 +223,33 @@ impl Middle {
 }
 
 #[tokio::test]
+async fn a_connection_that_was_slow_once_is_kept() {
+    let redis = RedisServer::start();
+    let backend = Backend::Redis { url: Secret::new(&redis.url()).expect("not empty"), ca_file: None };
+    let timeout = Duration::from_millis(250);
+    let config = Config { backend, timeout, prefix: "p:".to_owned(), max_entries: 1 };
+    let store = State::open(&config, Arc::new(Metrics::new())).expect("opens").store();
+    store.write(&[key("x")], bytes("before"), LONG).await.expect("written");
+    let opened = || {
+        let stats = redis.ask("INFO stats");
+        let total = stats.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
+        total.expect("among them").parse::<u32>().expect("a number")
+    };
+    let before = opened();
+    redis.freeze();
+    let (one, other) = (key("x"), key("y"));
+    let waited = tokio::join!(store.read(&one), store.read(&other));
+    assert_eq!(waited, (Err(StoreFault::Timeout), Err(StoreFault::Timeout)));
+    redis.thaw();
+    // For longer than a connection may be silent, nobody asks anything.
+    sleep(Duration::from_millis(3300)).await;
+    for _ in 0..2 {
+        assert_eq!(store.read(&one).await, Ok(Some(bytes("before"))));
+    }
+    assert_eq!(opened(), before + 1, "by whoever asked for the number");
+}
+
+#[tokio::test]
 async fn a_connection_that_acknowledges_everything_and_answers_nothing_is_given_up() {
     let redis = RedisServer::start();
     let middle = Middle::before(&redis).await;

@@ -19,6 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::support::okta;
@@ -75,7 +76,15 @@ async fn send_codes(redis: &RedisServer) {
         let accepted = Accepted::new(TransactionId::parse(&sid(n)).expect("an id"));
         let attempt =
             Attempt { provider: ProviderName::new("verify"), result: Ok(accepted), elapsed: Duration::from_millis(5) };
-        journal.note("main", &message, &Outcome::of(message.channel, "default".into(), vec![attempt]), None, ()).await;
+        journal
+            .note(
+                "main",
+                &message,
+                &Outcome::of(message.channel, "default".into(), vec![attempt]),
+                None,
+                CancellationToken::new().drop_guard(),
+            )
+            .await;
         while tasks.len() > 500 {
             tokio::task::yield_now().await;
         }

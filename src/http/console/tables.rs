@@ -12,7 +12,7 @@ use crate::dispatch::health::Condition;
 use crate::http::ops::Shown;
 use crate::learn;
 use crate::otp::{Channel, Country, ProviderName};
-use crate::recent::Told;
+use crate::recent::HookRecord;
 
 /// Ways are shown as far as a person would read; `/learned` has them all.
 const MOST_WAYS: usize = 100;
@@ -153,7 +153,7 @@ pub(super) fn hooks(shown: &Shown) -> Table {
     Table { caption: "The last hooks, newest first".to_owned(), heads, rows }
 }
 
-fn hook(told: &Told) -> Row {
+fn hook(told: &HookRecord) -> Row {
     let tone = match told.verdict {
         "accepted" | "repeat" => Tone::Good,
         "exhausted" | "blocked" | "broken" | "unauthorized" | "overloaded" => Tone::Bad,
@@ -179,7 +179,7 @@ fn hook(told: &Told) -> Row {
 }
 
 /// What is worth telling of a few hooks only.
-fn notes(told: &Told) -> String {
+fn notes(told: &HookRecord) -> String {
     let mut notes = Vec::new();
     notes.extend(told.repeat.map(|reason| format!("repeat: {reason}")));
     notes.extend(told.resend.as_ref().map(|previous| format!("resend: {previous}")));

@@ -16,6 +16,7 @@ use okta_telephony_hook::dispatch::health::Health;
 use okta_telephony_hook::dispatch::switches::Switches;
 use okta_telephony_hook::dispatch::{Dispatch, Team};
 use okta_telephony_hook::feedback::{self, Events};
+use okta_telephony_hook::guard;
 use okta_telephony_hook::hook::{Hook, Shared};
 use okta_telephony_hook::journal::Journal;
 use okta_telephony_hook::learn::Learn;
@@ -193,7 +194,6 @@ impl Stage {
             metrics: Arc::clone(&metrics),
             recent: Recent::default(),
             pseudonyms: pseudonyms.clone(),
-            keys: pseudonyms.clone(),
             clock,
             tasks: tasks.clone(),
             places: Arc::new(Semaphore::new(config.server.max_in_flight)),
@@ -203,8 +203,13 @@ impl Stage {
             agenda: Agenda::new(&state, pseudonyms),
             listeners: Arc::new([ProviderName::new("listener")].into()),
             learn: Learn::new(clock, Arc::clone(&metrics)),
-            counters: state.store(),
-            numbers: state.store(),
+            guard: guard::Tools {
+                store: state.store(),
+                numbers: state.store(),
+                pseudonyms: pseudonyms.clone(),
+                metrics: Arc::clone(&metrics),
+                clock,
+            },
             state: state.clone(),
         };
         let org = config.orgs.into_iter().next().expect("one org");
@@ -243,8 +248,8 @@ impl Stage {
     pub fn events(&self) -> Arc<Events> {
         let Shared { agenda, journal, learn, metrics, clock, tasks, .. } = self.shared.clone();
         let listeners = Arc::new(self.stubs.iter().map(|stub| (stub.name.clone(), None)).collect());
-        let strangers = Arc::default();
-        let tools = feedback::Tools { agenda, journal, listeners, strangers, learn, metrics, clock };
+        let unknown_users = Arc::default();
+        let tools = feedback::Tools { agenda, journal, listeners, unknown_users, learn, metrics, clock };
         let config = self.hook.config();
         let event_hook = config.event_hook.clone().expect("an event hook");
         let worker = Arc::new(feedback::Worker::new(tools));

@@ -3,6 +3,8 @@
 //! Must not be asked before the journal, nor keep what Okta tells. It is second best: of several numbers the first one is
 //! taken, and nobody says that the code went there.
 
+use futures_util::future::join_all;
+
 use crate::metrics::Metrics;
 use crate::okta::factors::Factors;
 use crate::otp::{Channel, FailureKind, ProviderName, UserId};
@@ -10,13 +12,13 @@ use crate::provider::{Fate, Listener};
 
 /// The unknown users of one org.
 #[derive(Debug)]
-pub struct Strangers {
+pub struct UnknownUsers {
     factors: Factors,
     /// Those that the org's routes may ask.
     listeners: Vec<(ProviderName, Listener)>,
 }
 
-impl Strangers {
+impl UnknownUsers {
     /// Asks `factors`, and tells `listeners`.
     pub fn new(factors: Factors, listeners: Vec<(ProviderName, Listener)>) -> Self {
         Self { factors, listeners }
@@ -36,16 +38,16 @@ impl Strangers {
             }
         };
         let Some(phone) = phones.first() else { return true };
-        let mut is_done = true;
-        for (provider, listener) in &self.listeners {
+        // All at once: one that hangs must not use up the time of the others.
+        let told = self.listeners.iter().map(async |(provider, listener)| {
             let told = listener.approve_number(phone).await;
             if let Ok(false) = told {
-                continue;
+                return true;
             }
             let failure = told.err().map(|e| e.kind);
             metrics.feedback.told(provider, Fate::Used.as_str(), failure);
-            is_done &= !failure.is_some_and(FailureKind::is_transient);
-        }
-        is_done
+            !failure.is_some_and(FailureKind::is_transient)
+        });
+        join_all(told).await.into_iter().all(|is_done| is_done)
     }
 }
