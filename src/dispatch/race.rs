@@ -36,7 +36,8 @@ pub(super) struct Race {
 
 struct Entry {
     provider: ProviderName,
-    ticket: Ticket,
+    /// Nothing once it has ended: its place at the provider is another message's then, however long this one takes.
+    ticket: Option<Ticket>,
     started: Instant,
     /// Nothing once it has ended.
     work: Option<Work>,
@@ -52,7 +53,8 @@ impl Race {
     /// Enters an attempt.
     pub(super) fn begin(&mut self, provider: &ProviderName, ticket: Ticket, work: Work) {
         let started = Instant::now();
-        let entry = Entry { provider: provider.clone(), ticket, started, work: Some(work), finished: None };
+        let entry =
+            Entry { provider: provider.clone(), ticket: Some(ticket), started, work: Some(work), finished: None };
         self.attempts.push(entry);
     }
 
@@ -66,8 +68,8 @@ impl Race {
         while self.attempts.last().is_some_and(|a| a.finished.is_none()) {
             if timeout_at(until, self.next()).await.is_err() {
                 // Not answering in time is a failure of the provider, whatever it says later.
-                if let Some(entry) = self.attempts.last() {
-                    entry.ticket.settle(Err(&unanswered()));
+                if let Some(ticket) = self.attempts.last().and_then(|entry| entry.ticket.as_ref()) {
+                    ticket.settle(Err(&unanswered()));
                 }
                 return false;
             }
@@ -167,7 +169,9 @@ impl Entry {
             Err(_) => Err(SendError::new(FailureKind::Unconfirmed, "panic")),
         };
         self.work = None;
-        self.ticket.settle(ending.as_ref().map(drop));
+        if let Some(ticket) = self.ticket.take() {
+            ticket.settle(ending.as_ref().map(drop));
+        }
         self.finished = Some((ending, self.started.elapsed()));
         true
     }

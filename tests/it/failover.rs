@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use okta_telephony_hook::deadline::Clock;
-use okta_telephony_hook::otp::FailureKind::{Blocked, Recipient, Unavailable, Unconfirmed};
+use okta_telephony_hook::otp::FailureKind::{Blocked, Recipient, Rejected, Unavailable, Unconfirmed};
 use tokio::time::Instant;
 
 use crate::support::okta::{self, Understood, understand};
@@ -140,6 +140,19 @@ async fn a_providers_limit_holds_when_everybody_fails_over_to_it() {
     let _ = futures_util::future::join_all(hooks.iter().map(|hook| stage.call(hook))).await;
     let asked = |name: &str| stage.transcript().iter().filter(|line| line.ends_with(&format!("{name} asked"))).count();
     assert_eq!((asked("a"), asked("b")), (4, 1), "{:?}", stage.transcript());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_has_ended_takes_no_place_from_another_message() {
+    let rest = "[providers.a.limits]\nmax_in_flight = 1";
+    let stage = Stage::new(rest, &[("a", &[Act::Fail(5, Rejected); 2]), ("b", &[Act::Accept(1000); 2])]);
+    let (first, second) = (okta::another_sms(), okta::another_sms());
+    let later = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        stage.call(&second).await
+    };
+    tokio::join!(stage.call(&first), later);
+    assert!(stage.unused().is_empty(), "{:?}", stage.transcript());
 }
 
 #[tokio::test(start_paused = true)]
