@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::ring::Ring;
+
 /// Failures in a row that open it; Envoy's default.
 const CONSECUTIVE_FAILURES: u32 = 5;
 
@@ -44,7 +46,7 @@ pub(super) struct Breaker {
     consecutive: u32,
     /// Trips since the last success; doubles the penalty.
     trips: u32,
-    window: [Bucket; BUCKETS],
+    window: Ring<Ends, BUCKETS>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,17 +56,15 @@ enum Phase {
     Probing,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Bucket {
-    since: Instant,
+#[derive(Debug, Clone, Copy, Default)]
+struct Ends {
     good: u32,
     bad: u32,
 }
 
 impl Breaker {
     pub(super) fn new(now: Instant) -> Self {
-        let empty = Bucket { since: now, good: 0, bad: 0 };
-        Self { phase: Phase::Closed, consecutive: 0, trips: 0, window: [empty; BUCKETS] }
+        Self { phase: Phase::Closed, consecutive: 0, trips: 0, window: Ring::new(BUCKET, now) }
     }
 
     pub(super) fn standing(&self, now: Instant) -> Standing {
@@ -96,7 +96,7 @@ impl Breaker {
             // Begun before it opened: says nothing about now.
             Phase::Open { .. } => {}
             Phase::Closed => {
-                self.bucket(now).good += 1;
+                self.window.current(now).good += 1;
                 self.consecutive = 0;
             }
             Phase::Probing => *self = Self::new(now),
@@ -105,7 +105,7 @@ impl Breaker {
 
     /// The provider failed; true when that opens the breaker. `jitter` lies in 0..=1 and lengthens the penalty by up to half.
     pub(super) fn fail(&mut self, now: Instant, jitter: f64) -> bool {
-        self.bucket(now).bad += 1;
+        self.window.current(now).bad += 1;
         self.consecutive += 1;
         let tripped = match self.phase {
             Phase::Probing => true,
@@ -137,19 +137,8 @@ impl Breaker {
     }
 
     fn half_of_many(&self, now: Instant) -> bool {
-        let recent = self.window.iter().filter(|b| now.duration_since(b.since) < BUCKET * BUCKETS as u32);
-        let (good, bad) = recent.fold((0, 0), |(good, bad), b| (good + b.good, bad + b.bad));
+        let (good, bad) = self.window.recent(now).fold((0, 0), |(good, bad), e| (good + e.good, bad + e.bad));
         good + bad >= MIN_RESULTS && bad >= good
-    }
-
-    fn bucket(&mut self, now: Instant) -> &mut Bucket {
-        let newest = (0..BUCKETS).max_by_key(|i| self.window[*i].since).unwrap_or_default();
-        if now.duration_since(self.window[newest].since) < BUCKET {
-            return &mut self.window[newest];
-        }
-        let oldest = (0..BUCKETS).min_by_key(|i| self.window[*i].since).unwrap_or_default();
-        self.window[oldest] = Bucket { since: now, good: 0, bad: 0 };
-        &mut self.window[oldest]
     }
 }
 

@@ -9,6 +9,7 @@ mod budget;
 pub mod health;
 mod lane;
 mod race;
+mod ring;
 mod suspicion;
 pub mod switches;
 
