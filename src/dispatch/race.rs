@@ -63,6 +63,11 @@ impl Race {
         self.attempts.iter().filter(|entry| !entry.is_unasked()).count()
     }
 
+    /// Whether a provider's turn has been.
+    pub(super) fn has_tried(&self, provider: &ProviderName) -> bool {
+        self.attempts.iter().any(|entry| entry.provider == *provider)
+    }
+
     /// Waits until the attempt begun last has ended or `until` has come; true when any attempt was accepted.
     pub(super) async fn wait(&mut self, until: Instant) -> bool {
         while self.attempts.last().is_some_and(|a| a.finished.is_none()) {

@@ -166,6 +166,54 @@ async fn who_broke_down_while_another_was_waited_for_is_not_asked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_many_who_find_a_probe_due_one_makes_it_and_nobody_is_left_without() {
+    let script = [&[Act::Fail(1, Unavailable); 5][..], &[Act::Accept(300)]].concat();
+    let stage = Stage::new("", &[("a", &script), ("b", &[Act::Accept(10); 14])]);
+    for _ in 0..5 {
+        stage.call(&okta::another_sms()).await;
+    }
+    tokio::time::advance(Duration::from_secs(2)).await;
+    let hooks = [(); 10].map(|()| okta::another_sms());
+    let _ = futures_util::future::join_all(hooks.iter().map(|hook| stage.call(hook))).await;
+    assert!(stage.unused().is_empty(), "{:?}", stage.transcript());
+
+    // Where there is nobody else they are all asked: a last resort needs no probe.
+    let script = [&[Act::Fail(1, Unavailable); 5][..], &[Act::Accept(300); 10]].concat();
+    let stage = Stage::new("", &[("a", &script)]);
+    for _ in 0..5 {
+        stage.call(&okta::another_sms()).await;
+    }
+    tokio::time::advance(Duration::from_secs(2)).await;
+    let hooks = [(); 10].map(|()| okta::another_sms());
+    for reply in futures_util::future::join_all(hooks.iter().map(|hook| stage.call(hook))).await {
+        assert!(matches!(understand(&reply.body), Understood::Command(_, Some(by), _) if by == "a"));
+    }
+    assert!(stage.unused().is_empty(), "{:?}", stage.transcript());
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_outs_of_before_do_not_open_a_breaker_that_a_good_probe_has_closed() {
+    // Eleven hang, and five that fail open it a second before those are given up. The penalty is 1.5 s at most.
+    let script = [&[Act::Hang; 11][..], &[Act::Fail(1, Unavailable); 5], &[Act::Accept(1); 2]].concat();
+    let stage = Stage::new("attempt_timeout = '2s'", &[("a", &script), ("b", &[Act::Accept(1); 16])]);
+    let hooks = [(); 18].map(|()| okta::another_sms());
+    let before = futures_util::future::join_all(hooks[..16].iter().map(|hook| stage.call(hook)));
+    let after = async {
+        tokio::time::sleep(Duration::from_millis(1_600)).await;
+        stage.call(&hooks[16]).await;
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        stage.call(&hooks[17]).await
+    };
+    let (_, last) = tokio::join!(before, after);
+    assert!(
+        matches!(understand(&last.body), Understood::Command(_, Some(by), _) if by == "a"),
+        "{:?}",
+        stage.transcript()
+    );
+    assert!(stage.unused().is_empty(), "{:?}", stage.transcript());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_late_acceptance_before_the_answer_counts() {
     let stage = Stage::new("", &[("a", &[Act::Accept(1500)]), ("b", &[Act::Hang])]);
     let reply = stage.call(&okta::sms("+15005550010", "482913")).await;

@@ -58,6 +58,7 @@ impl Health {
 mod tests {
     use std::sync::Arc;
 
+    use super::super::Turn;
     use super::*;
     use crate::dispatch::switches::{Switches, Target};
     use crate::metrics::Metrics;
@@ -86,9 +87,11 @@ mod tests {
             retry_after: Some(Duration::from_secs(7)),
             ..SendError::new(FailureKind::Throttled, "http_429")
         };
-        health.begin(&name, Channel::Voice, false).expect("a place").settle(Err(&throttled));
-        let (one, _two) =
-            (health.begin(&name, Channel::Sms, false).expect("a place"), health.begin(&name, Channel::Sms, false));
+        health.begin(&name, Channel::Voice, Turn::LastResort).expect("a place").settle(Err(&throttled));
+        let (one, _two) = (
+            health.begin(&name, Channel::Sms, Turn::LastResort).expect("a place"),
+            health.begin(&name, Channel::Sms, Turn::LastResort),
+        );
         one.settle(Err(&SendError::new(FailureKind::Account, "http_401")));
         switches.set(Target::Provider(name.clone()), Setting::Drained);
         let busy = Condition { in_flight: 2, is_full: true, switch: Some(Setting::Drained), ..well };
@@ -111,14 +114,14 @@ mod tests {
         let fail = |kind, seconds: Option<u64>| {
             let retry_after = seconds.map(Duration::from_secs);
             let error = SendError { retry_after, ..SendError::new(kind, "http") };
-            health.begin(&name, Channel::Sms, false).expect("a place").settle(Err(&error));
+            health.begin(&name, Channel::Sms, Turn::LastResort).expect("a place").settle(Err(&error));
         };
         fail(FailureKind::Throttled, Some(30));
         fail(FailureKind::Throttled, None);
         for _ in 0..9 {
             fail(FailureKind::Unavailable, Some(20));
         }
-        let late = health.begin(&name, Channel::Sms, false).expect("a place");
+        let late = health.begin(&name, Channel::Sms, Turn::LastResort).expect("a place");
         late.settle(Err(&SendError::new(FailureKind::Unconfirmed, "timeout")));
         late.settle(Err(&SendError {
             retry_after: Some(Duration::from_secs(40)),
