@@ -3,25 +3,26 @@
 //! Must not ask anybody. Shared by all orgs: a provider that is down is down for everyone.
 
 mod condition;
+mod permit;
 mod sign;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use super::breaker::{Breaker, Era, Standing};
+use super::breaker::{Breaker, Standing};
 use super::budget::Budget;
 use super::lane::Lane;
 pub use super::lane::Limits;
 use super::suspicion::Suspicions;
 use super::switches::{Setting, Switches};
 use crate::metrics::{ChannelLabels, Metrics};
-use crate::otp::{Channel, FailureKind, ProviderName, SendError};
-use crate::secret::random_below;
+use crate::otp::{Channel, ProviderName};
 pub use condition::Condition;
-use sign::{Sign, pause, sign};
+use permit::Asked;
+pub(super) use permit::Permit;
 
 /// The health of every provider.
 #[derive(Debug)]
@@ -212,7 +213,7 @@ impl Health {
         name: &ProviderName,
         channel: Channel,
         turn: Turn,
-    ) -> Result<Ticket, Refusal> {
+    ) -> Result<Permit, Refusal> {
         match self.availability(name, channel) {
             Availability::Ready | Availability::Probe => {}
             Availability::Later(..) if turn == Turn::LastResort => {}
@@ -229,7 +230,7 @@ impl Health {
             }
         })?;
         let settled = AtomicBool::new(false);
-        Ok(Ticket { health: Arc::clone(self), name: name.clone(), channel, asked, is_failover, settled })
+        Ok(Permit { health: Arc::clone(self), name: name.clone(), channel, asked, is_failover, settled })
     }
 
     /// Puts a failover back that was none.
@@ -265,92 +266,6 @@ impl Entry {
             return Err(Skip::BreakerOpen);
         };
         Ok(Asked { entry: Arc::clone(self), era })
-    }
-}
-
-/// Who is asked, and what its breaker knows the attempt by.
-#[derive(Debug)]
-struct Asked {
-    entry: Arc<Entry>,
-    era: Era,
-}
-
-impl Drop for Asked {
-    fn drop(&mut self) {
-        self.entry.lane.release();
-    }
-}
-
-/// One attempt as its provider's health sees it: settled once, by the first who knows. Takes up a place while it lasts.
-#[derive(Debug)]
-pub(super) struct Ticket {
-    health: Arc<Health>,
-    name: ProviderName,
-    channel: Channel,
-    /// `None` for a provider whose health nobody minds.
-    asked: Option<Asked>,
-    is_failover: bool,
-    settled: AtomicBool,
-}
-
-impl Ticket {
-    /// Counts the attempt's end. When we stopped waiting before, what comes later was too late to be a success: it counts
-    /// if a person must act on it, and what it says beside that is heard.
-    pub(super) fn settle(&self, result: Result<(), &SendError>) {
-        if let Err(error) = result {
-            self.hear(error);
-            if error.unasked && self.is_failover {
-                self.health.refund();
-            }
-        }
-        let first = !self.settled.swap(true, Ordering::AcqRel);
-        if let Some(asked) = &self.asked
-            && (first || result.is_err_and(|e| e.kind == FailureKind::Account))
-        {
-            self.count(asked, result);
-        }
-    }
-
-    /// Notes what an error says beside that the attempt failed.
-    fn hear(&self, error: &SendError) {
-        self.health.suspicions.note(&self.name, error);
-        if error.opted_out {
-            let labels = ChannelLabels { provider: self.name.shared(), channel: self.channel.as_str() };
-            self.health.metrics.opt_outs.get_or_create(&labels).inc();
-        }
-        if let (Some(asked), Some(pause)) = (&self.asked, pause(error)) {
-            asked.entry.lane.pause(Instant::now() + pause);
-        }
-    }
-
-    /// Tells the breaker.
-    fn count(&self, Asked { entry, era }: &Asked, result: Result<(), &SendError>) {
-        let now = Instant::now();
-        // Drawn only when it is needed: a success pays for no random bytes.
-        let jitter = || f64::from(random_below(1000)) / 1000.0;
-        let mut state = lock(&entry.state);
-        let opened = match sign(result) {
-            Sign::Nothing => {
-                state.breaker.withdraw(*era, now);
-                entry.lane.give_back();
-                false
-            }
-            Sign::Well => {
-                state.breaker.succeed(*era, now);
-                false
-            }
-            Sign::Ill => state.breaker.fail(*era, now, jitter()),
-            Sign::RefusesUs => state.breaker.refuse(*era, now, jitter()),
-        };
-        let standing = state.breaker.standing(now);
-        self.health.show(&self.name, self.channel, &mut state, standing);
-        drop(state);
-        let Some(error) = result.err().filter(|_| opened) else { return };
-        let (provider, channel) = (&self.name, self.channel.as_str());
-        tracing::warn!(%provider, channel, kind = error.kind.as_str(), "breaker opened");
-        if error.kind == FailureKind::Account {
-            tracing::error!(%provider, channel, code = error.code, "the provider refuses our account");
-        }
     }
 }
 

@@ -235,7 +235,7 @@ impl Dispatch {
     /// Begins an attempt.
     fn begin(&self, job: &Arc<Job>, provider: &Arc<dyn Provider>, race: &mut Race, turn: Turn) -> Result<(), Refusal> {
         let to = provider.name();
-        let ticket = self.team.health.begin(to, job.message.channel, turn)?;
+        let permit = self.team.health.begin(to, job.message.channel, turn)?;
         if let Some((from, kind)) = race.last().filter(|_| turn == Turn::Failover) {
             tracing::warn!(%from, %to, kind = kind.as_str(), phone_ref = job.phone_ref, "failover");
         }
@@ -252,7 +252,7 @@ impl Dispatch {
             }
             ending
         };
-        race.begin(provider.name(), ticket, Box::pin(work));
+        race.begin(provider.name(), permit, Box::pin(work));
         Ok(())
     }
 }

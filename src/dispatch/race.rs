@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
-use super::health::Ticket;
+use super::health::Permit;
 use super::{Job, MAX_ATTEMPTS, MAX_ATTEMPTS_WITH_DOUBT};
 use crate::metrics::{AttemptLabels, Metrics};
 use crate::otp::{Accepted, Attempt, FailureKind, ProviderName, SendError};
@@ -37,7 +37,7 @@ pub(super) struct Race {
 struct Entry {
     provider: ProviderName,
     /// Nothing once it has ended: its place at the provider is another message's then, however long this one takes.
-    ticket: Option<Ticket>,
+    permit: Option<Permit>,
     started: Instant,
     /// Nothing once it has ended.
     work: Option<Work>,
@@ -51,10 +51,10 @@ impl Race {
     }
 
     /// Enters an attempt.
-    pub(super) fn begin(&mut self, provider: &ProviderName, ticket: Ticket, work: Work) {
+    pub(super) fn begin(&mut self, provider: &ProviderName, permit: Permit, work: Work) {
         let started = Instant::now();
         let entry =
-            Entry { provider: provider.clone(), ticket: Some(ticket), started, work: Some(work), finished: None };
+            Entry { provider: provider.clone(), permit: Some(permit), started, work: Some(work), finished: None };
         self.attempts.push(entry);
     }
 
@@ -73,8 +73,8 @@ impl Race {
         while self.attempts.last().is_some_and(|a| a.finished.is_none()) {
             if timeout_at(until, self.next()).await.is_err() {
                 // Not answering in time is a failure of the provider, whatever it says later.
-                if let Some(ticket) = self.attempts.last().and_then(|entry| entry.ticket.as_ref()) {
-                    ticket.settle(Err(&unanswered()));
+                if let Some(permit) = self.attempts.last().and_then(|entry| entry.permit.as_ref()) {
+                    permit.settle(Err(&unanswered()));
                 }
                 return false;
             }
@@ -174,8 +174,8 @@ impl Entry {
             Err(_) => Err(SendError::new(FailureKind::Unconfirmed, "panic")),
         };
         self.work = None;
-        if let Some(ticket) = self.ticket.take() {
-            ticket.settle(ending.as_ref().map(drop));
+        if let Some(permit) = self.permit.take() {
+            permit.settle(ending.as_ref().map(drop));
         }
         self.finished = Some((ending, self.started.elapsed()));
         true
