@@ -90,7 +90,7 @@ impl Settings {
         if let Some(Err(rule)) = self.ca_file.as_deref().map(authorities) {
             findings.fault(format!("{at}.ca_file"), rule);
         }
-        if self.proxy.as_ref().is_some_and(|url| connect::way(url).is_none()) {
+        if self.proxy.as_ref().is_some_and(|url| connect::proxy_at(url).is_none()) {
             findings.fault(format!("{at}.proxy"), PROXY_RULE);
         }
     }
