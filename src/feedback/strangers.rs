@@ -6,20 +6,20 @@
 use crate::metrics::Metrics;
 use crate::okta::factors::Factors;
 use crate::otp::{Channel, FailureKind, ProviderName, UserId};
-use crate::provider::{Fate, Listener};
+use crate::provider::{Fate, FeedbackClient};
 
 /// The unknown users of one org.
 #[derive(Debug)]
 pub struct Strangers {
     factors: Factors,
     /// Those that the org's routes may ask.
-    listeners: Vec<(ProviderName, Listener)>,
+    clients: Vec<(ProviderName, FeedbackClient)>,
 }
 
 impl Strangers {
-    /// Asks `factors`, and tells `listeners`.
-    pub fn new(factors: Factors, listeners: Vec<(ProviderName, Listener)>) -> Self {
-        Self { factors, listeners }
+    /// Asks `factors`, and tells `clients`.
+    pub fn new(factors: Factors, clients: Vec<(ProviderName, FeedbackClient)>) -> Self {
+        Self { factors, clients }
     }
 
     /// Tells that a code of a user was used; false when that is worth another try.
@@ -37,8 +37,8 @@ impl Strangers {
         };
         let Some(phone) = phones.first() else { return true };
         let mut is_done = true;
-        for (provider, listener) in &self.listeners {
-            let told = listener.approve_number(phone).await;
+        for (provider, client) in &self.clients {
+            let told = client.approve_number(phone).await;
             if let Ok(false) = told {
                 continue;
             }
