@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::otp::{FailureKind, SendError};
+use crate::secret::Secret;
 use crate::settings::{Findings, authorities, duration};
 use connect::{Connector, Fault};
 use evidence::{Watched, connect_fault, is_unprocessed};
@@ -57,13 +58,24 @@ pub struct Settings {
     /// PEM file with further certificate authorities, beside the system's.
     pub ca_file: Option<std::path::PathBuf>,
     /// Proxy for every call, such as `http://proxy:3128`. `HTTPS_PROXY` of the environment is ignored.
-    pub proxy: Option<Url>,
+    pub proxy: Option<ProxyUrl>,
     /// How long opening connections may delay the start.
     #[serde(deserialize_with = "duration")]
     pub warm_up_timeout: Duration,
     /// How often an idle connection is used so that it stays open; zero: never.
     #[serde(deserialize_with = "duration")]
     pub keep_warm: Duration,
+}
+
+/// The address of a proxy, in which a password may stand.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct ProxyUrl(pub Url);
+
+impl fmt::Debug for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProxyUrl({})", self.0.host_str().unwrap_or_default())
+    }
 }
 
 impl Default for Settings {
@@ -90,7 +102,7 @@ impl Settings {
         if let Some(Err(rule)) = self.ca_file.as_deref().map(authorities) {
             findings.fault(format!("{at}.ca_file"), rule);
         }
-        if self.proxy.as_ref().is_some_and(|url| connect::proxy_at(url).is_none()) {
+        if self.proxy.as_ref().is_some_and(|ProxyUrl(url)| connect::proxy_at(url).is_none()) {
             findings.fault(format!("{at}.proxy"), PROXY_RULE);
         }
     }
@@ -132,6 +144,8 @@ pub struct Request {
     pub headers: HeaderMap,
     /// The exact bytes.
     pub body: Bytes,
+    /// What in the body is a credential, if something is.
+    pub hidden: Option<Secret>,
 }
 
 impl Request {
@@ -139,12 +153,18 @@ impl Request {
     pub fn post(url: Url, authorization: &HeaderValue, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         let mut headers = headers(Some(authorization));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        Self { method: Method::POST, url, headers, body: body.into() }
+        Self { method: Method::POST, url, headers, body: body.into(), hidden: None }
     }
 
     /// A `GET`, which changes nothing there, with an `Authorization` that `Debug` does not show.
     pub fn get(url: Url, authorization: &HeaderValue) -> Self {
-        Self { method: Method::GET, url, headers: headers(Some(authorization)), body: Bytes::new() }
+        Self { method: Method::GET, url, headers: headers(Some(authorization)), body: Bytes::new(), hidden: None }
+    }
+
+    /// The body for people, without a credential.
+    pub fn shown_body(&self) -> String {
+        let body = String::from_utf8_lossy(&self.body);
+        self.hidden.as_ref().map_or_else(|| body.to_string(), |hidden| body.replace(hidden.expose(), "***"))
     }
 }
 

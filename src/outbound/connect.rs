@@ -25,7 +25,7 @@ use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 use url::Url;
 
-use super::{Settings, SetupFault};
+use super::{ProxyUrl, Settings, SetupFault};
 use crate::settings::authorities;
 
 /// An idle connection is asked for a sign of life after this, and as often again, three times at most.
@@ -65,7 +65,7 @@ pub(super) fn connector(settings: &Settings) -> Result<(Connector, Option<Header
     let tls = tls(settings)?;
     let direct = HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
     let direct = direct.enable_all_versions().wrap_connector(tcp());
-    let proxy = settings.proxy.as_ref().map(|url| proxy(url, &tls)).transpose()?;
+    let proxy = settings.proxy.as_ref().map(|ProxyUrl(url)| proxy(url, &tls)).transpose()?;
     let credential = proxy.as_ref().and_then(|proxy| proxy.at.basic_auth().cloned());
     let connectors = Connectors { direct, proxy, limit: settings.connect_timeout };
     let open = tower::service_fn(move |address: Uri| {
