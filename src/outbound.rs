@@ -38,7 +38,7 @@ use evidence::{Watched, connect_fault, is_unprocessed};
 /// Answers of the vendors' documented calls stay below 4 KiB; more is a fault or an attack.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
-/// How long an idle connection is kept: above `keep_warm`, below the minute after which load balancers commonly drop it.
+/// How long an idle connection is kept at least: just below the minute after which load balancers commonly drop it.
 const IDLE: Duration = Duration::from_secs(55);
 
 /// How long the use that keeps a connection open may take.
@@ -216,7 +216,7 @@ impl Outbound {
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
+            .pool_idle_timeout(idle_time(settings.keep_warm))
             .build(connector);
         Ok(Self {
             client,
@@ -326,6 +326,11 @@ impl Outbound {
     }
 }
 
+/// How long an idle connection is kept: until after the next use that keeps it open.
+fn idle_time(keep_warm: Duration) -> Duration {
+    IDLE.max(keep_warm + TOUCH)
+}
+
 /// `HEAD /` without credentials: opens a connection, or proves that an idle one still lives.
 async fn touch(outbound: Outbound, origin: Url) {
     let mut call = http::Request::new(Watched::nothing());
@@ -353,4 +358,16 @@ async fn read(mut response: http::Response<Incoming>) -> Result<Readable, hyper:
         body.extend_from_slice(&chunk);
     }
     Ok(Ok((Answer { status, body: body.freeze(), retry_after, max_age, date }, headers)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_outlives_the_pause_before_its_next_use() {
+        for (keep_warm, kept) in [(0, 55), (30, 55), (50, 55), (55, 60), (600, 605)] {
+            assert_eq!(idle_time(Duration::from_secs(keep_warm)), Duration::from_secs(kept), "{keep_warm}");
+        }
+    }
 }
