@@ -33,7 +33,7 @@ use crate::otp::{FailureKind, SendError};
 use crate::secret::Secret;
 use crate::settings::{Findings, authorities, duration};
 use connect::{Connector, Fault};
-use evidence::{Watched, connect_fault, is_unprocessed};
+use evidence::{Watched, is_unprocessed, unconnected};
 
 /// Answers of the vendors' documented calls stay below 4 KiB; more is a fault or an attack.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -238,7 +238,7 @@ impl Outbound {
         *call.headers_mut() = request.headers;
         let answer = self.exchange(call, request.url).await.map_err(|e| {
             if !written.load(Ordering::Acquire) {
-                SendError::new(FailureKind::Unavailable, connect_fault(&*e))
+                unconnected(&*e)
             } else if is_unprocessed(&*e) {
                 SendError::new(FailureKind::Unavailable, "h2_unprocessed")
             } else {
@@ -269,7 +269,7 @@ impl Outbound {
         let mut call = http::Request::new(Watched::nothing());
         *call.headers_mut() = headers(authorization);
         let answer = self.exchange(call, url).await;
-        answer.map_err(|e| SendError::new(FailureKind::Unavailable, connect_fault(&*e)))?
+        answer.map_err(|e| unconnected(&*e))?
     }
 
     async fn exchange(&self, mut call: http::Request<Watched>, url: Url) -> Result<Readable, Fault> {

@@ -29,7 +29,6 @@ use crate::outbound::{Outbound, Request};
 use crate::secret::{Environment, Pseudonyms};
 use crate::settings::Findings;
 pub use check::{Check, Diagnosis};
-pub use error::security_reason;
 pub use feedback::{Fate, FeedbackClient, News};
 
 /// What an attempt is told besides the message.
