@@ -20,7 +20,7 @@ use super::suspicion::Suspicions;
 use super::switches::{Setting, Switches};
 use crate::metrics::{ChannelLabels, Metrics};
 use crate::otp::{Channel, ProviderName};
-pub use condition::Condition;
+pub use condition::{Circuit, Condition};
 use permit::Asked;
 pub(super) use permit::Permit;
 
