@@ -3,6 +3,19 @@
 //!
 //! Must not know Okta, routes or any vendor. An attempt that was begun is never cancelled: when we stop waiting it goes
 //! on by itself, and its late outcome is counted, logged and handed to whoever remembers it.
+//!
+//! Who is asked, by how a provider stands:
+//!
+//! | standing | in its turn | when nobody was asked |
+//! |---|---|---|
+//! | ready | asked | asked |
+//! | its breaker wants a probe | asked, if time is left for another one after it | asked |
+//! | drained, paused, breaker open or probe out | skipped | asked: the one whose time comes first |
+//! | left out by the plan | skipped | asked, if none of those above is there |
+//! | disabled, at a limit of ours | skipped | skipped |
+//!
+//! Nobody was asked when all were skipped, or found that the message does not fit them. After somebody was asked, however
+//! that ended, nobody is who was skipped.
 
 mod breaker;
 mod budget;
