@@ -117,6 +117,34 @@ impl Rule {
     }
 }
 
+/// What is done about a rule that was broken, or about a guard that cannot count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Decision {
+    /// The message goes, as nobody knows what it would break.
+    AllowedFailOpen,
+    /// It is fraud.
+    Blocked,
+    /// Nothing but this line.
+    Observed,
+    /// A person may have hit it.
+    Refused,
+    /// It will soon be broken.
+    Warned,
+}
+
+impl Decision {
+    /// The word in logs and metrics.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::AllowedFailOpen => "allowed_fail_open",
+            Self::Blocked => "blocked",
+            Self::Observed => "observed",
+            Self::Refused => "refused",
+            Self::Warned => "warned",
+        }
+    }
+}
+
 impl Verdict {
     /// The outcome of a message that must not be sent.
     pub fn outcome(self, message: &Message) -> Option<Outcome> {
@@ -207,7 +235,7 @@ impl Guard {
             Ok(()) => Verdict::Allow,
             Err(Stop::Verdict(verdict)) => verdict,
             Err(Stop::Fault) => {
-                self.metrics.guard.get_or_create(&self.labels("store", "allowed_fail_open")).inc();
+                self.metrics.guard.get_or_create(&self.labels("store", Decision::AllowedFailOpen)).inc();
                 Verdict::Allow
             }
         }
@@ -251,12 +279,12 @@ impl Guard {
                 Mode::Observe if case.observed.contains(&rule) => {}
                 Mode::Observe => {
                     case.observed.push(rule);
-                    self.tell(case, rule, "observed");
+                    self.tell(case, rule, Decision::Observed);
                 }
                 Mode::Enforce => {
                     let verdict = rule.verdict();
                     let is_block = matches!(verdict, Verdict::Block { .. });
-                    self.tell(case, rule, if is_block { "blocked" } else { "refused" });
+                    self.tell(case, rule, if is_block { Decision::Blocked } else { Decision::Refused });
                     return Err(Stop::Verdict(verdict));
                 }
             }
@@ -280,13 +308,13 @@ impl Guard {
         outcome.attempts.iter().any(|attempt| attempt.result.as_ref().is_err_and(|error| is_fraud(error.kind)))
     }
 
-    fn tell(&self, case: &Case<'_>, rule: Rule, decision: &'static str) {
+    fn tell(&self, case: &Case<'_>, rule: Rule, decision: Decision) {
         self.note(rule, decision);
         tracing::warn!(
             org = %self.ledger.org,
             rule = rule.as_str(),
-            mode = if decision == "observed" { "observed" } else { "enforced" },
-            decision,
+            mode = if decision == Decision::Observed { "observed" } else { "enforced" },
+            decision = decision.as_str(),
             phone_ref = case.phone_ref,
             country = case.message.recipient.country().map(tracing::field::display),
             channel = case.message.channel.as_str(),
@@ -294,11 +322,11 @@ impl Guard {
         );
     }
 
-    fn note(&self, rule: Rule, decision: &'static str) {
+    fn note(&self, rule: Rule, decision: Decision) {
         self.metrics.guard.get_or_create(&self.labels(rule.as_str(), decision)).inc();
     }
 
-    fn labels(&self, rule: &'static str, decision: &'static str) -> GuardLabels {
-        GuardLabels { org: Arc::clone(&self.ledger.org), rule, decision }
+    fn labels(&self, rule: &'static str, decision: Decision) -> GuardLabels {
+        GuardLabels { org: Arc::clone(&self.ledger.org), rule, decision: decision.as_str() }
     }
 }

@@ -96,7 +96,7 @@ pub struct Shared {
     /// What is still to be done about codes that were sent.
     pub agenda: Agenda,
     /// Who wants to hear what became of a code.
-    pub listeners: Arc<BTreeSet<ProviderName>>,
+    pub wants_feedback: Arc<BTreeSet<ProviderName>>,
     /// How providers do, by what comes back.
     pub learn: Learn,
     /// Where is remembered what outlives a hook.

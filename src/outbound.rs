@@ -30,14 +30,15 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::otp::{FailureKind, SendError};
+use crate::secret::Secret;
 use crate::settings::{Findings, authorities, duration};
 use connect::{Connector, Fault};
-use evidence::{Watched, connect_fault, is_unprocessed};
+use evidence::{Watched, is_unprocessed, unconnected};
 
 /// Answers of the vendors' documented calls stay below 4 KiB; more is a fault or an attack.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
-/// How long an idle connection is kept: above `keep_warm`, below the minute after which load balancers commonly drop it.
+/// How long an idle connection is kept at least: just below the minute after which load balancers commonly drop it.
 const IDLE: Duration = Duration::from_secs(55);
 
 /// How long the use that keeps a connection open may take.
@@ -57,13 +58,24 @@ pub struct Settings {
     /// PEM file with further certificate authorities, beside the system's.
     pub ca_file: Option<std::path::PathBuf>,
     /// Proxy for every call, such as `http://proxy:3128`. `HTTPS_PROXY` of the environment is ignored.
-    pub proxy: Option<Url>,
+    pub proxy: Option<ProxyUrl>,
     /// How long opening connections may delay the start.
     #[serde(deserialize_with = "duration")]
     pub warm_up_timeout: Duration,
     /// How often an idle connection is used so that it stays open; zero: never.
     #[serde(deserialize_with = "duration")]
     pub keep_warm: Duration,
+}
+
+/// The address of a proxy, in which a password may stand.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct ProxyUrl(pub Url);
+
+impl fmt::Debug for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProxyUrl({})", self.0.host_str().unwrap_or_default())
+    }
 }
 
 impl Default for Settings {
@@ -90,7 +102,7 @@ impl Settings {
         if let Some(Err(rule)) = self.ca_file.as_deref().map(authorities) {
             findings.fault(format!("{at}.ca_file"), rule);
         }
-        if self.proxy.as_ref().is_some_and(|url| connect::way(url).is_none()) {
+        if self.proxy.as_ref().is_some_and(|ProxyUrl(url)| connect::proxy_at(url).is_none()) {
             findings.fault(format!("{at}.proxy"), PROXY_RULE);
         }
     }
@@ -132,6 +144,8 @@ pub struct Request {
     pub headers: HeaderMap,
     /// The exact bytes.
     pub body: Bytes,
+    /// What in the body is a credential, if something is.
+    pub hidden: Option<Secret>,
 }
 
 impl Request {
@@ -139,12 +153,18 @@ impl Request {
     pub fn post(url: Url, authorization: &HeaderValue, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         let mut headers = headers(Some(authorization));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        Self { method: Method::POST, url, headers, body: body.into() }
+        Self { method: Method::POST, url, headers, body: body.into(), hidden: None }
     }
 
     /// A `GET`, which changes nothing there, with an `Authorization` that `Debug` does not show.
     pub fn get(url: Url, authorization: &HeaderValue) -> Self {
-        Self { method: Method::GET, url, headers: headers(Some(authorization)), body: Bytes::new() }
+        Self { method: Method::GET, url, headers: headers(Some(authorization)), body: Bytes::new(), hidden: None }
+    }
+
+    /// The body for people, without a credential.
+    pub fn shown_body(&self) -> String {
+        let body = String::from_utf8_lossy(&self.body);
+        self.hidden.as_ref().map_or_else(|| body.to_string(), |hidden| body.replace(hidden.expose(), "***"))
     }
 }
 
@@ -196,7 +216,7 @@ impl Outbound {
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
+            .pool_idle_timeout(idle_time(settings.keep_warm))
             .build(connector);
         Ok(Self {
             client,
@@ -218,7 +238,7 @@ impl Outbound {
         *call.headers_mut() = request.headers;
         let answer = self.exchange(call, request.url).await.map_err(|e| {
             if !written.load(Ordering::Acquire) {
-                SendError::new(FailureKind::Unavailable, connect_fault(&*e))
+                unconnected(&*e)
             } else if is_unprocessed(&*e) {
                 SendError::new(FailureKind::Unavailable, "h2_unprocessed")
             } else {
@@ -249,7 +269,7 @@ impl Outbound {
         let mut call = http::Request::new(Watched::nothing());
         *call.headers_mut() = headers(authorization);
         let answer = self.exchange(call, url).await;
-        answer.map_err(|e| SendError::new(FailureKind::Unavailable, connect_fault(&*e)))?
+        answer.map_err(|e| unconnected(&*e))?
     }
 
     async fn exchange(&self, mut call: http::Request<Watched>, url: Url) -> Result<Readable, Fault> {
@@ -306,6 +326,11 @@ impl Outbound {
     }
 }
 
+/// How long an idle connection is kept: until after the next use that keeps it open.
+fn idle_time(keep_warm: Duration) -> Duration {
+    IDLE.max(keep_warm + TOUCH)
+}
+
 /// `HEAD /` without credentials: opens a connection, or proves that an idle one still lives.
 async fn touch(outbound: Outbound, origin: Url) {
     let mut call = http::Request::new(Watched::nothing());
@@ -333,4 +358,16 @@ async fn read(mut response: http::Response<Incoming>) -> Result<Readable, hyper:
         body.extend_from_slice(&chunk);
     }
     Ok(Ok((Answer { status, body: body.freeze(), retry_after, max_age, date }, headers)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_outlives_the_pause_before_its_next_use() {
+        for (keep_warm, kept) in [(0, 55), (30, 55), (50, 55), (55, 60), (600, 605)] {
+            assert_eq!(idle_time(Duration::from_secs(keep_warm)), Duration::from_secs(kept), "{keep_warm}");
+        }
+    }
 }

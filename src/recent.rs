@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::otp::{Channel, Country, EventId, RequestType};
+use crate::otp::{Channel, Country, EventId, RequestType, Verdict};
 
 /// Hooks of callers who were recognised. A page shows as many without being long.
 const MOST_HOOKS: usize = 100;
@@ -22,6 +22,52 @@ const MOST_BYTES: usize = 256;
 /// As much of an event id as is ever shown, in bytes.
 const MOST_ID_BYTES: usize = 64;
 
+/// How a hook ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// With an outcome.
+    Outcome(Verdict),
+    /// By a panic of ours, before anything was sent.
+    Broken,
+    /// Its code had run out.
+    Expired,
+    /// There was no place for it.
+    Overloaded,
+    /// It was answered before.
+    Repeat,
+    /// It was answered before, and Okta may not have heard it.
+    RepeatUnheard,
+    /// Its body did not come in time.
+    SlowBody,
+    /// Its body was too large.
+    TooLarge,
+    /// Its caller was not recognised.
+    Unauthorized,
+    /// That is not known yet.
+    Unknown,
+    /// It could not be read.
+    Unreadable,
+}
+
+impl Ending {
+    /// The verdict in logs, metrics and pages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Outcome(verdict) => verdict.as_str(),
+            Self::Broken => "broken",
+            Self::Expired => "expired",
+            Self::Overloaded => "overloaded",
+            Self::Repeat => "repeat",
+            Self::RepeatUnheard => "repeat_unheard",
+            Self::SlowBody => "slow_body",
+            Self::TooLarge => "too_large",
+            Self::Unauthorized => "unauthorized",
+            Self::Unknown => "unknown",
+            Self::Unreadable => "bad_request",
+        }
+    }
+}
+
 /// What is told of one hook when it has been answered: names from the configuration, words from fixed sets, a keyed hash
 /// of the number, Okta's event id.
 #[derive(Debug, Clone)]
@@ -33,7 +79,7 @@ pub struct HookRecord {
     /// Key of the org in the configuration.
     pub org: Arc<str>,
     /// Verdict of the outcome, or why there is none.
-    pub verdict: &'static str,
+    pub ending: Ending,
     /// Whether the caller was not recognised.
     pub unauthenticated: bool,
     /// How the message was to travel, when the request was read that far; so with the next ones.
@@ -73,7 +119,7 @@ impl HookRecord {
             at: Timestamp::UNIX_EPOCH,
             elapsed: Duration::ZERO,
             org: Arc::clone(org),
-            verdict: "unknown",
+            ending: Ending::Unknown,
             unauthenticated: false,
             channel: None,
             country: None,

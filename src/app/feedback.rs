@@ -11,10 +11,10 @@ use crate::hook::Shared;
 use crate::okta::factors::Factors;
 use crate::otp::ProviderName;
 use crate::outbound::Outbound;
-use crate::provider::{self, Listener, callback};
+use crate::provider::{self, FeedbackClient, callback};
 use crate::secret::Pseudonyms;
 
-/// Everything that listens for feedback.
+/// Everything that waits for feedback.
 #[derive(Debug, Clone)]
 pub(super) struct Feedback {
     /// The event hooks of the orgs that have one.
@@ -34,17 +34,17 @@ pub(super) fn reporting(config: &Config, name: &str, pseudonyms: &Pseudonyms) ->
 impl Feedback {
     pub(super) fn build(config: &Config, shared: &Shared, outbound: &Outbound) -> Self {
         let mut callbacks = BTreeMap::new();
-        let mut listeners = BTreeMap::new();
+        let mut clients = BTreeMap::new();
         for name in config.providers.keys() {
             let provider = reporting(config, name, &shared.pseudonyms);
             callbacks.extend(callback::build(&provider).map(|callback| (ProviderName::new(name), callback)));
-            listeners.insert(ProviderName::new(name), Listener::new(&provider, outbound));
+            clients.insert(ProviderName::new(name), FeedbackClient::new(&provider, outbound));
         }
         let tools = Tools {
             agenda: shared.agenda.clone(),
             journal: shared.journal.clone(),
-            unknown_users: Arc::new(unknown_users(config, &listeners, outbound)),
-            listeners: Arc::new(listeners),
+            unknown_users: Arc::new(unknown_users(config, &clients, outbound)),
+            clients: Arc::new(clients),
             learn: shared.learn.clone(),
             metrics: Arc::clone(&shared.metrics),
             clock: shared.clock,
@@ -66,14 +66,14 @@ impl Feedback {
 /// Who asks Okta about users that the journal does not know, and tells the providers of the org's routes.
 fn unknown_users(
     config: &Config,
-    listeners: &BTreeMap<ProviderName, Option<Listener>>,
+    clients: &BTreeMap<ProviderName, Option<FeedbackClient>>,
     outbound: &Outbound,
 ) -> BTreeMap<Arc<str>, UnknownUsers> {
     let of_org = |org: &crate::hook::Config| {
         let factors = Factors::new(org.okta.clone()?, outbound.clone());
-        let may_ask = listeners.iter().filter(|(name, _)| org.router.may_ask(name));
-        let listeners = may_ask.filter_map(|(name, listener)| Some((name.clone(), listener.clone()?))).collect();
-        Some((Arc::clone(&org.name), UnknownUsers::new(factors, listeners)))
+        let may_ask = clients.iter().filter(|(name, _)| org.router.may_ask(name));
+        let clients = may_ask.filter_map(|(name, client)| Some((name.clone(), client.clone()?))).collect();
+        Some((Arc::clone(&org.name), UnknownUsers::new(factors, clients)))
     };
     config.orgs.iter().filter_map(of_org).collect()
 }

@@ -79,7 +79,7 @@ impl Hooks {
             dedupe: Dedupe::new(&state, keys.clone(), clock, Arc::clone(&metrics), &tasks),
             journal: Journal::new(&state, &config.journal, keys.clone(), clock, tasks.clone()),
             agenda: Agenda::new(&state, &keys),
-            listeners: listeners(config),
+            wants_feedback: wants_feedback(config),
             learn: Learn::new(clock, Arc::clone(&metrics)),
             guard: guard::Tools {
                 store: state.store(),
@@ -101,7 +101,7 @@ impl Hooks {
         let moved = changed.contains("server.public_url");
         let touched = |name: &ProviderName| changed.iter().any(|key| key.starts_with(&format!("providers.{name}.")));
         let stays = |name: &ProviderName| !moved && !touched(name);
-        let shared = Shared { listeners: listeners(config), ..self.shared.clone() };
+        let shared = Shared { wants_feedback: wants_feedback(config), ..self.shared.clone() };
         shared.learn.forget(|name| !stays(name));
         let health = self.health.after_change(limits(config), stays);
         let staying = self.providers.iter().filter(|(name, _)| stays(name));
@@ -148,9 +148,9 @@ fn limits(config: &Config) -> impl Iterator<Item = (ProviderName, Limits)> {
     names.map(|name| (name.clone(), config.limits_of(&name)))
 }
 
-fn listeners(config: &Config) -> Arc<BTreeSet<ProviderName>> {
-    let listens = config.providers.iter().filter(|(_, provider)| provider.listens());
-    Arc::new(listens.map(|(name, _)| ProviderName::new(name)).collect())
+fn wants_feedback(config: &Config) -> Arc<BTreeSet<ProviderName>> {
+    let wanting = config.providers.iter().filter(|(_, provider)| provider.wants_feedback());
+    Arc::new(wanting.map(|(name, _)| ProviderName::new(name)).collect())
 }
 
 fn provider(config: &Config, name: &str, shared: &Shared, outbound: &Outbound) -> (ProviderName, Arc<dyn Provider>) {

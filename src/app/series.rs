@@ -17,7 +17,7 @@ pub(super) fn begin(config: &Config, hooks: &Hooks) {
     metrics.begin(&dedupe::Reason::ALL.map(dedupe::Reason::as_str), config.server.tls.is_some());
     for (name, provider) in &config.providers {
         let channels: Vec<_> = Channel::ALL.into_iter().filter(|channel| provider.supports(*channel)).collect();
-        let fates = if provider.listens() { &Fate::ALL.map(Fate::as_str)[..] } else { &[] };
+        let fates = if provider.wants_feedback() { &Fate::ALL.map(Fate::as_str)[..] } else { &[] };
         metrics.begin_provider(&KnownProvider {
             provider: &ProviderName::new(name),
             channels: &channels,

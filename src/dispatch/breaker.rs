@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::ring::Ring;
+
 /// Failures in a row that open it; Envoy's default.
 const CONSECUTIVE_FAILURES: u32 = 5;
 
@@ -37,14 +39,19 @@ pub(super) enum Standing {
     Probing,
 }
 
+/// The time between two changes of a breaker. What was begun in an earlier one says nothing about now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Era(u64);
+
 /// The state.
 #[derive(Debug)]
 pub(super) struct Breaker {
     phase: Phase,
+    era: Era,
     consecutive: u32,
     /// Trips since the last success; doubles the penalty.
     trips: u32,
-    window: [Bucket; BUCKETS],
+    window: Ring<Ends, BUCKETS>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,17 +61,15 @@ enum Phase {
     Probing,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Bucket {
-    since: Instant,
+#[derive(Debug, Clone, Copy, Default)]
+struct Ends {
     good: u32,
     bad: u32,
 }
 
 impl Breaker {
     pub(super) fn new(now: Instant) -> Self {
-        let empty = Bucket { since: now, good: 0, bad: 0 };
-        Self { phase: Phase::Closed, consecutive: 0, trips: 0, window: [empty; BUCKETS] }
+        Self { phase: Phase::Closed, era: Era(0), consecutive: 0, trips: 0, window: Ring::new(BUCKET, now) }
     }
 
     pub(super) fn standing(&self, now: Instant) -> Standing {
@@ -76,41 +81,52 @@ impl Breaker {
         }
     }
 
-    /// An attempt begins; unless traffic flows, it is the probe.
-    pub(super) fn begin(&mut self) {
-        if self.phase != Phase::Closed {
-            self.phase = Phase::Probing;
+    /// An attempt begins; unless traffic flows, it is the probe. `None` when it must not: a penalty is not over, or the
+    /// probe is out already. As `last_resort` it must: it knows as much of the provider as a probe.
+    pub(super) fn begin(&mut self, now: Instant, last_resort: bool) -> Option<Era> {
+        match self.standing(now) {
+            Standing::Closed => {}
+            Standing::Open(_) | Standing::Probing if !last_resort => return None,
+            Standing::Probing => {}
+            Standing::Open(_) | Standing::Due => self.turn(Phase::Probing),
         }
+        Some(self.era)
     }
 
     /// The attempt that began was none: the provider was not asked, and a probe is still due.
-    pub(super) fn withdraw(&mut self, now: Instant) {
-        if self.phase == Phase::Probing {
-            self.phase = Phase::Open { until: now };
+    pub(super) fn withdraw(&mut self, era: Era, now: Instant) {
+        if era == self.era && self.phase == Phase::Probing {
+            self.turn(Phase::Open { until: now });
         }
     }
 
     /// The provider answered as a provider that is well does.
-    pub(super) fn succeed(&mut self, now: Instant) {
+    pub(super) fn succeed(&mut self, era: Era, now: Instant) {
         match self.phase {
-            // Begun before it opened: says nothing about now.
+            _ if era != self.era => {}
             Phase::Open { .. } => {}
             Phase::Closed => {
-                self.bucket(now).good += 1;
+                self.window.current(now).good += 1;
                 self.consecutive = 0;
             }
-            Phase::Probing => *self = Self::new(now),
+            Phase::Probing => {
+                *self = Self { era: self.era, ..Self::new(now) };
+                self.turn(Phase::Closed);
+            }
         }
     }
 
     /// The provider failed; true when that opens the breaker. `jitter` lies in 0..=1 and lengthens the penalty by up to half.
-    pub(super) fn fail(&mut self, now: Instant, jitter: f64) -> bool {
-        self.bucket(now).bad += 1;
-        self.consecutive += 1;
+    pub(super) fn fail(&mut self, era: Era, now: Instant, jitter: f64) -> bool {
         let tripped = match self.phase {
+            _ if era != self.era => false,
             Phase::Probing => true,
             Phase::Open { .. } => false,
-            Phase::Closed => self.consecutive >= CONSECUTIVE_FAILURES || self.half_of_many(now),
+            Phase::Closed => {
+                self.window.current(now).bad += 1;
+                self.consecutive += 1;
+                self.consecutive >= CONSECUTIVE_FAILURES || self.half_of_many(now)
+            }
         };
         if tripped {
             self.open(now, jitter, 0);
@@ -120,36 +136,36 @@ impl Breaker {
 
     /// The provider refuses our account: opens at once; true when it was not open. Refusals of what was under way
     /// together are one.
-    pub(super) fn refuse(&mut self, now: Instant, jitter: f64) -> bool {
-        let Phase::Open { until } = self.phase else {
-            self.open(now, jitter, ACCOUNT_DOUBLINGS);
-            return true;
-        };
-        self.phase = Phase::Open { until: until.max(now + penalty(ACCOUNT_DOUBLINGS, jitter)) };
-        self.trips = self.trips.max(ACCOUNT_DOUBLINGS + 1);
-        false
+    pub(super) fn refuse(&mut self, era: Era, now: Instant, jitter: f64) -> bool {
+        match self.phase {
+            // A person has to act, however it was opened: that counts whenever it was begun.
+            Phase::Open { until } => {
+                self.phase = Phase::Open { until: until.max(now + penalty(ACCOUNT_DOUBLINGS, jitter)) };
+                self.trips = self.trips.max(ACCOUNT_DOUBLINGS + 1);
+                false
+            }
+            Phase::Closed | Phase::Probing if era != self.era => false,
+            Phase::Closed | Phase::Probing => {
+                self.open(now, jitter, ACCOUNT_DOUBLINGS);
+                true
+            }
+        }
     }
 
     fn open(&mut self, now: Instant, jitter: f64, least_doublings: u32) {
         let doublings = self.trips.max(least_doublings).min(6);
         self.trips = doublings + 1;
-        self.phase = Phase::Open { until: now + penalty(doublings, jitter) };
+        self.turn(Phase::Open { until: now + penalty(doublings, jitter) });
+    }
+
+    fn turn(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.era.0 += 1;
     }
 
     fn half_of_many(&self, now: Instant) -> bool {
-        let recent = self.window.iter().filter(|b| now.duration_since(b.since) < BUCKET * BUCKETS as u32);
-        let (good, bad) = recent.fold((0, 0), |(good, bad), b| (good + b.good, bad + b.bad));
+        let (good, bad) = self.window.recent(now).fold((0, 0), |(good, bad), e| (good + e.good, bad + e.bad));
         good + bad >= MIN_RESULTS && bad >= good
-    }
-
-    fn bucket(&mut self, now: Instant) -> &mut Bucket {
-        let newest = (0..BUCKETS).max_by_key(|i| self.window[*i].since).unwrap_or_default();
-        if now.duration_since(self.window[newest].since) < BUCKET {
-            return &mut self.window[newest];
-        }
-        let oldest = (0..BUCKETS).min_by_key(|i| self.window[*i].since).unwrap_or_default();
-        self.window[oldest] = Bucket { since: now, good: 0, bad: 0 };
-        &mut self.window[oldest]
     }
 }
 
@@ -173,18 +189,19 @@ mod tests {
         let start = Instant::now();
         let mut breaker = Breaker::new(start);
         for _ in 0..4 {
-            assert!(!breaker.fail(start, 0.0));
+            assert!(!breaker.fail(breaker.era, start, 0.0));
         }
-        breaker.succeed(start);
+        breaker.succeed(breaker.era, start);
         for n in 1..=5 {
-            assert_eq!(breaker.fail(start, 0.0), n == 5);
+            assert_eq!(breaker.fail(breaker.era, start, 0.0), n == 5);
         }
         assert_eq!(open_for(&breaker, start), 1000);
         let later = start + Duration::from_secs(1);
         assert_eq!(breaker.standing(later), Standing::Due);
-        breaker.begin();
+        let probe = breaker.begin(later, false).expect("the probe");
         assert_eq!(breaker.standing(later), Standing::Probing);
-        breaker.succeed(later);
+        assert_eq!(breaker.begin(later, false), None, "one probe");
+        breaker.succeed(probe, later);
         assert_eq!(breaker.standing(later), Standing::Closed);
     }
 
@@ -193,13 +210,13 @@ mod tests {
         let mut now = Instant::now();
         let mut breaker = Breaker::new(now);
         for n in 1..=5 {
-            assert_eq!(breaker.fail(now, 0.0), n == 5);
+            assert_eq!(breaker.fail(breaker.era, now, 0.0), n == 5);
         }
         for expected in [1, 2, 4, 8, 16, 32, 60, 60] {
             assert_eq!(open_for(&breaker, now), expected * 1000);
             now += Duration::from_secs(61);
-            breaker.begin();
-            assert!(breaker.fail(now, 0.0));
+            let probe = breaker.begin(now, false).expect("the probe");
+            assert!(breaker.fail(probe, now, 0.0));
         }
     }
 
@@ -209,7 +226,7 @@ mod tests {
             let now = Instant::now();
             let mut breaker = Breaker::new(now);
             for n in 1..=5 {
-                assert_eq!(breaker.fail(now, jitter), n == 5);
+                assert_eq!(breaker.fail(breaker.era, now, jitter), n == 5);
             }
             assert_eq!(open_for(&breaker, now), expected);
         }
@@ -221,47 +238,74 @@ mod tests {
         let mut breaker = Breaker::new(start);
         for n in 0..19 {
             if n % 2 == 0 {
-                assert!(!breaker.fail(start, 0.0), "result {n}");
+                assert!(!breaker.fail(breaker.era, start, 0.0), "result {n}");
             } else {
-                breaker.succeed(start);
+                breaker.succeed(breaker.era, start);
             }
         }
-        assert!(breaker.fail(start, 0.0), "the twentieth");
+        assert!(breaker.fail(breaker.era, start, 0.0), "the twentieth");
 
         // The same results, spread so that never twenty lie within thirty seconds.
         let mut breaker = Breaker::new(start);
         for n in 0..40_u32 {
             let now = start + Duration::from_secs(2) * n;
-            assert!(n % 2 != 0 || !breaker.fail(now, 0.0), "result {n}");
+            assert!(n % 2 != 0 || !breaker.fail(breaker.era, now, 0.0), "result {n}");
             if n % 2 != 0 {
-                breaker.succeed(now);
+                breaker.succeed(breaker.era, now);
             }
         }
     }
 
     #[test]
-    fn what_was_begun_before_it_opened_does_not_close_it() {
+    fn what_was_begun_before_it_opened_says_nothing_of_now() {
+        let start = Instant::now();
+        let mut breaker = Breaker::new(start);
+        let stale = breaker.begin(start, false).expect("traffic flows");
+        for _ in 0..5 {
+            breaker.fail(stale, start, 0.0);
+        }
+        breaker.succeed(stale, start);
+        assert_eq!(open_for(&breaker, start), 1000);
+        let later = start + Duration::from_secs(1);
+        let probe = breaker.begin(later, false).expect("the probe");
+        breaker.succeed(stale, later);
+        breaker.withdraw(stale, later);
+        assert!(!breaker.fail(stale, later, 0.0) && !breaker.refuse(stale, later, 0.0));
+        assert_eq!(breaker.standing(later), Standing::Probing, "the probe alone decides");
+        breaker.succeed(probe, later);
+        assert!((0..30).all(|_| !breaker.fail(stale, later, 0.0)) && !breaker.refuse(stale, later, 0.0));
+        assert_eq!(breaker.standing(later), Standing::Closed);
+    }
+
+    #[test]
+    fn who_is_asked_as_nobody_else_is_left_serves_as_the_probe() {
         let now = Instant::now();
         let mut breaker = Breaker::new(now);
-        breaker.refuse(now, 0.0);
-        breaker.succeed(now);
-        assert_eq!(open_for(&breaker, now), 16_000);
-        // Asked all the same, as nobody else was left: that counts as the probe.
-        breaker.begin();
-        breaker.succeed(now);
+        breaker.refuse(breaker.era, now, 0.0);
+        assert_eq!(breaker.begin(now, false), None);
+        let era = breaker.begin(now, true).expect("somebody is always asked");
+        assert_eq!(breaker.begin(now, true), Some(era), "and however many ask");
+        breaker.succeed(era, now);
         assert_eq!(breaker.standing(now), Standing::Closed);
+        assert!(!breaker.fail(era, now, 0.0), "the first of them has decided");
+
+        let mut breaker = Breaker::new(now);
+        breaker.refuse(breaker.era, now, 0.0);
+        let era = breaker.begin(now, true).expect("somebody is always asked");
+        assert_eq!([breaker.fail(era, now, 0.0), breaker.fail(era, now, 0.0)], [true, false]);
+        assert_eq!(open_for(&breaker, now), 32_000, "failures together lengthen the penalty once");
     }
 
     #[test]
     fn a_probe_that_did_not_ask_is_still_due() {
         let start = Instant::now();
         let mut breaker = Breaker::new(start);
-        breaker.withdraw(start);
+        breaker.withdraw(breaker.era, start);
         assert_eq!(breaker.standing(start), Standing::Closed);
-        breaker.refuse(start, 0.0);
+        breaker.refuse(breaker.era, start, 0.0);
         let later = start + Duration::from_secs(16);
-        breaker.begin();
-        breaker.withdraw(later);
+        let probe = breaker.begin(later, false).expect("the probe");
+        breaker.withdraw(probe, later);
         assert_eq!(breaker.standing(later), Standing::Due);
     }
 
@@ -269,9 +313,9 @@ mod tests {
     fn a_refused_account_opens_it_at_once() {
         let now = Instant::now();
         let mut breaker = Breaker::new(now);
-        assert!(breaker.refuse(now, 0.0));
+        assert!(breaker.refuse(breaker.era, now, 0.0));
         assert_eq!(open_for(&breaker, now), 16_000);
-        assert!(!breaker.refuse(now, 0.0), "told once");
+        assert!(!breaker.refuse(breaker.era, now, 0.0), "told once");
     }
 
     #[test]
@@ -279,19 +323,19 @@ mod tests {
         let start = Instant::now();
         let mut breaker = Breaker::new(start);
         for millis in [0, 5, 10] {
-            breaker.refuse(start + Duration::from_millis(millis), 0.0);
+            breaker.refuse(breaker.era, start + Duration::from_millis(millis), 0.0);
         }
         assert_eq!(open_for(&breaker, start), 16_010);
         let later = start + Duration::from_secs(20);
-        breaker.begin();
-        assert!(breaker.refuse(later, 0.0), "the probe");
+        let probe = breaker.begin(later, false).expect("the probe");
+        assert!(breaker.refuse(probe, later, 0.0), "the probe");
         assert_eq!(open_for(&breaker, later), 32_000);
 
         let mut breaker = Breaker::new(start);
         for _ in 0..5 {
-            breaker.fail(start, 0.0);
+            breaker.fail(breaker.era, start, 0.0);
         }
-        breaker.refuse(start, 0.0);
+        breaker.refuse(breaker.era, start, 0.0);
         assert_eq!(open_for(&breaker, start), 16_000, "a person has to act, however it was opened");
     }
 }

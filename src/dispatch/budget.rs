@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::ring::Ring;
+
 /// How far back messages and failovers count; Finagle's default.
 const SECONDS: usize = 10;
 
@@ -19,53 +21,43 @@ const PERCENT: u32 = 20;
 /// Messages and failovers of the last ten seconds.
 #[derive(Debug)]
 pub(super) struct Budget {
-    slots: [Slot; SECONDS],
+    ring: Ring<Counts, SECONDS>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Slot {
-    since: Instant,
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
     messages: u32,
     failovers: u32,
 }
 
 impl Budget {
     pub(super) fn new(now: Instant) -> Self {
-        Self { slots: [Slot { since: now, messages: 0, failovers: 0 }; SECONDS] }
+        Self { ring: Ring::new(Duration::from_secs(1), now) }
     }
 
     /// A message arrived.
     pub(super) fn deposit(&mut self, now: Instant) {
-        self.slot(now).messages += 1;
+        self.ring.current(now).messages += 1;
     }
 
     /// Takes one failover out; false when there is none left.
     pub(super) fn withdraw(&mut self, now: Instant) -> bool {
-        let recent = self.slots.iter().filter(|s| now.duration_since(s.since) < Duration::from_secs(SECONDS as u64));
-        let (messages, failovers) =
-            recent.fold((0, 0), |(messages, failovers), s| (messages + s.messages, failovers + s.failovers));
+        let (messages, failovers) = self
+            .ring
+            .recent(now)
+            .fold((0, 0), |(messages, failovers), c| (messages + c.messages, failovers + c.failovers));
         let allowed = FLOOR_PER_SECOND * SECONDS as u32 + messages * PERCENT / 100;
         let granted = failovers < allowed;
         if granted {
-            self.slot(now).failovers += 1;
+            self.ring.current(now).failovers += 1;
         }
         granted
     }
 
     /// Puts one back that was none after all.
     pub(super) fn refund(&mut self, now: Instant) {
-        let slot = self.slot(now);
-        slot.failovers = slot.failovers.saturating_sub(1);
-    }
-
-    fn slot(&mut self, now: Instant) -> &mut Slot {
-        let newest = (0..SECONDS).max_by_key(|i| self.slots[*i].since).unwrap_or_default();
-        if now.duration_since(self.slots[newest].since) < Duration::from_secs(1) {
-            return &mut self.slots[newest];
-        }
-        let oldest = (0..SECONDS).min_by_key(|i| self.slots[*i].since).unwrap_or_default();
-        self.slots[oldest] = Slot { since: now, messages: 0, failovers: 0 };
-        &mut self.slots[oldest]
+        let counts = self.ring.current(now);
+        counts.failovers = counts.failovers.saturating_sub(1);
     }
 }
 

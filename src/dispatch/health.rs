@@ -3,10 +3,11 @@
 //! Must not ask anybody. Shared by all orgs: a provider that is down is down for everyone.
 
 mod condition;
+mod permit;
 mod sign;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
@@ -18,10 +19,10 @@ pub use super::lane::Limits;
 use super::suspicion::Suspicions;
 use super::switches::{Setting, Switches};
 use crate::metrics::{ChannelLabels, Metrics};
-use crate::otp::{Channel, FailureKind, ProviderName, SendError};
-use crate::secret::random_below;
-pub use condition::Condition;
-use sign::{Sign, pause, sign};
+use crate::otp::{Channel, ProviderName};
+pub use condition::{Circuit, Condition};
+use permit::Asked;
+pub(super) use permit::Permit;
 
 /// The health of every provider.
 #[derive(Debug)]
@@ -89,6 +90,32 @@ pub(super) enum Availability {
     Never(Skip),
 }
 
+/// How a provider's turn comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Nobody was asked before it.
+    First,
+    /// Another one failed.
+    Failover,
+    /// It was better not asked, but nobody else is left.
+    LastResort,
+}
+
+/// Why an attempt is not begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// This provider should not be asked.
+    Skip(Skip),
+    /// Nobody should: providers fail too often for every message to be tried again.
+    NoFailover,
+}
+
+impl From<Skip> for Refusal {
+    fn from(skip: Skip) -> Self {
+        Self::Skip(skip)
+    }
+}
+
 impl Health {
     /// Everybody is well.
     pub fn new(
@@ -142,7 +169,7 @@ impl Health {
     }
 
     /// Takes one failover out of the budget; false when there is none left.
-    pub(super) fn may_fail_over(&self) -> bool {
+    fn may_fail_over(&self) -> bool {
         let granted = lock(&self.budget).withdraw(Instant::now());
         if !granted {
             self.metrics.failovers_refused.inc();
@@ -176,89 +203,39 @@ impl Health {
         }
     }
 
-    /// Whether a provider that might have been asked a while ago still may be.
+    /// Notes that an attempt begins. Whether the provider may be asked is looked at once more: others may have asked it
+    /// meanwhile. As a last resort it is asked all the same, within our limits.
     ///
     /// # Errors
-    /// Why not.
-    pub(super) fn still_well(&self, name: &ProviderName, channel: Channel) -> Result<(), Skip> {
-        match self.availability(name, channel) {
-            Availability::Ready | Availability::Probe => Ok(()),
-            Availability::Later(skip, _) | Availability::Never(skip) => Err(skip),
-        }
-    }
-
-    /// Notes that an attempt begins; a failover was taken out of the budget before.
-    ///
-    /// # Errors
-    /// When that would be one more than our limits allow.
+    /// Why it must not begin; then nothing was noted.
     pub(super) fn begin(
         self: &Arc<Self>,
         name: &ProviderName,
         channel: Channel,
-        is_failover: bool,
-    ) -> Result<Ticket, Skip> {
-        if let Some(entry) = self.entries.get(&(name.clone(), channel)) {
-            if !entry.lane.take(Instant::now()) {
-                if is_failover {
-                    self.refund();
-                }
-                return Err(Skip::Limit);
-            }
-            lock(&entry.state).breaker.begin();
+        turn: Turn,
+    ) -> Result<Permit, Refusal> {
+        match self.availability(name, channel) {
+            Availability::Ready | Availability::Probe => {}
+            Availability::Later(..) if turn == Turn::LastResort => {}
+            Availability::Later(skip, _) | Availability::Never(skip) => return Err(skip.into()),
         }
+        let is_failover = turn == Turn::Failover;
+        if is_failover && !self.may_fail_over() {
+            return Err(Refusal::NoFailover);
+        }
+        let asked = self.entries.get(&(name.clone(), channel)).map(|entry| entry.begin(turn)).transpose();
+        let asked = asked.inspect_err(|_| {
+            if is_failover {
+                self.refund();
+            }
+        })?;
         let settled = AtomicBool::new(false);
-        Ok(Ticket { health: Arc::clone(self), name: name.clone(), channel, is_failover, settled })
+        Ok(Permit { health: Arc::clone(self), name: name.clone(), channel, asked, is_failover, settled })
     }
 
     /// Puts a failover back that was none.
     fn refund(&self) {
         lock(&self.budget).refund(Instant::now());
-    }
-
-    /// Notes what an error says beside that the attempt failed.
-    fn heard(&self, name: &ProviderName, channel: Channel, error: &SendError) {
-        self.suspicions.note(name, error);
-        if error.opted_out {
-            let labels = ChannelLabels { provider: name.shared(), channel: channel.as_str() };
-            self.metrics.opt_outs.get_or_create(&labels).inc();
-        }
-        if let (Some(entry), Some(pause)) = (self.entries.get(&(name.clone(), channel)), pause(error)) {
-            entry.lane.pause(Instant::now() + pause);
-        }
-    }
-
-    fn settle(&self, name: &ProviderName, channel: Channel, result: Result<(), &SendError>) {
-        let Some(entry) = self.entries.get(&(name.clone(), channel)) else { return };
-        let now = Instant::now();
-        // Drawn only when it is needed: a success pays for no random bytes.
-        let jitter = || f64::from(random_below(1000)) / 1000.0;
-        let mut state = lock(&entry.state);
-        let opened = match sign(result) {
-            Sign::Nothing => {
-                state.breaker.withdraw(now);
-                entry.lane.give_back();
-                false
-            }
-            Sign::Well => {
-                state.breaker.succeed(now);
-                false
-            }
-            Sign::Ill => state.breaker.fail(now, jitter()),
-            Sign::RefusesUs => state.breaker.refuse(now, jitter()),
-        };
-        let standing = state.breaker.standing(now);
-        self.show(name, channel, &mut state, standing);
-        drop(state);
-        if opened {
-            let kind = result.err().map(|e| e.kind.as_str());
-            tracing::warn!(provider = %name, channel = channel.as_str(), kind, "breaker opened");
-        }
-        if let Err(e) = result
-            && e.kind == FailureKind::Account
-            && opened
-        {
-            tracing::error!(provider = %name, channel = channel.as_str(), code = e.code, "the provider refuses our account");
-        }
     }
 
     /// Brings the metric up to date when the breaker has moved.
@@ -276,38 +253,19 @@ impl Health {
     }
 }
 
-/// One attempt as its provider's health sees it: settled once, by the first who knows.
-#[derive(Debug)]
-pub(super) struct Ticket {
-    health: Arc<Health>,
-    name: ProviderName,
-    channel: Channel,
-    is_failover: bool,
-    settled: AtomicBool,
-}
-
-impl Ticket {
-    /// Counts the attempt's end. When we stopped waiting before, what comes later was too late to be a success: it counts
-    /// if a person must act on it, and what it says beside that is heard.
-    pub(super) fn settle(&self, result: Result<(), &SendError>) {
-        if let Err(error) = result {
-            self.health.heard(&self.name, self.channel, error);
-            if error.unasked && self.is_failover {
-                self.health.refund();
-            }
+impl Entry {
+    /// Takes a place, if neither our limits nor the breaker forbid it.
+    fn begin(self: &Arc<Self>, turn: Turn) -> Result<Asked, Skip> {
+        let now = Instant::now();
+        if !self.lane.take(now) {
+            return Err(Skip::Limit);
         }
-        let first = !self.settled.swap(true, Ordering::AcqRel);
-        if first || result.is_err_and(|e| e.kind == FailureKind::Account) {
-            self.health.settle(&self.name, self.channel, result);
-        }
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        if let Some(entry) = self.health.entries.get(&(self.name.clone(), self.channel)) {
-            entry.lane.release();
-        }
+        let Some(era) = lock(&self.state).breaker.begin(now, turn == Turn::LastResort) else {
+            self.lane.give_back();
+            self.lane.release();
+            return Err(Skip::BreakerOpen);
+        };
+        Ok(Asked { entry: Arc::clone(self), era })
     }
 }
 

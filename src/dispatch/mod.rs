@@ -3,12 +3,26 @@
 //!
 //! Must not know Okta, routes or any vendor. An attempt that was begun is never cancelled: when we stop waiting it goes
 //! on by itself, and its late outcome is counted, logged and handed to whoever remembers it.
+//!
+//! Who is asked, by how a provider stands:
+//!
+//! | standing | in its turn | when nobody was asked |
+//! |---|---|---|
+//! | ready | asked | asked |
+//! | its breaker wants a probe | asked, if time is left for another one after it | asked |
+//! | drained, paused, breaker open or probe out | skipped | asked: the one whose time comes first |
+//! | left out by the plan | skipped | asked, if none of those above is there |
+//! | disabled, at a limit of ours | skipped | skipped |
+//!
+//! Nobody was asked when all were skipped, or found that the message does not fit them. After somebody was asked, however
+//! that ended, nobody is who was skipped.
 
 mod breaker;
 mod budget;
 pub mod health;
 mod lane;
 mod race;
+mod ring;
 mod suspicion;
 pub mod switches;
 
@@ -29,7 +43,7 @@ use crate::metrics::{AttemptLabels, Metrics};
 use crate::otp::{Attempt, Channel, Content, FailureKind, Message, Next, Outcome, ProviderName, SendError};
 use crate::provider::{Provider, SendOptions};
 use crate::route::Plan;
-use health::{Availability, Health, Skip};
+use health::{Availability, Health, Refusal, Skip, Turn};
 use race::Race;
 
 /// An attempt that has not ended after this is given up: no vendor answers a create call later than that.
@@ -123,23 +137,7 @@ pub struct Dispatch {
 #[derive(Debug)]
 struct Candidates<'a> {
     asked: Vec<&'a Arc<dyn Provider>>,
-    /// For when none of them takes the message.
-    spare: Option<&'a Arc<dyn Provider>>,
     skipped: Vec<(ProviderName, &'static str)>,
-}
-
-/// Why an attempt was not begun.
-enum Refusal {
-    /// This provider should not be asked.
-    Skip(Skip),
-    /// Nobody should: providers fail too often for every message to be tried again.
-    NoFailover,
-}
-
-impl From<Skip> for Refusal {
-    fn from(skip: Skip) -> Self {
-        Self::Skip(skip)
-    }
 }
 
 impl Dispatch {
@@ -152,13 +150,14 @@ impl Dispatch {
     pub async fn run(&self, job: &Arc<Job>, plan: &Plan, deadline: &Deadline) -> Outcome {
         let channel = job.message.channel;
         self.team.health.message();
-        let Candidates { asked, spare, mut skipped } = self.candidates(plan, channel, deadline);
+        let Candidates { asked, mut skipped } = self.candidates(plan, channel, deadline);
         let mut race = Race::new(job, &self.team.metrics, &self.team.tasks);
         for (place, provider) in asked.iter().enumerate() {
             if deadline.remaining() < self.policy.min_attempt || !race.may_begin() {
                 break;
             }
-            match self.still_well(provider, channel, &race).and_then(|()| self.begin(job, provider, &mut race)) {
+            let turn = if race.asked() == 0 { Turn::First } else { Turn::Failover };
+            match self.begin(job, provider, &mut race, turn) {
                 Ok(()) => {}
                 Err(Refusal::Skip(skip)) => {
                     skipped.push((provider.name().clone(), skip.as_str()));
@@ -174,8 +173,8 @@ impl Dispatch {
         // A code hook that asks nobody is an outage of its own making.
         if race.asked() == 0
             && deadline.remaining() >= self.policy.min_attempt
-            && let Some(provider) = spare.or_else(|| self.last_resort(plan, channel))
-            && self.begin(job, provider, &mut race).is_ok()
+            && let Some(provider) = self.last_resort(plan, channel, &race)
+            && self.begin(job, provider, &mut race, Turn::LastResort).is_ok()
         {
             skipped.retain(|(name, _)| name != provider.name());
             race.wait(deadline.due()).await;
@@ -189,37 +188,38 @@ impl Dispatch {
         Outcome { skipped, ..Outcome::of(channel, Arc::clone(&plan.route), attempts) }
     }
 
-    /// The plan without those that should not be asked now, and the one of these that is best off.
+    /// The plan without those that should not be asked now.
     fn candidates(&self, plan: &Plan, channel: Channel, deadline: &Deadline) -> Candidates<'_> {
         // A probe is likely to fail: it needs time for another attempt after it.
         let may_probe = deadline.remaining() >= self.policy.min_attempt * 2;
-        let mut candidates = Candidates { asked: Vec::new(), spare: None, skipped: plan.skipped.clone() };
-        let mut spare: Option<(Instant, &Arc<dyn Provider>)> = None;
+        let mut candidates = Candidates { asked: Vec::new(), skipped: plan.skipped.clone() };
         for provider in plan.providers.iter().filter_map(|name| self.team.providers.get(name)) {
-            let (skip, until) = match self.team.health.availability(provider.name(), channel) {
-                Availability::Probe if !may_probe => (Skip::BreakerOpen, Some(Instant::now())),
+            let skip = match self.team.health.availability(provider.name(), channel) {
+                Availability::Probe if !may_probe => Skip::BreakerOpen,
                 Availability::Ready | Availability::Probe => {
                     candidates.asked.push(provider);
                     continue;
                 }
-                Availability::Later(skip, until) => (skip, Some(until)),
-                Availability::Never(skip) => (skip, None),
+                Availability::Later(skip, _) | Availability::Never(skip) => skip,
             };
             candidates.skipped.push((provider.name().clone(), skip.as_str()));
-            if let Some(until) = until
-                && spare.is_none_or(|(earliest, _)| until < earliest)
-            {
-                spare = Some((until, provider));
-            }
         }
-        candidates.spare = spare.map(|(_, provider)| provider);
         candidates
     }
 
-    /// One that the plan leaves out, for when none of those it names may be asked.
-    fn last_resort(&self, plan: &Plan, channel: Channel) -> Option<&Arc<dyn Provider>> {
-        let mut left_out = plan.skipped.iter().filter_map(|(name, _)| self.team.providers.get(name));
-        left_out.find(|p| !matches!(self.team.health.availability(p.name(), channel), Availability::Never(_)))
+    /// Whom to ask when nobody was: of those that the plan names and the race has not tried, the one whose time comes
+    /// first; else one that the plan leaves out.
+    fn last_resort(&self, plan: &Plan, channel: Channel, race: &Race) -> Option<&Arc<dyn Provider>> {
+        let now = Instant::now();
+        let time = |provider: &Arc<dyn Provider>| match self.team.health.availability(provider.name(), channel) {
+            Availability::Ready | Availability::Probe => Some(now),
+            Availability::Later(_, until) => Some(until),
+            Availability::Never(_) => None,
+        };
+        let known = |name| self.team.providers.get(name);
+        let named = plan.providers.iter().filter(|name| !race.has_tried(name)).filter_map(known);
+        let first = named.filter_map(|p| Some((time(p)?, p))).min_by_key(|(time, _)| *time).map(|(_, p)| p);
+        first.or_else(|| plan.skipped.iter().filter_map(|(name, _)| known(name)).find(|p| time(p).is_some()))
     }
 
     /// Until when the attempt begun last is waited for: to the deadline when nobody could be asked after it.
@@ -245,23 +245,11 @@ impl Dispatch {
         })
     }
 
-    /// Whether the provider may still be asked: while another one was waited for, others have asked it.
-    fn still_well(&self, provider: &Arc<dyn Provider>, channel: Channel, race: &Race) -> Result<(), Refusal> {
-        if race.last().is_some() {
-            self.team.health.still_well(provider.name(), channel)?;
-        }
-        Ok(())
-    }
-
     /// Begins an attempt.
-    fn begin(&self, job: &Arc<Job>, provider: &Arc<dyn Provider>, race: &mut Race) -> Result<(), Refusal> {
-        let (health, to) = (&self.team.health, provider.name());
-        let is_failover = race.asked() > 0;
-        if is_failover && !health.may_fail_over() {
-            return Err(Refusal::NoFailover);
-        }
-        let ticket = health.begin(to, job.message.channel, is_failover)?;
-        if let Some((from, kind)) = race.last().filter(|_| is_failover) {
+    fn begin(&self, job: &Arc<Job>, provider: &Arc<dyn Provider>, race: &mut Race, turn: Turn) -> Result<(), Refusal> {
+        let to = provider.name();
+        let permit = self.team.health.begin(to, job.message.channel, turn)?;
+        if let Some((from, kind)) = race.last().filter(|_| turn == Turn::Failover) {
             tracing::warn!(%from, %to, kind = kind.as_str(), phone_ref = job.phone_ref, "failover");
         }
         job.begun.store(true, Ordering::Release);
@@ -277,7 +265,7 @@ impl Dispatch {
             }
             ending
         };
-        race.begin(provider.name(), ticket, Box::pin(work));
+        race.begin(provider.name(), permit, Box::pin(work));
         Ok(())
     }
 }

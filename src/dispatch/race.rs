@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
-use super::health::Ticket;
+use super::health::Permit;
 use super::{Job, MAX_ATTEMPTS, MAX_ATTEMPTS_WITH_DOUBT};
 use crate::metrics::{AttemptLabels, Metrics};
 use crate::otp::{Accepted, Attempt, FailureKind, ProviderName, SendError};
@@ -36,7 +36,8 @@ pub(super) struct Race {
 
 struct Entry {
     provider: ProviderName,
-    ticket: Ticket,
+    /// Nothing once it has ended: its place at the provider is another message's then, however long this one takes.
+    permit: Option<Permit>,
     started: Instant,
     /// Nothing once it has ended.
     work: Option<Work>,
@@ -50,9 +51,10 @@ impl Race {
     }
 
     /// Enters an attempt.
-    pub(super) fn begin(&mut self, provider: &ProviderName, ticket: Ticket, work: Work) {
+    pub(super) fn begin(&mut self, provider: &ProviderName, permit: Permit, work: Work) {
         let started = Instant::now();
-        let entry = Entry { provider: provider.clone(), ticket, started, work: Some(work), finished: None };
+        let entry =
+            Entry { provider: provider.clone(), permit: Some(permit), started, work: Some(work), finished: None };
         self.attempts.push(entry);
     }
 
@@ -61,13 +63,18 @@ impl Race {
         self.attempts.iter().filter(|entry| !entry.is_unasked()).count()
     }
 
+    /// Whether a provider's turn has been.
+    pub(super) fn has_tried(&self, provider: &ProviderName) -> bool {
+        self.attempts.iter().any(|entry| entry.provider == *provider)
+    }
+
     /// Waits until the attempt begun last has ended or `until` has come; true when any attempt was accepted.
     pub(super) async fn wait(&mut self, until: Instant) -> bool {
         while self.attempts.last().is_some_and(|a| a.finished.is_none()) {
             if timeout_at(until, self.next()).await.is_err() {
                 // Not answering in time is a failure of the provider, whatever it says later.
-                if let Some(entry) = self.attempts.last() {
-                    entry.ticket.settle(Err(&unanswered()));
+                if let Some(permit) = self.attempts.last().and_then(|entry| entry.permit.as_ref()) {
+                    permit.settle(Err(&unanswered()));
                 }
                 return false;
             }
@@ -167,7 +174,9 @@ impl Entry {
             Err(_) => Err(SendError::new(FailureKind::Unconfirmed, "panic")),
         };
         self.work = None;
-        self.ticket.settle(ending.as_ref().map(drop));
+        if let Some(permit) = self.permit.take() {
+            permit.settle(ending.as_ref().map(drop));
+        }
         self.finished = Some((ending, self.started.elapsed()));
         true
     }

@@ -45,7 +45,7 @@ fn as_text<T: ToString, S: serde::Serializer>(value: &T, serializer: S) -> Resul
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Setting {
-    /// A provider is asked only when no other can be.
+    /// A provider is asked only for a message of which no other can be asked: nothing fails over to it.
     Drained,
     /// Nothing is sent.
     Disabled,

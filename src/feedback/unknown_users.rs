@@ -8,20 +8,20 @@ use futures_util::future::join_all;
 use crate::metrics::Metrics;
 use crate::okta::factors::Factors;
 use crate::otp::{Channel, FailureKind, ProviderName, UserId};
-use crate::provider::{Fate, Listener};
+use crate::provider::{Fate, FeedbackClient};
 
 /// The unknown users of one org.
 #[derive(Debug)]
 pub struct UnknownUsers {
     factors: Factors,
     /// Those that the org's routes may ask.
-    listeners: Vec<(ProviderName, Listener)>,
+    clients: Vec<(ProviderName, FeedbackClient)>,
 }
 
 impl UnknownUsers {
-    /// Asks `factors`, and tells `listeners`.
-    pub fn new(factors: Factors, listeners: Vec<(ProviderName, Listener)>) -> Self {
-        Self { factors, listeners }
+    /// Asks `factors`, and tells `clients`.
+    pub fn new(factors: Factors, clients: Vec<(ProviderName, FeedbackClient)>) -> Self {
+        Self { factors, clients }
     }
 
     /// Tells that a code of a user was used; false when that is worth another try.
@@ -39,8 +39,8 @@ impl UnknownUsers {
         };
         let Some(phone) = phones.first() else { return true };
         // All at once: one that hangs must not use up the time of the others.
-        let told = self.listeners.iter().map(async |(provider, listener)| {
-            let told = listener.approve_number(phone).await;
+        let told = self.clients.iter().map(async |(provider, client)| {
+            let told = client.approve_number(phone).await;
             if let Ok(false) = told {
                 return true;
             }

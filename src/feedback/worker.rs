@@ -20,7 +20,7 @@ use crate::journal::{Begun, Entry, Journal, Use};
 use crate::learn::Learn;
 use crate::metrics::Metrics;
 use crate::otp::{Channel, FailureKind, ProviderName, TransactionId, UserId};
-use crate::provider::{Fate, Listener, News};
+use crate::provider::{Fate, FeedbackClient, News};
 use crate::store::{Key, StoreFault};
 
 /// Tasks done at once: enough for a busy org's sign-ins at a provider that takes a second, and no flood for it.
@@ -63,7 +63,7 @@ pub struct Tools {
     /// Who was sent what by whom.
     pub journal: Journal,
     /// Every configured provider, with what tells it of codes of its, if it wants to hear.
-    pub listeners: Arc<BTreeMap<ProviderName, Option<Listener>>>,
+    pub clients: Arc<BTreeMap<ProviderName, Option<FeedbackClient>>>,
     /// Who asks Okta about users that the journal does not know, for the orgs that let us.
     pub unknown_users: Arc<BTreeMap<Arc<str>, UnknownUsers>>,
     /// What is learnt from codes that were used.
@@ -255,9 +255,9 @@ impl Worker {
     /// Tells a provider that wants to hear it; false when that is worth another try, by whoever knows the provider: while
     /// a new one is rolled out, not every process does.
     async fn tell(&self, provider: &ProviderName, news: News<'_>) -> bool {
-        let Some(known) = self.tools.listeners.get(provider) else { return false };
-        let Some(listener) = known else { return true };
-        let told = listener.tell(news).await;
+        let Some(known) = self.tools.clients.get(provider) else { return false };
+        let Some(client) = known else { return true };
+        let told = client.tell(news).await;
         if let Ok(false) = told {
             return true;
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::destination::Destinations;
 use super::settings::{Mode, PerCountry, PerIp, PerPhone, PerPrefix, PerUser, ProviderFraud, Settings, Spend};
-use super::{Rule, Verdict};
+use super::{Decision, Rule, Verdict};
 use crate::otp::{Channel, Country, Message};
 use crate::settings::{Findings, List};
 
@@ -83,18 +83,18 @@ impl Config {
     pub fn decisions(&self) -> Vec<(&'static str, &'static str)> {
         let decision = |rule: Rule| match (self.mode(rule), rule.verdict()) {
             (Mode::Off, _) => None,
-            (Mode::Observe, _) => Some((rule.as_str(), "observed")),
-            (Mode::Enforce, Verdict::Block { .. }) => Some((rule.as_str(), "blocked")),
-            (Mode::Enforce, Verdict::Refuse { .. } | Verdict::Allow) => Some((rule.as_str(), "refused")),
+            (Mode::Observe, _) => Some((rule.as_str(), Decision::Observed)),
+            (Mode::Enforce, Verdict::Block { .. }) => Some((rule.as_str(), Decision::Blocked)),
+            (Mode::Enforce, Verdict::Refuse { .. } | Verdict::Allow) => Some((rule.as_str(), Decision::Refused)),
         };
         let mut decisions: Vec<_> = Rule::ALL.into_iter().filter_map(decision).collect();
         if !self.is_off() {
-            decisions.push(("store", "allowed_fail_open"));
+            decisions.push(("store", Decision::AllowedFailOpen));
         }
         if self.mode(Rule::Spend) != Mode::Off {
-            decisions.push((Rule::Spend.as_str(), "warned"));
+            decisions.push((Rule::Spend.as_str(), Decision::Warned));
         }
-        decisions
+        decisions.into_iter().map(|(rule, decision)| (rule, decision.as_str())).collect()
     }
 
     /// Whether nothing at all is looked at.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::ledger::{Case, DAY, HOUR};
 use super::settings::Mode;
-use super::{Found, Guard, Rule, kinds};
+use super::{Decision, Found, Guard, Rule, kinds};
 use crate::otp::{Channel, Country};
 use crate::store::{Add, Key, StoreFault, Tally};
 
@@ -124,10 +124,10 @@ impl Guard {
         let passes = |mark: u64| before < mark && total >= mark;
         if passes(cap) {
             tracing::error!(org = %self.ledger.org, window = name, cap, "the spend cap is reached");
-            self.note(Rule::Spend, "warned");
+            self.note(Rule::Spend, Decision::Warned);
         } else if passes(cap / 5 * 4) {
             tracing::warn!(org = %self.ledger.org, window = name, cap, "four fifths of the spend cap are reached");
-            self.note(Rule::Spend, "warned");
+            self.note(Rule::Spend, Decision::Warned);
         }
         let is_exempt = case.message.recipient.country().is_some_and(|country| prices.never_stop.contains(&country));
         Ok((total > cap && !is_exempt).then_some(Rule::Spend))

@@ -69,8 +69,9 @@ impl Hook {
 
     /// Has whoever took a message hear of it when its code has run out, if it wants to and a use would be known.
     fn note_end(&self, message: &Message, outcome: &Outcome, sent_at: Timestamp) {
-        let listens = |attempt: &&Attempt| message.user.is_some() && self.shared.listeners.contains(&attempt.provider);
-        let taken = outcome.decisive().filter(listens);
+        let wants =
+            |attempt: &&Attempt| message.user.is_some() && self.shared.wants_feedback.contains(&attempt.provider);
+        let taken = outcome.decisive().filter(wants);
         let Some(item) = taken.and_then(|attempt| end_of(message, attempt, sent_at)) else { return };
         let delay = until_told(message, self.shared.clock.now());
         let agenda = self.shared.agenda.clone();
@@ -81,7 +82,7 @@ impl Hook {
     /// both has seen it.
     fn note_superseded(&self, outcome: &Outcome, previous: Previous) {
         let took_both = outcome.decisive().is_some_and(|a| a.provider == previous.provider);
-        if took_both || !self.shared.listeners.contains(&previous.provider) {
+        if took_both || !self.shared.wants_feedback.contains(&previous.provider) {
             return;
         }
         let Some(id) = previous.transaction_id else { return };

@@ -24,7 +24,7 @@ pub(super) struct Late {
     journal: Journal,
     agenda: Agenda,
     /// Who hears of the end of a code; nobody where nobody would tell of uses.
-    listeners: Option<Arc<BTreeSet<ProviderName>>>,
+    wants_feedback: Option<Arc<BTreeSet<ProviderName>>>,
     clock: Clock,
     since: Timestamp,
     noted: CancellationToken,
@@ -40,7 +40,7 @@ impl Late {
             org: Arc::clone(&config.name),
             journal: shared.journal.clone(),
             agenda: shared.agenda.clone(),
-            listeners: config.event_hook.as_ref().map(|_| Arc::clone(&shared.listeners)),
+            wants_feedback: config.event_hook.as_ref().map(|_| Arc::clone(&shared.wants_feedback)),
             clock: shared.clock,
             since: shared.clock.now(),
             noted,
@@ -56,7 +56,7 @@ impl Afterwards for Late {
         self.noted.cancelled().await;
         let is_noted = self.journal.note_late(&self.org, message, attempt, self.since).await;
         let is_awaited = is_noted && message.user.is_some();
-        if is_awaited && self.listeners.as_ref().is_some_and(|listeners| listeners.contains(&attempt.provider)) {
+        if is_awaited && self.wants_feedback.as_ref().is_some_and(|names| names.contains(&attempt.provider)) {
             self.agenda.note([item], until_told(message, self.clock.now())).await;
         }
     }

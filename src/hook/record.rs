@@ -13,30 +13,24 @@ use crate::journal::Previous;
 use crate::metrics::Metrics;
 use crate::okta::{Oddity, Reply};
 use crate::otp::{Channel, Message, Outcome, RequestId, RequestType, Verdict};
-use crate::recent::HookRecord;
+use crate::recent::{Ending, HookRecord};
 
-/// The verdict on a request that cannot be read.
-const UNREADABLE: &str = "bad_request";
+/// Ends of requests that were not read.
+const UNREAD: [Ending; 5] =
+    [Ending::Unauthorized, Ending::Overloaded, Ending::SlowBody, Ending::TooLarge, Ending::Unreadable];
 
-/// Verdicts on requests that were not read.
-const UNREAD: [&str; 5] = ["unauthorized", "overloaded", "slow_body", "too_large", UNREADABLE];
-
-/// Verdicts on messages that no provider was asked for, beside those of outcomes.
-const UNSENT: [&str; 4] = [BROKEN, EXPIRED, REPEAT, REPEAT_UNHEARD];
-/// A panic of ours, before anything was sent.
-const BROKEN: &str = "broken";
-const EXPIRED: &str = "expired";
-const REPEAT: &str = "repeat";
-const REPEAT_UNHEARD: &str = "repeat_unheard";
+/// Ends of messages that no provider was asked for, beside those of outcomes.
+const UNSENT: [Ending; 4] = [Ending::Broken, Ending::Expired, Ending::Repeat, Ending::RepeatUnheard];
 
 /// The channel of a request that was not read that far.
 const NO_CHANNEL: &str = "none";
 
 /// Every channel and verdict that a hook can be counted with.
 pub fn verdicts() -> Vec<(&'static str, &'static str)> {
-    let of_messages = || Verdict::ALL.into_iter().map(Verdict::as_str).chain(UNSENT);
-    let messages = Channel::ALL.into_iter().flat_map(|channel| of_messages().map(move |word| (channel.as_str(), word)));
-    messages.chain([BROKEN].into_iter().chain(UNREAD).map(|word| (NO_CHANNEL, word))).collect()
+    let of_messages = || Verdict::ALL.into_iter().map(Ending::Outcome).chain(UNSENT);
+    let messages = Channel::ALL.into_iter().flat_map(|channel| of_messages().map(move |end| (channel.as_str(), end)));
+    let unread = [Ending::Broken].into_iter().chain(UNREAD).map(|end| (NO_CHANNEL, end));
+    messages.chain(unread).map(|(channel, end)| (channel, end.as_str())).collect()
 }
 
 /// The route of a message that a switch forbids.
@@ -97,7 +91,7 @@ impl Record {
     }
 
     pub(super) fn outcome(&mut self, outcome: &Outcome) {
-        self.told.verdict = outcome.verdict.as_str();
+        self.told.ending = Ending::Outcome(outcome.verdict);
         self.told.route = Some(Arc::clone(&outcome.route));
         let decisive = outcome.decisive();
         self.told.provider = decisive.map(|a| a.provider.to_string());
@@ -132,7 +126,7 @@ impl Record {
 
     /// The answer to a repeat, which is no outcome of its own.
     pub(super) fn repeat(&mut self, repeat: Repeat) -> Reply {
-        self.told.verdict = if repeat.heard { REPEAT } else { REPEAT_UNHEARD };
+        self.told.ending = if repeat.heard { Ending::Repeat } else { Ending::RepeatUnheard };
         self.told.repeat = Some(repeat.reason.as_str());
         repeat.reply
     }
@@ -145,7 +139,7 @@ impl Record {
     }
 
     pub(super) fn rejected(&mut self, rejection: &Rejection) -> Reply {
-        self.told.verdict = rejection.verdict();
+        self.told.ending = rejection.ending();
         self.told.unauthenticated = matches!(rejection, Rejection::Denied(_));
         match rejection {
             Rejection::Unreadable(faults) => {
@@ -163,13 +157,14 @@ impl Record {
 
     /// A panic of ours. Once a send was begun, nobody knows what became of it.
     pub(super) fn broken(&mut self, begun: &AtomicBool) {
-        self.told.verdict = if begun.load(Ordering::Acquire) { Verdict::Unconfirmed.as_str() } else { BROKEN };
+        let begun = begun.load(Ordering::Acquire);
+        self.told.ending = if begun { Ending::Outcome(Verdict::Unconfirmed) } else { Ending::Broken };
         self.told.fault = Some("panic".to_owned());
     }
 
     /// The code had run out.
     pub(super) fn expired(&mut self) {
-        self.told.verdict = EXPIRED;
+        self.told.ending = Ending::Expired;
     }
 
     /// Counts the hook, writes its line, and keeps it for whoever asks what happened.
@@ -178,8 +173,8 @@ impl Record {
         told.elapsed = deadline.elapsed();
         told.at = shared.clock.now();
         let channel = told.channel.map_or(NO_CHANNEL, Channel::as_str);
-        in_flight.0.answered(&told.org, channel, told.verdict, told.elapsed);
-        if told.verdict == UNREADABLE {
+        in_flight.0.answered(&told.org, channel, told.ending.as_str(), told.elapsed);
+        if told.ending == Ending::Unreadable {
             alarm(&told, channel)
         } else {
             log(&told, channel)
@@ -192,7 +187,7 @@ impl Record {
 fn alarm(told: &HookRecord, channel: &'static str) {
     tracing::warn!(
         org = %told.org,
-        verdict = told.verdict,
+        verdict = told.ending.as_str(),
         channel,
         elapsed_ms = milliseconds(told),
         fault = told.fault,
@@ -207,7 +202,7 @@ fn milliseconds(told: &HookRecord) -> f64 {
 fn log(told: &HookRecord, channel: &'static str) {
     tracing::info!(
         org = %told.org,
-        verdict = told.verdict,
+        verdict = told.ending.as_str(),
         channel,
         provider = told.provider,
         attempts = told.attempts.len(),
@@ -247,7 +242,7 @@ mod tests {
             Rejection::TooLarge,
             Rejection::Unreadable(Vec::new()),
         ];
-        assert_eq!(rejections.map(|rejection| rejection.verdict()), UNREAD);
+        assert_eq!(rejections.map(|rejection| rejection.ending()), UNREAD);
         assert_eq!(verdicts().len(), 2 * (Verdict::ALL.len() + UNSENT.len()) + UNREAD.len() + 1);
     }
 }

@@ -5,6 +5,7 @@
 use crate::okta::authenticate::Denied;
 use crate::okta::oauth::Reason;
 use crate::okta::{Fault, Reply};
+use crate::recent::Ending;
 
 /// Why a request is turned away before anything is sent.
 #[derive(Debug)]
@@ -28,14 +29,14 @@ pub enum Unread {
 }
 
 impl Rejection {
-    /// The word in logs and metrics.
-    pub(super) fn verdict(&self) -> &'static str {
+    /// How it ends the hook.
+    pub(super) fn ending(&self) -> Ending {
         match self {
-            Self::Denied(_) => "unauthorized",
-            Self::Overloaded => "overloaded",
-            Self::SlowBody => "slow_body",
-            Self::TooLarge => "too_large",
-            Self::Unreadable(_) => "bad_request",
+            Self::Denied(_) => Ending::Unauthorized,
+            Self::Overloaded => Ending::Overloaded,
+            Self::SlowBody => Ending::SlowBody,
+            Self::TooLarge => Ending::TooLarge,
+            Self::Unreadable(_) => Ending::Unreadable,
         }
     }
 

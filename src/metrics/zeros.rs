@@ -14,7 +14,7 @@ use super::{
     FateLabels, GuardLabels, Metrics, MoveLabels, RefusedLabels, RepeatLabels, ReportLabels, RequestLabels,
     ResendLabels, ResultLabels, SecurityLabels, SkippedLabels, StoreLabels, TokenLabels,
 };
-use crate::otp::{Channel, Delivery, FailureKind, ProviderName};
+use crate::otp::{Channel, Delivery, FailureKind, ProviderName, Suspicion};
 
 /// What is counted of one org.
 #[derive(Debug)]
@@ -89,8 +89,9 @@ impl Metrics {
     /// Begins what is counted of a provider.
     pub fn begin_provider(&self, known: &KnownProvider<'_>) {
         let provider = || known.provider.shared();
-        for reason in ["tls", "redirect"] {
-            zero(&self.provider_security, &SecurityLabels { provider: provider(), reason });
+        for suspicion in Suspicion::ALL {
+            let labels = SecurityLabels { provider: provider(), reason: suspicion.as_str() };
+            zero(&self.provider_security, &labels);
         }
         for &channel in known.channels {
             for failure in [None].into_iter().chain(FailureKind::ALL.map(Some)) {

@@ -169,12 +169,36 @@ pub struct SendError {
     pub opted_out: bool,
     /// Whether the provider was never asked: what is configured for it does not fit this message.
     pub unasked: bool,
+    /// Why it may be more than an outage.
+    pub suspicion: Option<Suspicion>,
+}
+
+/// Why a failure may be the work of somebody between us and the provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Suspicion {
+    /// An answer that sends us elsewhere.
+    Redirect,
+    /// No TLS: a certificate that is not to be trusted, as a rule.
+    Tls,
+}
+
+impl Suspicion {
+    /// Every one.
+    pub const ALL: [Self; 2] = [Self::Redirect, Self::Tls];
+
+    /// The word in logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Redirect => "redirect",
+            Self::Tls => "tls",
+        }
+    }
 }
 
 impl SendError {
     /// A failure with its cause in one word.
     pub fn new(kind: FailureKind, code: impl Into<String>) -> Self {
-        Self { kind, code: code.into(), retry_after: None, opted_out: false, unasked: false }
+        Self { kind, code: code.into(), retry_after: None, opted_out: false, unasked: false, suspicion: None }
     }
 
     /// A message that cannot be put to the provider, with the reason in one word: nothing was asked, and another one may

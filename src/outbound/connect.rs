@@ -25,7 +25,7 @@ use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 use url::Url;
 
-use super::{Settings, SetupFault};
+use super::{ProxyUrl, Settings, SetupFault};
 use crate::settings::authorities;
 
 /// An idle connection is asked for a sign of life after this, and as often again, three times at most.
@@ -39,9 +39,9 @@ pub(super) type Fault = Box<dyn Error + Send + Sync>;
 /// Opens connections.
 pub(super) type Connector = BoxCloneSyncService<Uri, Stream, Fault>;
 
-/// Every way to a vendor.
+/// Whatever a connection to a vendor is opened with.
 #[derive(Clone)]
-struct Ways {
+struct Connectors {
     direct: HttpsConnector<HttpConnector>,
     proxy: Option<Proxy>,
     limit: Duration,
@@ -49,7 +49,8 @@ struct Ways {
 
 #[derive(Clone)]
 struct Proxy {
-    way: Intercept,
+    /// Its address, and what it is told so that it lets us through.
+    at: Intercept,
     /// To the proxy itself.
     door: HttpsConnector<HttpConnector>,
     /// Through it, to a vendor behind TLS.
@@ -64,13 +65,13 @@ pub(super) fn connector(settings: &Settings) -> Result<(Connector, Option<Header
     let tls = tls(settings)?;
     let direct = HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
     let direct = direct.enable_all_versions().wrap_connector(tcp());
-    let proxy = settings.proxy.as_ref().map(|url| proxy(url, &tls)).transpose()?;
-    let credential = proxy.as_ref().and_then(|proxy| proxy.way.basic_auth().cloned());
-    let ways = Ways { direct, proxy, limit: settings.connect_timeout };
+    let proxy = settings.proxy.as_ref().map(|ProxyUrl(url)| proxy(url, &tls)).transpose()?;
+    let credential = proxy.as_ref().and_then(|proxy| proxy.at.basic_auth().cloned());
+    let connectors = Connectors { direct, proxy, limit: settings.connect_timeout };
     let open = tower::service_fn(move |address: Uri| {
-        let ways = ways.clone();
+        let connectors = connectors.clone();
         async move {
-            let opened = timeout(ways.limit, ways.open(address)).await;
+            let opened = timeout(connectors.limit, connectors.open(address)).await;
             opened.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
         }
     });
@@ -99,27 +100,27 @@ fn tls(settings: &Settings) -> Result<ClientConfig, SetupFault> {
     Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
 }
 
-/// The way through a proxy; none when its address cannot be used.
-pub(super) fn way(url: &Url) -> Option<Intercept> {
+/// A proxy by its address; none when that cannot be used.
+pub(super) fn proxy_at(url: &Url) -> Option<Intercept> {
     let anywhere = Uri::from_static("https://vendor.invalid/");
-    let way = || Matcher::builder().all(url.as_str()).build().intercept(&anywhere);
-    matches!(url.scheme(), "http" | "https").then(way).flatten()
+    let proxy = || Matcher::builder().all(url.as_str()).build().intercept(&anywhere);
+    matches!(url.scheme(), "http" | "https").then(proxy).flatten()
 }
 
 fn proxy(url: &Url, tls: &ClientConfig) -> Result<Proxy, SetupFault> {
-    let way = way(url).ok_or(SetupFault::Proxy)?;
+    let at = proxy_at(url).ok_or(SetupFault::Proxy)?;
     // A proxy passes bytes on: which HTTP they are is between us and the vendor.
     let door = HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
     let door = door.enable_http1().wrap_connector(tcp());
-    let mut tunnel = Tunnel::new(way.uri().clone(), door.clone());
-    if let Some(credential) = way.basic_auth() {
+    let mut tunnel = Tunnel::new(at.uri().clone(), door.clone());
+    if let Some(credential) = at.basic_auth() {
         tunnel = tunnel.with_auth(credential.clone());
     }
     let outer = HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
-    Ok(Proxy { way, door, tunnel: outer.enable_all_versions().wrap_connector(tunnel) })
+    Ok(Proxy { at, door, tunnel: outer.enable_all_versions().wrap_connector(tunnel) })
 }
 
-impl Ways {
+impl Connectors {
     async fn open(self, address: Uri) -> Result<Stream, Fault> {
         match self.proxy {
             None => Ok(Stream::new(self.direct.oneshot(address).await?)),
@@ -127,7 +128,7 @@ impl Ways {
                 Ok(Stream::new(proxy.tunnel.oneshot(address).await?))
             }
             Some(proxy) => {
-                let stream = Stream::new(proxy.door.oneshot(proxy.way.uri().clone()).await?);
+                let stream = Stream::new(proxy.door.oneshot(proxy.at.uri().clone()).await?);
                 Ok(Stream { is_forwarded: true, ..stream })
             }
         }

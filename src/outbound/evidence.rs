@@ -12,6 +12,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use crate::otp::{FailureKind, SendError, Suspicion};
+
 /// A body that notes when it is taken to be written.
 ///
 /// That note is the evidence `Unavailable` rests on: hyper asks for the body before it flushes the head, so a body
@@ -47,15 +49,16 @@ impl Body for Watched {
     }
 }
 
-/// Why no connection came about, in one word. TLS is told apart: a certificate that does not fit is a security matter.
-pub(super) fn connect_fault(error: &(dyn Error + 'static)) -> &'static str {
-    if is_tls(error) {
-        "tls"
+/// That no connection came about. TLS is told apart: a certificate that does not fit is a security matter.
+pub(super) fn unconnected(error: &(dyn Error + 'static)) -> SendError {
+    let (cause, suspicion) = if is_tls(error) {
+        ("tls", Some(Suspicion::Tls))
     } else if is_timeout(error) {
-        "connect_timeout"
+        ("connect_timeout", None)
     } else {
-        "connect"
-    }
+        ("connect", None)
+    };
+    SendError { suspicion, ..SendError::new(FailureKind::Unavailable, cause) }
 }
 
 /// Whether rustls stands behind an error. An I/O error names as its source what is behind its payload, so that has to

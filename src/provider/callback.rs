@@ -60,7 +60,7 @@ pub trait Callback: fmt::Debug + Send + Sync + 'static {
 }
 
 /// Where a provider is told to send its reports.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Address {
     /// `{server.public_url}/callbacks/{provider}`.
     pub(super) url: Url,
@@ -68,6 +68,13 @@ pub struct Address {
     base: Url,
     /// Stands in addresses that a vendor does not sign for. Nobody else can guess it.
     pub(super) token: KeyedHash,
+}
+
+impl fmt::Debug for Address {
+    /// Without the token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Address({})", self.url)
+    }
 }
 
 impl Address {

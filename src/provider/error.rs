@@ -2,7 +2,7 @@
 //!
 //! Must not know any vendor's codes; a vendor's table comes first, this is what is left.
 
-use crate::otp::{FailureKind, SendError};
+use crate::otp::{FailureKind, SendError, Suspicion};
 use crate::outbound::Answer;
 
 /// Whether an answer sends us elsewhere. We never follow: whoever gave it may have passed the message on or not, and a
@@ -21,15 +21,22 @@ pub(super) fn by_status(answer: &Answer) -> SendError {
         400..=499 => FailureKind::Rejected,
         _ => FailureKind::Unconfirmed,
     };
-    SendError { retry_after: answer.retry_after, ..SendError::new(kind, format!("http_{}", answer.status)) }
+    let suspicion = is_redirect(answer).then_some(Suspicion::Redirect);
+    SendError { retry_after: answer.retry_after, suspicion, ..SendError::new(kind, format!("http_{}", answer.status)) }
 }
 
-/// Whether a failure may be the work of somebody between us and the provider, in one word: `tls` for a certificate that
-/// is not to be trusted, `redirect` for an answer from elsewhere.
-pub fn security_reason(error: &SendError) -> Option<&'static str> {
-    match error.code.as_str() {
-        "tls" => Some("tls"),
-        code if code.len() == "http_302".len() && code.starts_with("http_3") => Some("redirect"),
-        _ => None,
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_from_elsewhere_is_suspicious_and_a_failure_is_not() {
+        for (status, expected) in [(302, true), (307, true), (200, false), (401, false), (429, false), (503, false)] {
+            let answer = Answer { status, body: Bytes::new(), retry_after: None, max_age: None, date: None };
+            let suspicion = expected.then_some(Suspicion::Redirect);
+            assert_eq!(by_status(&answer).suspicion, suspicion, "{status}");
+        }
     }
 }

@@ -8,7 +8,8 @@ pub mod callback;
 mod check;
 pub mod eight_by_eight;
 mod error;
-mod listener;
+mod feedback;
+
 pub mod sandbox;
 pub mod telesign;
 pub mod twilio;
@@ -28,8 +29,7 @@ use crate::outbound::{Outbound, Request};
 use crate::secret::{Environment, Pseudonyms};
 use crate::settings::Findings;
 pub use check::{Check, Diagnosis};
-pub use error::security_reason;
-pub use listener::{Fate, Listener, News};
+pub use feedback::{Fate, FeedbackClient, News};
 
 /// What an attempt is told besides the message.
 #[derive(Debug, Clone, Copy)]
@@ -123,7 +123,7 @@ impl Config {
     }
 
     /// Whether it wants to hear what became of a code that it took.
-    pub fn listens(&self) -> bool {
+    pub fn wants_feedback(&self) -> bool {
         match self {
             Self::EightByEight(config) => config.tracks(),
             Self::Verify(_) => true,

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue};
 use okta_telephony_hook::dispatch::switches::{Setting, Target};
 use okta_telephony_hook::feedback::Taken;
 use okta_telephony_hook::otp::{FailureKind, ProviderName};
+use okta_telephony_hook::recent::Ending;
 use okta_telephony_hook::store::{Memory, Store};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -340,7 +341,7 @@ async fn a_hook_that_panicked_is_told_of_like_any_other() {
     assert_eq!(stage.metric(r#"okta_hook_requests_total{org="main",channel="sms",verdict="broken"}"#), 1.0);
     assert_eq!(stage.metric("okta_hook_in_flight"), 0.0);
     let told = stage.shared.recent.list();
-    assert_eq!((told.len(), told[0].verdict, told[0].fault.as_deref()), (1, "broken", Some("panic")));
+    assert_eq!((told.len(), told[0].ending, told[0].fault.as_deref()), (1, Ending::Broken, Some("panic")));
     assert!(!told[0].phone_ref.is_empty(), "as far as it was read");
     sleep(Duration::from_millis(1)).await;
     assert_eq!(complain(&stage, "Wpanic").await, ["refused"], "it was answered");

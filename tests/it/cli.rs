@@ -157,6 +157,20 @@ async fn a_dry_preview_shows_every_step_sends_nothing_and_shows_no_secret() {
 }
 
 #[tokio::test]
+async fn a_preview_masks_the_token_in_the_address_that_reports_go_to() {
+    let toml = format!(
+        "server.public_url = 'https://otp.example.com'\n[orgs.main.auth.header]\nsecret = '{SECRET}'\n\
+         [providers.eight]\nkind = '8x8'\nsubaccount_id = 'Acme_OTP'\napi_key = {{ env = 'KEY' }}\n\
+         callback_secret = {{ env = 'KEY' }}\n"
+    );
+    let place = Place::new().file("hook.toml", &toml).set("KEY", "a-canary-of-a-key");
+    for more in [&[][..], &["--json"]] {
+        let printed = place.run(&[&["preview", "--config", "hook.toml"], more].concat()).await.stdout;
+        assert!(printed.contains("/callbacks/eight?token=***") && !printed.contains("canary"), "{printed}");
+    }
+}
+
+#[tokio::test]
 async fn a_preview_shows_the_reply_of_the_first_provider_that_makes_a_request() {
     let account = "account_sid = 'AC00000000000000000000000000000001'\nauth_token = { env = 'TWILIO_TOKEN' }";
     let a = format!("[providers.a]\nkind = 'twilio'\n{account}\nsms = {{ by_country = {{ GB = '+442079460000' }} }}\n");

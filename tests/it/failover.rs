@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use okta_telephony_hook::deadline::Clock;
-use okta_telephony_hook::otp::FailureKind::{Blocked, Recipient, Unavailable, Unconfirmed};
+use okta_telephony_hook::otp::FailureKind::{Blocked, Recipient, Rejected, Unavailable, Unconfirmed};
 use tokio::time::Instant;
 
 use crate::support::okta::{self, Understood, understand};
@@ -143,12 +143,73 @@ async fn a_providers_limit_holds_when_everybody_fails_over_to_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_attempt_that_has_ended_takes_no_place_from_another_message() {
+    let rest = "[providers.a.limits]\nmax_in_flight = 1";
+    let stage = Stage::new(rest, &[("a", &[Act::Fail(5, Rejected); 2]), ("b", &[Act::Accept(1000); 2])]);
+    let (first, second) = (okta::another_sms(), okta::another_sms());
+    let later = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        stage.call(&second).await
+    };
+    tokio::join!(stage.call(&first), later);
+    assert!(stage.unused().is_empty(), "{:?}", stage.transcript());
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_broke_down_while_another_was_waited_for_is_not_asked() {
     let (soon, later) = ([Act::Fail(100, Unavailable); 5], [Act::Fail(600, Unavailable)]);
     let stage = Stage::new("", &[("a", &[&soon[..], &later].concat()), ("b", &[Act::Fail(10, Unavailable); 5])]);
     let hooks = [(); 6].map(|()| okta::another_sms());
     let _ = futures_util::future::join_all(hooks.iter().map(|hook| stage.call(hook))).await;
     assert_eq!(stage.transcript().last().map(String::as_str), Some("600 Okta hears 200"));
+    assert!(stage.unused().is_empty(), "{:?}", stage.transcript());
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_many_who_find_a_probe_due_one_makes_it_and_nobody_is_left_without() {
+    let script = [&[Act::Fail(1, Unavailable); 5][..], &[Act::Accept(300)]].concat();
+    let stage = Stage::new("", &[("a", &script), ("b", &[Act::Accept(10); 14])]);
+    for _ in 0..5 {
+        stage.call(&okta::another_sms()).await;
+    }
+    tokio::time::advance(Duration::from_secs(2)).await;
+    let hooks = [(); 10].map(|()| okta::another_sms());
+    let _ = futures_util::future::join_all(hooks.iter().map(|hook| stage.call(hook))).await;
+    assert!(stage.unused().is_empty(), "{:?}", stage.transcript());
+
+    // Where there is nobody else they are all asked: a last resort needs no probe.
+    let script = [&[Act::Fail(1, Unavailable); 5][..], &[Act::Accept(300); 10]].concat();
+    let stage = Stage::new("", &[("a", &script)]);
+    for _ in 0..5 {
+        stage.call(&okta::another_sms()).await;
+    }
+    tokio::time::advance(Duration::from_secs(2)).await;
+    let hooks = [(); 10].map(|()| okta::another_sms());
+    for reply in futures_util::future::join_all(hooks.iter().map(|hook| stage.call(hook))).await {
+        assert!(matches!(understand(&reply.body), Understood::Command(_, Some(by), _) if by == "a"));
+    }
+    assert!(stage.unused().is_empty(), "{:?}", stage.transcript());
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_outs_of_before_do_not_open_a_breaker_that_a_good_probe_has_closed() {
+    // Eleven hang, and five that fail open it a second before those are given up. The penalty is 1.5 s at most.
+    let script = [&[Act::Hang; 11][..], &[Act::Fail(1, Unavailable); 5], &[Act::Accept(1); 2]].concat();
+    let stage = Stage::new("attempt_timeout = '2s'", &[("a", &script), ("b", &[Act::Accept(1); 16])]);
+    let hooks = [(); 18].map(|()| okta::another_sms());
+    let before = futures_util::future::join_all(hooks[..16].iter().map(|hook| stage.call(hook)));
+    let after = async {
+        tokio::time::sleep(Duration::from_millis(1_600)).await;
+        stage.call(&hooks[16]).await;
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        stage.call(&hooks[17]).await
+    };
+    let (_, last) = tokio::join!(before, after);
+    assert!(
+        matches!(understand(&last.body), Understood::Command(_, Some(by), _) if by == "a"),
+        "{:?}",
+        stage.transcript()
+    );
     assert!(stage.unused().is_empty(), "{:?}", stage.transcript());
 }
 

@@ -2,7 +2,7 @@
 
 use http::HeaderValue;
 use okta_telephony_hook::otp::FailureKind;
-use okta_telephony_hook::outbound::{Outbound, Request, Settings};
+use okta_telephony_hook::outbound::{Outbound, ProxyUrl, Request, Settings};
 
 use crate::support::vendor::{Answer, VendorServer};
 
@@ -11,7 +11,10 @@ const CREDENTIAL: &str = "Basic dXNlcjpwQHNz";
 
 fn through(proxy: &VendorServer) -> Outbound {
     let url = proxy.url.replace("http://", "http://user:p%40ss@").parse().expect("address");
-    Outbound::new(&Settings { proxy: Some(url), ..Settings::default() }).expect("a client")
+    let settings = Settings { proxy: Some(ProxyUrl(url)), ..Settings::default() };
+    let shown = format!("{settings:?}");
+    assert!(shown.contains("127.0.0.1") && !shown.contains("p%40ss") && !shown.contains("user"), "{shown}");
+    Outbound::new(&settings).expect("a client")
 }
 
 fn request(url: &str) -> Request {

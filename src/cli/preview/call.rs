@@ -44,7 +44,7 @@ pub(super) async fn over_http(
     let settings = outbound::Settings { connect_timeout: PATIENCE, proxy, ..settings.clone() };
     let outbound = Outbound::new(&settings).map_err(|e| e.to_string())?;
     let body = preview.body().to_string().into();
-    let request = Request { method: Method::POST, url: url.clone(), headers: credential(hook), body };
+    let request = Request { method: Method::POST, url: url.clone(), headers: credential(hook), body, hidden: None };
     let started = Instant::now();
     let failed = |why: &str| format!("--url: no answer from {url}: {why}");
     let answer = timeout(PATIENCE, outbound.send(request)).await.map_err(|_| failed("time-out"))?;

@@ -195,7 +195,7 @@ impl Report {
                 (header.to_string(), shown.to_owned())
             })
             .collect();
-        let body = String::from_utf8_lossy(&request.body).into_owned();
+        let body = request.shown_body();
         let mut lines = vec![format!("{} {}", request.method, request.url)];
         lines.extend(headers.iter().map(|(header, value)| format!("{header}: {value}")));
         if !body.is_empty() {

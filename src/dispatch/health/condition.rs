@@ -11,13 +11,33 @@ use crate::dispatch::breaker::Standing;
 use crate::dispatch::switches::Setting;
 use crate::otp::{Channel, ProviderName};
 
+/// How a circuit breaker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Circuit {
+    /// Traffic flows.
+    Closed,
+    /// One probe may go, or is out.
+    HalfOpen,
+    /// Skipped, for so long.
+    Open(Duration),
+}
+
+impl Circuit {
+    /// The word on pages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::HalfOpen => "half-open",
+            Self::Open(_) => "open",
+        }
+    }
+}
+
 /// How one provider is doing on one channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Condition {
-    /// Its circuit breaker: `closed`, `half-open` or `open`.
-    pub breaker: &'static str,
-    /// How long an open breaker stays so.
-    pub open_for: Option<Duration>,
+    /// Its circuit breaker.
+    pub circuit: Circuit,
     /// What is left of the pause it asked for.
     pub paused_for: Option<Duration>,
     /// Attempts under way at it, over both channels.
@@ -36,16 +56,14 @@ impl Health {
         let now = Instant::now();
         let entry = self.entries.get(&(name.clone(), channel))?;
         let standing = lock(&entry.state).breaker.standing(now);
-        let left = |until: Instant| until.checked_duration_since(now).filter(|left| !left.is_zero());
-        let (breaker, open_for) = match standing {
-            Standing::Closed => ("closed", None),
-            Standing::Due | Standing::Probing => ("half-open", None),
-            Standing::Open(until) => ("open", left(until)),
+        let circuit = match standing {
+            Standing::Closed => Circuit::Closed,
+            Standing::Due | Standing::Probing => Circuit::HalfOpen,
+            Standing::Open(until) => Circuit::Open(until.duration_since(now)),
         };
         Some(Condition {
-            breaker,
-            open_for,
-            paused_for: entry.lane.paused(now).and_then(left),
+            circuit,
+            paused_for: entry.lane.paused(now).map(|until| until.duration_since(now)),
             in_flight: entry.lane.in_flight(),
             limits: entry.lane.limits(),
             is_full: entry.lane.is_full(now),
@@ -58,6 +76,7 @@ impl Health {
 mod tests {
     use std::sync::Arc;
 
+    use super::super::Turn;
     use super::*;
     use crate::dispatch::switches::{Switches, Target};
     use crate::metrics::Metrics;
@@ -71,8 +90,7 @@ mod tests {
         let health = Arc::new(health);
         let on = |channel| health.condition(&name, channel).expect("known");
         let well = Condition {
-            breaker: "closed",
-            open_for: None,
+            circuit: Circuit::Closed,
             paused_for: None,
             in_flight: 0,
             limits,
@@ -86,20 +104,22 @@ mod tests {
             retry_after: Some(Duration::from_secs(7)),
             ..SendError::new(FailureKind::Throttled, "http_429")
         };
-        health.begin(&name, Channel::Voice, false).expect("a place").settle(Err(&throttled));
-        let (one, _two) =
-            (health.begin(&name, Channel::Sms, false).expect("a place"), health.begin(&name, Channel::Sms, false));
+        health.begin(&name, Channel::Voice, Turn::LastResort).expect("a place").settle(Err(&throttled));
+        let (one, _two) = (
+            health.begin(&name, Channel::Sms, Turn::LastResort).expect("a place"),
+            health.begin(&name, Channel::Sms, Turn::LastResort),
+        );
         one.settle(Err(&SendError::new(FailureKind::Account, "http_401")));
         switches.set(Target::Provider(name.clone()), Setting::Drained);
         let busy = Condition { in_flight: 2, is_full: true, switch: Some(Setting::Drained), ..well };
         assert_eq!(on(Channel::Voice), Condition { paused_for: Some(Duration::from_secs(7)), ..busy });
         let texts = on(Channel::Sms);
-        assert!(texts.open_for.is_some_and(|left| left > Duration::from_secs(1)), "{texts:?}");
+        assert!(matches!(texts.circuit, Circuit::Open(left) if left > Duration::from_secs(1)), "{texts:?}");
         let paused_for = Some(Duration::from_secs(7));
-        assert_eq!(texts, Condition { breaker: "open", open_for: texts.open_for, paused_for, ..busy });
+        assert_eq!(texts, Condition { circuit: texts.circuit, paused_for, ..busy });
 
         tokio::time::advance(Duration::from_secs(120)).await;
-        assert_eq!((on(Channel::Sms).breaker, on(Channel::Sms).open_for), ("half-open", None));
+        assert_eq!(on(Channel::Sms).circuit, Circuit::HalfOpen);
         assert_eq!(on(Channel::Voice).paused_for, None);
     }
 
@@ -111,14 +131,14 @@ mod tests {
         let fail = |kind, seconds: Option<u64>| {
             let retry_after = seconds.map(Duration::from_secs);
             let error = SendError { retry_after, ..SendError::new(kind, "http") };
-            health.begin(&name, Channel::Sms, false).expect("a place").settle(Err(&error));
+            health.begin(&name, Channel::Sms, Turn::LastResort).expect("a place").settle(Err(&error));
         };
         fail(FailureKind::Throttled, Some(30));
         fail(FailureKind::Throttled, None);
         for _ in 0..9 {
             fail(FailureKind::Unavailable, Some(20));
         }
-        let late = health.begin(&name, Channel::Sms, false).expect("a place");
+        let late = health.begin(&name, Channel::Sms, Turn::LastResort).expect("a place");
         late.settle(Err(&SendError::new(FailureKind::Unconfirmed, "timeout")));
         late.settle(Err(&SendError {
             retry_after: Some(Duration::from_secs(40)),
@@ -126,7 +146,7 @@ mod tests {
         }));
         for channel in Channel::ALL {
             let condition = health.condition(&name, channel).expect("known");
-            assert_eq!((condition.paused_for, condition.breaker), (Some(Duration::from_secs(40)), "closed"));
+            assert_eq!((condition.paused_for, condition.circuit), (Some(Duration::from_secs(40)), Circuit::Closed));
         }
         tokio::time::advance(Duration::from_secs(40)).await;
         assert_eq!(health.condition(&name, Channel::Sms).expect("known").paused_for, None);

@@ -71,7 +71,7 @@ async fn what_takes_too_long_is_cut_off_before_another_begins_it_and_begun_again
     let tools = Tools {
         agenda: agenda.clone(),
         journal: Journal::new(&state, &journal::Settings::default(), pseudonyms, clock, TaskTracker::new()),
-        listeners: Arc::default(),
+        clients: Arc::default(),
         unknown_users: Arc::default(),
         learn: Learn::new(clock, Arc::clone(&metrics)),
         metrics,

@@ -8,11 +8,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::html::{Row, Table, Tone};
-use crate::dispatch::health::Condition;
+use crate::dispatch::health::{Circuit, Condition};
 use crate::http::ops::Shown;
 use crate::learn;
-use crate::otp::{Channel, Country, ProviderName};
-use crate::recent::HookRecord;
+use crate::otp::{Channel, Country, ProviderName, Verdict};
+use crate::recent::{Ending, HookRecord};
 
 /// Ways are shown as far as a person would read; `/learned` has them all.
 const MOST_WAYS: usize = 100;
@@ -71,12 +71,15 @@ fn provider(shown: &Shown, (name, kind, channel): (&ProviderName, &str, Channel)
     if condition.is_full {
         held.push("at its limit".to_owned());
     }
-    let tone = match (condition.breaker, held.is_empty()) {
-        ("open", _) => Tone::Bad,
-        ("closed", true) => Tone::Good,
-        _ => Tone::Odd,
+    let tone = match (condition.circuit, held.is_empty()) {
+        (Circuit::Open(_), _) => Tone::Bad,
+        (Circuit::Closed, true) => Tone::Good,
+        (Circuit::Closed, false) | (Circuit::HalfOpen, _) => Tone::Odd,
     };
-    let left = condition.open_for.map(|left| format!(" for {}", span(left))).unwrap_or_default();
+    let left = match condition.circuit {
+        Circuit::Open(left) => format!(" for {}", span(left)),
+        Circuit::Closed | Circuit::HalfOpen => String::new(),
+    };
     let in_flight = match condition.limits.max_in_flight {
         Some(most) => format!("{} of {most}", condition.in_flight),
         None => condition.in_flight.to_string(),
@@ -87,7 +90,7 @@ fn provider(shown: &Shown, (name, kind, channel): (&ProviderName, &str, Channel)
         name.to_string(),
         kind.to_owned(),
         channel.to_string(),
-        format!("{}{left}", condition.breaker),
+        format!("{}{left}", condition.circuit.as_str()),
         held.join(", "),
         in_flight,
         accepted.to_string(),
@@ -154,16 +157,25 @@ pub(super) fn hooks(shown: &Shown) -> Table {
 }
 
 fn hook(told: &HookRecord) -> Row {
-    let tone = match told.verdict {
-        "accepted" | "repeat" => Tone::Good,
-        "exhausted" | "blocked" | "broken" | "unauthorized" | "overloaded" => Tone::Bad,
-        _ => Tone::Odd,
+    let tone = match told.ending {
+        Ending::Outcome(Verdict::Accepted) | Ending::Repeat => Tone::Good,
+        Ending::Outcome(Verdict::Exhausted | Verdict::Blocked)
+        | Ending::Broken
+        | Ending::Overloaded
+        | Ending::Unauthorized => Tone::Bad,
+        Ending::Outcome(Verdict::Refused | Verdict::Unconfirmed)
+        | Ending::Expired
+        | Ending::RepeatUnheard
+        | Ending::SlowBody
+        | Ending::TooLarge
+        | Ending::Unknown
+        | Ending::Unreadable => Tone::Odd,
     };
     let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
     let cells = vec![
         moment(told.at),
         told.org.to_string(),
-        told.verdict.to_owned(),
+        told.ending.as_str().to_owned(),
         told.channel.map_or("", Channel::as_str).to_owned(),
         told.country.as_ref().map_or("", Country::as_str).to_owned(),
         or_empty(&told.provider),

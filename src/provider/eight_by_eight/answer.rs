@@ -113,6 +113,7 @@ mod tests {
     use super::*;
     use crate::otp::FailureKind::{Account, Blocked, Recipient, Rejected, Throttled, Unavailable, Unconfirmed};
     use crate::otp::Next;
+    use crate::otp::Suspicion;
 
     /// The kinds that the contract's class allows; the next step then narrows them.
     fn kinds(class: &str) -> &'static [FailureKind] {
@@ -158,7 +159,8 @@ mod tests {
 
     #[track_caller]
     fn check(result: &Result<Accepted, SendError>, kind: FailureKind, code: &str) {
-        assert_eq!(result, &Err(SendError::new(kind, code)));
+        let suspicion = code.starts_with("http_3").then_some(Suspicion::Redirect);
+        assert_eq!(result, &Err(SendError { suspicion, ..SendError::new(kind, code) }));
     }
 
     #[test]

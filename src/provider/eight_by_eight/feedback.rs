@@ -11,7 +11,7 @@ use super::{Config, answer, sms};
 use crate::otp::{FailureKind, SendError, TransactionId};
 use crate::outbound::{Outbound, Request};
 use crate::provider::account::join;
-use crate::provider::listener::Fate;
+use crate::provider::feedback::Fate;
 
 /// Tells the outcomes of one sub-account's texts.
 #[derive(Debug, Clone)]

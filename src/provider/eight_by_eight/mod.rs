@@ -243,7 +243,9 @@ impl Config {
             }
             (Content::Text(_), None, _) | (Content::Speech(_), _, None) => return Err(answer::not_configured()),
         };
-        Ok(Request::post(url.clone(), &self.authorization, "application/json", body))
+        // The token of the address that reports go to stands in a body.
+        let hidden = self.reports_to.as_ref().and_then(|address| Secret::new(&address.token.to_string()));
+        Ok(Request { hidden, ..Request::post(url.clone(), &self.authorization, "application/json", body) })
     }
 }
 

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::fixtures::Fixture;
+use super::fixtures::{Fixture, message};
 use super::*;
+use crate::otp::Text;
 use crate::outbound;
 
 fn check(settings: Value) -> (Option<Config>, Findings) {
@@ -169,4 +170,21 @@ fn code_number_and_key_never_show() {
         assert!(!shown.contains(secret), "{secret}");
     }
     assert!(shown.contains("Sensitive"));
+}
+
+#[test]
+fn the_token_in_the_address_of_reports_is_sent_and_shown_to_nobody() {
+    let pseudonyms = crate::secret::Pseudonyms::new(None).expect("random");
+    let address = Address::new(&Url::parse("https://otp.example.com").expect("an address"), "x", &pseudonyms);
+    let token = address.token.to_string();
+    let settings = json!({ "api_key": "key", "subaccount_id": "Acme_OTP", "callback_secret": "Bearer canary" });
+    let mut config = check(settings).0.expect("good settings");
+    config.report_to(Some(address));
+    let content = Content::Text(Text::new("Your code".to_owned()));
+    let options = SendOptions { content: &content, now: Timestamp::UNIX_EPOCH };
+    let request = config.call(&message(), options).expect("a request");
+    assert!(String::from_utf8_lossy(&request.body).contains(&format!("/callbacks/x?token={token}\"")));
+    assert!(request.shown_body().contains("/callbacks/x?token=***\""), "{}", request.shown_body());
+    let shown = format!("{config:?} {:?}", Reports::new(&config));
+    assert!(shown.contains("otp.example.com") && !shown.contains(&token) && !shown.contains("canary"), "{shown}");
 }

@@ -181,7 +181,7 @@ impl Twilio {
         let gate = config
             .lookup
             .clone()
-            .map(|lookup| Gate::new(lookup, config.authorization.clone(), outbound.clone(), pseudonyms.clone()));
+            .map(|lookup| Gate::new(lookup, config.authorization.clone(), outbound.clone(), pseudonyms));
         Self { name, messages_url: url("Messages"), calls_url: url("Calls"), config, gate, lookups, outbound }
     }
 

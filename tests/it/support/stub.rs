@@ -201,7 +201,7 @@ impl Stage {
             dedupe: Dedupe::new(&state, pseudonyms.clone(), clock, Arc::clone(&metrics), &tasks),
             journal: Journal::new(&state, &config.journal, pseudonyms.clone(), clock, tasks.clone()),
             agenda: Agenda::new(&state, pseudonyms),
-            listeners: Arc::new([ProviderName::new("listener")].into()),
+            wants_feedback: Arc::new([ProviderName::new("listener")].into()),
             learn: Learn::new(clock, Arc::clone(&metrics)),
             guard: guard::Tools {
                 store: state.store(),
@@ -247,9 +247,9 @@ impl Stage {
     /// The org's event hook, with nobody who wants to hear of used codes.
     pub fn events(&self) -> Arc<Events> {
         let Shared { agenda, journal, learn, metrics, clock, tasks, .. } = self.shared.clone();
-        let listeners = Arc::new(self.stubs.iter().map(|stub| (stub.name.clone(), None)).collect());
+        let clients = Arc::new(self.stubs.iter().map(|stub| (stub.name.clone(), None)).collect());
         let unknown_users = Arc::default();
-        let tools = feedback::Tools { agenda, journal, listeners, unknown_users, learn, metrics, clock };
+        let tools = feedback::Tools { agenda, journal, clients, unknown_users, learn, metrics, clock };
         let config = self.hook.config();
         let event_hook = config.event_hook.clone().expect("an event hook");
         let worker = Arc::new(feedback::Worker::new(tools));

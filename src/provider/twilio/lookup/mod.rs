@@ -122,15 +122,14 @@ pub(super) struct Gate {
     config: Config,
     authorization: HeaderValue,
     outbound: Outbound,
-    pseudonyms: Pseudonyms,
     verdicts: Remembered<Verdict>,
 }
 
 impl Gate {
     /// A gate before the texts of one account.
-    pub(super) fn new(config: Config, authorization: HeaderValue, outbound: Outbound, pseudonyms: Pseudonyms) -> Self {
-        let verdicts = Remembered::new(config.cache);
-        Self { config, authorization, outbound, pseudonyms, verdicts }
+    pub(super) fn new(config: Config, authorization: HeaderValue, outbound: Outbound, pseudonyms: &Pseudonyms) -> Self {
+        let verdicts = Remembered::new(config.cache, pseudonyms);
+        Self { config, authorization, outbound, verdicts }
     }
 
     /// The address it asks.
@@ -143,10 +142,9 @@ impl Gate {
     /// # Errors
     /// `Recipient` when the number is none or takes no texts, `Blocked` when Twilio finds it fraudulent.
     pub(super) async fn pass(&self, recipient: &Phone) -> Result<Option<Unseen>, SendError> {
-        let key = self.pseudonyms.of(recipient);
-        let verdict = match self.verdicts.find(&key) {
+        let verdict = match self.verdicts.find(recipient) {
             Some(known) => Ok(known),
-            None => self.ask(recipient, &key).await,
+            None => self.ask(recipient).await,
         };
         match verdict {
             Ok(Verdict::Pass) => Ok(None),
@@ -157,16 +155,16 @@ impl Gate {
 
     /// What is asked about a number; `None` when the answer is known.
     pub(super) fn request(&self, recipient: &Phone) -> Option<Request> {
-        let known = self.verdicts.find(&self.pseudonyms.of(recipient));
+        let known = self.verdicts.find(recipient);
         known.is_none().then(|| Request::get(self.url(recipient), &self.authorization))
     }
 
-    async fn ask(&self, recipient: &Phone, key: &str) -> Result<Verdict, Unseen> {
+    async fn ask(&self, recipient: &Phone) -> Result<Verdict, Unseen> {
         let answer = self.outbound.send(Request::get(self.url(recipient), &self.authorization));
         let answer = timeout(self.config.timeout, answer).await.map_err(|_| Unseen::Late)?;
         let answer = answer.map_err(|_| Unseen::Failed)?;
         let verdict = judge(&self.config, &answer).ok_or(Unseen::Failed)?;
-        self.verdicts.put(key, verdict);
+        self.verdicts.put(recipient, verdict);
         Ok(verdict)
     }
 

@@ -9,7 +9,7 @@ use super::{Config, FORM, answer};
 use crate::otp::{FailureKind, Phone, SendError, TransactionId};
 use crate::outbound::{Outbound, Request};
 use crate::provider::account::join;
-use crate::provider::listener::Fate;
+use crate::provider::feedback::Fate;
 
 /// Ends the verifications of one service.
 #[derive(Debug, Clone)]

@@ -26,11 +26,10 @@ pub use self::settings::{Config, Settings, Supersede};
 use self::wording::Wording;
 use super::remembered::Remembered;
 use super::{FORM, answer, check};
-use crate::otp::{Accepted, Channel, Content, FailureKind, Message, ProviderName, SendError, TransactionId};
+use crate::otp::{Accepted, Channel, Content, FailureKind, Message, Phone, ProviderName, SendError, TransactionId};
 use crate::outbound::{Outbound, Request};
 use crate::provider::account::join;
 use crate::provider::{Check, Means, Provider, SendOptions};
-use crate::secret::Pseudonyms;
 
 /// How long a verification stays pending unless Twilio's Support changed it. If they did, a cancel comes too late and
 /// is answered 404, or does not come: then Verify behaves as under `reuse`.
@@ -55,7 +54,6 @@ pub struct Verify {
     config: Config,
     verifications_url: Url,
     outbound: Outbound,
-    pseudonyms: Pseudonyms,
     tasks: TaskTracker,
     pending: Remembered<Pending>,
     /// What this service turned out not to speak. At most the tags that exist, for each channel.
@@ -79,9 +77,8 @@ impl Verify {
             verifications_url: verifications_url(&config),
             config,
             outbound: means.outbound.clone(),
-            pseudonyms: means.pseudonyms.clone(),
             tasks: means.tasks.clone(),
-            pending: Remembered::new(PENDING_LIFE),
+            pending: Remembered::new(PENDING_LIFE, means.pseudonyms),
             refused_locales: Mutex::default(),
         }
     }
@@ -130,8 +127,8 @@ impl Verify {
     }
 
     /// The verification to end before this number gets a new code.
-    fn superseded(&self, key: &str) -> Option<Pending> {
-        let pending = self.pending.find(key)?;
+    fn superseded(&self, number: &Phone) -> Option<Pending> {
+        let pending = self.pending.find(number)?;
         match self.config.supersede {
             Supersede::Cancel => Some(pending),
             // The next create is certain to be refused: cancelling first saves the round trip that would say so.
@@ -170,8 +167,8 @@ impl Verify {
     }
 
     /// Notes the verification that a create left pending, or may have left.
-    fn remember(&self, key: &str, result: &Result<Accepted, SendError>) {
-        let earlier = self.pending.find(key);
+    fn remember(&self, number: &Phone, result: &Result<Accepted, SendError>) {
+        let earlier = self.pending.find(number);
         let pending = match result {
             Ok(accepted) => {
                 let id = Some(accepted.transaction_id.clone());
@@ -183,7 +180,7 @@ impl Verify {
             }
             Err(_) => return,
         };
-        self.pending.put(key, pending);
+        self.pending.put(number, pending);
     }
 }
 
@@ -231,14 +228,14 @@ impl Provider for Verify {
         let channel = channel(options.content);
         // What can be refused without a call must not cost the earlier verification its life.
         drop(self.create(message, channel, Wording::default())?);
-        let key = self.pseudonyms.of(&message.recipient);
-        if let Some(pending) = self.superseded(&key)
+        let number = &message.recipient;
+        if let Some(pending) = self.superseded(number)
             && self.cancel(pending.id.as_ref(), message).await
         {
-            self.pending.remove(&key);
+            self.pending.remove(number);
         }
         let result = self.deliver(message, channel).await;
-        self.remember(&key, &result);
+        self.remember(number, &result);
         result
     }
 }

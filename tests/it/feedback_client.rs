@@ -16,7 +16,7 @@ use okta_telephony_hook::otp::{
     Accepted, Attempt, Channel, FailureKind, Outcome, Phone, ProviderName, SendError, TransactionId,
 };
 use okta_telephony_hook::outbound::{self, Outbound};
-use okta_telephony_hook::provider::{Fate, Listener, News};
+use okta_telephony_hook::provider::{Fate, FeedbackClient, News};
 use okta_telephony_hook::secret::Pseudonyms;
 use okta_telephony_hook::store::{State, Store};
 use serde_json::{Value, json};
@@ -48,17 +48,17 @@ fn eight(url: &str, sms: &str) -> String {
     )
 }
 
-/// The listener of a provider, if that wants to hear.
-fn listener(provider: &str) -> Option<Listener> {
+/// The feedback client of a provider, if that wants to hear.
+fn client(provider: &str) -> Option<FeedbackClient> {
     let config = server::load(&format!("[orgs.main]\n[providers.x]\n{provider}\n")).config;
     let outbound = Outbound::new(&outbound::Settings::default()).expect("certificate authorities");
-    Listener::new(&config.providers["x"], &outbound)
+    FeedbackClient::new(&config.providers["x"], &outbound)
 }
 
-async fn tell(listener: &Listener, channel: Channel, id: &str, fate: Fate) -> Result<bool, SendError> {
+async fn tell(client: &FeedbackClient, channel: Channel, id: &str, fate: Fate) -> Result<bool, SendError> {
     let id = TransactionId::parse(id).expect("an id");
     let at = "2026-01-05T10:00:40.159Z".parse::<Timestamp>().ok();
-    listener.tell(News { id: &id, channel, fate, at }).await
+    client.tell(News { id: &id, channel, fate, at }).await
 }
 
 fn fixture(name: &str) -> Value {
@@ -88,14 +88,14 @@ async fn every_recorded_call_is_made_as_it_stands() {
     for name in ["twilio/verify-feedback-200-approved", "twilio/verify-feedback-404-already-gone"] {
         let case = fixture(name);
         let vendor = VendorServer::start([response(&case)]).await;
-        let listener = listener(&verify(&vendor.url)).expect("Verify wants to hear");
-        assert_eq!(tell(&listener, Channel::Voice, SID, Fate::Used).await, Ok(true), "{name}");
+        let client = client(&verify(&vendor.url)).expect("Verify wants to hear");
+        assert_eq!(tell(&client, Channel::Voice, SID, Fate::Used).await, Ok(true), "{name}");
         is_recorded(&vendor.finish()[0], &case);
     }
     let case = fixture("8x8/sms-feedback-200");
     let vendor = VendorServer::start([response(&case)]).await;
-    let listener = listener(&eight(&vendor.url, "sms = { track = true }")).expect("8x8 wants to hear");
-    assert_eq!(tell(&listener, Channel::Sms, UMID, Fate::Used).await, Ok(true));
+    let client = client(&eight(&vendor.url, "sms = { track = true }")).expect("8x8 wants to hear");
+    assert_eq!(tell(&client, Channel::Sms, UMID, Fate::Used).await, Ok(true));
     is_recorded(&vendor.finish()[0], &case);
 }
 
@@ -103,8 +103,8 @@ async fn every_recorded_call_is_made_as_it_stands() {
 async fn a_code_that_was_not_used_is_told_in_the_vendors_word() {
     let gone = Answer::json(404, json!({ "code": 1300, "message": "not found" }));
     let vendor = VendorServer::start([Answer::json(200, json!({})), gone]).await;
-    let verify = listener(&verify(&vendor.url)).expect("Verify wants to hear");
-    let eight = listener(&eight(&vendor.url, "sms = { track = true }")).expect("8x8 wants to hear");
+    let verify = client(&verify(&vendor.url)).expect("Verify wants to hear");
+    let eight = client(&eight(&vendor.url, "sms = { track = true }")).expect("8x8 wants to hear");
     assert_eq!(tell(&verify, Channel::Sms, SID, Fate::Unused).await, Ok(true));
     assert_eq!(tell(&eight, Channel::Sms, UMID, Fate::Unused).await, Ok(true), "gone is as good as told");
     let calls = vendor.finish();
@@ -116,8 +116,8 @@ async fn a_code_that_was_not_used_is_told_in_the_vendors_word() {
 #[tokio::test]
 async fn verify_can_be_told_of_a_number_alone() {
     let vendor = VendorServer::start([Answer::json(200, json!({}))]).await;
-    let verify = listener(&verify(&vendor.url)).expect("Verify wants to hear");
-    let eight = listener(&eight(&vendor.url, "sms = { track = true }")).expect("8x8 wants to hear");
+    let verify = client(&verify(&vendor.url)).expect("Verify wants to hear");
+    let eight = client(&eight(&vendor.url, "sms = { track = true }")).expect("8x8 wants to hear");
     let number = Phone::parse("+15005550010", None).expect("a number");
     assert_eq!(verify.approve_number(&number).await, Ok(true));
     assert_eq!(eight.approve_number(&number).await, Ok(false));
@@ -135,14 +135,14 @@ async fn nobody_is_asked_who_does_not_want_to_hear_or_by_an_id_that_would_leave_
         &eight(url, ""),
         &eight(url, "sms = { track = false }"),
     ] {
-        assert!(listener(provider).is_none(), "{provider}");
+        assert!(client(provider).is_none(), "{provider}");
     }
-    let verify = listener(&verify(url)).expect("Verify wants to hear");
-    let eight = listener(&eight(url, "sms = { track = true }")).expect("8x8 wants to hear");
+    let verify = client(&verify(url)).expect("Verify wants to hear");
+    let eight = client(&eight(url, "sms = { track = true }")).expect("8x8 wants to hear");
     assert_eq!(tell(&eight, Channel::Voice, UMID, Fate::Used).await, Ok(false), "only texts are tracked");
     for id in ["..", "a/b", "a?b", "a%2Fb", "a#b", "."] {
-        for listener in [&verify, &eight] {
-            let error = tell(listener, Channel::Sms, id, Fate::Used).await.expect_err("no id of theirs");
+        for client in [&verify, &eight] {
+            let error = tell(client, Channel::Sms, id, Fate::Used).await.expect_err("no id of theirs");
             assert_eq!((error.kind, error.kind.is_transient()), (FailureKind::Rejected, false), "{id}");
         }
     }
@@ -160,15 +160,15 @@ async fn what_failed_says_whether_it_is_worth_another_try() {
         (Answer::Close, true),
     ] {
         let vendor = VendorServer::start([answer.clone(), answer.clone()]).await;
-        let verify = listener(&verify(&vendor.url)).expect("Verify wants to hear");
-        let eight = listener(&eight(&vendor.url, "sms = { track = true }")).expect("8x8 wants to hear");
-        for (listener, id) in [(verify, SID), (eight, UMID)] {
-            let error = tell(&listener, Channel::Sms, id, Fate::Used).await.expect_err("a failure");
+        let verify = client(&verify(&vendor.url)).expect("Verify wants to hear");
+        let eight = client(&eight(&vendor.url, "sms = { track = true }")).expect("8x8 wants to hear");
+        for (client, id) in [(verify, SID), (eight, UMID)] {
+            let error = tell(&client, Channel::Sms, id, Fate::Used).await.expect_err("a failure");
             assert_eq!(error.kind.is_transient(), transient, "{answer:?}: {error}");
         }
         assert_eq!(vendor.finish().len(), 2, "nothing is tried again by itself");
     }
-    let nobody = listener(&verify("http://127.0.0.1:9")).expect("Verify wants to hear");
+    let nobody = client(&verify("http://127.0.0.1:9")).expect("Verify wants to hear");
     let error = tell(&nobody, Channel::Sms, SID, Fate::Used).await.expect_err("nobody there");
     assert_eq!((error.kind, error.kind.is_transient()), (FailureKind::Unavailable, true));
 }
@@ -209,11 +209,11 @@ async fn nobody_hears_that_a_code_was_not_used_while_that_is_not_known() {
     let (pseudonyms, clock, tasks) = (Pseudonyms::new(None).expect("random"), Clock::SYSTEM, TaskTracker::new());
     let agenda = Agenda::new(&state, &pseudonyms);
     let journal = Journal::new(&state, &journal::Settings::default(), pseudonyms, clock, tasks.clone());
-    let verify = listener(&verify(&vendor.url)).expect("Verify");
+    let verify = client(&verify(&vendor.url)).expect("Verify");
     let worker = Arc::new(Worker::new(Tools {
         agenda: agenda.clone(),
         journal: journal.clone(),
-        listeners: Arc::new(BTreeMap::from([(ProviderName::new("x"), Some(verify))])),
+        clients: Arc::new(BTreeMap::from([(ProviderName::new("x"), Some(verify))])),
         unknown_users: Arc::default(),
         learn: Learn::new(clock, Arc::clone(&metrics)),
         metrics,
@@ -253,12 +253,12 @@ async fn who_does_not_know_a_provider_leaves_its_work_to_others_for_an_hour() {
     let pseudonyms = Pseudonyms::new(None).expect("random");
     let agenda = Agenda::new(&state, &pseudonyms);
     let journal = Journal::new(&state, &journal::Settings::default(), pseudonyms, clock, tasks.clone());
-    let process = |known: Option<Listener>| {
+    let process = |known: Option<FeedbackClient>| {
         let metrics = Arc::new(Metrics::new());
         let tools = Tools {
             agenda: agenda.clone(),
             journal: journal.clone(),
-            listeners: Arc::new(known.map(|listener| (ProviderName::new("x"), Some(listener))).into_iter().collect()),
+            clients: Arc::new(known.map(|client| (ProviderName::new("x"), Some(client))).into_iter().collect()),
             unknown_users: Arc::default(),
             learn: Learn::new(clock, Arc::clone(&metrics)),
             metrics: Arc::clone(&metrics),
@@ -288,7 +288,7 @@ async fn who_does_not_know_a_provider_leaves_its_work_to_others_for_an_hour() {
         tasks.wait().await;
     };
     let until = || Instant::now() + Duration::from_secs(5);
-    let ((old, seen_by_old), (new, seen_by_new)) = (process(None), process(listener(&verify(&vendor.url))));
+    let ((old, seen_by_old), (new, seen_by_new)) = (process(None), process(client(&verify(&vendor.url))));
     let conversions =
         |metrics: &Metrics| metrics.render().contains("okta_hook_conversions_total{provider=\"x\",channel=\"sms\"} 1");
 

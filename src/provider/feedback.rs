@@ -54,15 +54,15 @@ pub struct News<'a> {
 
 /// A provider that wants to hear it. Cheap to clone.
 #[derive(Debug, Clone)]
-pub enum Listener {
+pub enum FeedbackClient {
     /// 8x8, of texts that it tracks.
     EightByEight(eight_by_eight::Feedback),
     /// Twilio Verify, of everything.
     Verify(verify::Feedback),
 }
 
-impl Listener {
-    /// The listener at a provider; `None` for one that does not want to hear.
+impl FeedbackClient {
+    /// The client of a provider; `None` for one that does not want to hear.
     pub fn new(config: &Config, outbound: &Outbound) -> Option<Self> {
         match config {
             Config::EightByEight(config) => {
