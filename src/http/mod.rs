@@ -3,6 +3,7 @@
 //! Must not decide anything about a message. The only place, with `app`, that knows axum.
 
 pub mod accept;
+mod admission;
 mod body;
 mod callback;
 mod connection;
