@@ -162,15 +162,20 @@ impl Flush {
         // Only a second call finds it set, and the first one's serve as well.
         let _ = self.0.0.metrics.set(metrics);
     }
-}
 
-impl Drop for Flush {
-    fn drop(&mut self) {
+    /// Waits until the lines so far are written, a second at most: for an end of the process that drops nothing.
+    pub fn end(&self) {
         let shared = &self.0.0;
         let mut waiting = shared.lock();
         waiting.closing = true;
         shared.changed.notify_all();
         let _ = shared.changed.wait_timeout_while(waiting, LAST_WORDS, |waiting| !waiting.closed);
+    }
+}
+
+impl Drop for Flush {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
