@@ -12,7 +12,6 @@ mod zeros;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -146,7 +145,7 @@ pub struct Metrics {
     registry: Registry,
     /// Hooks answered.
     pub requests: Family<RequestLabels, Counter>,
-    /// From the first byte of a request to our answer.
+    /// From the first byte of a request to our answer, where the caller was recognised.
     pub duration: Histogram,
     /// Attempts, by how they looked when we stopped waiting.
     pub attempts: Family<AttemptLabels, Counter>,
@@ -237,7 +236,11 @@ impl Metrics {
             registry: Registry::default(),
         };
         registry.register("requests", "Hooks answered, by verdict", metrics.requests.clone());
-        registry.register("duration_seconds", "First byte of a hook to our answer", metrics.duration.clone());
+        registry.register(
+            "duration_seconds",
+            "First byte of a recognised caller's hook to our answer",
+            metrics.duration.clone(),
+        );
         registry.register("attempts", "Attempts at providers, by kind of outcome", metrics.attempts.clone());
         registry.register("late_outcomes", "Attempts that ended after the answer", metrics.late_outcomes.clone());
         registry.register("breaker_state", "0 closed, 1 half-open, 2 open", metrics.breaker_state.clone());
@@ -315,10 +318,9 @@ impl Metrics {
         self.resends.get_or_create(&labels).inc();
     }
 
-    /// Counts one answered hook and its time.
-    pub fn answered(&self, org: &Arc<str>, channel: &'static str, verdict: &'static str, elapsed: Duration) {
+    /// Counts one answered hook.
+    pub fn answered(&self, org: &Arc<str>, channel: &'static str, verdict: &'static str) {
         self.requests.get_or_create(&RequestLabels { org: Arc::clone(org), channel, verdict }).inc();
-        self.duration.observe(elapsed.as_secs_f64());
     }
 
     /// Configurations read again: taken, and refused.

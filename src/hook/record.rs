@@ -178,7 +178,11 @@ impl Record {
         told.elapsed = deadline.elapsed();
         told.at = shared.clock.now();
         let channel = told.channel.map_or(NO_CHANNEL, Channel::as_str);
-        in_flight.0.answered(&told.org, channel, told.verdict, told.elapsed);
+        in_flight.0.answered(&told.org, channel, told.verdict);
+        // Whoever is turned away at the door costs no time: many of them would hide how long Okta waits.
+        if !told.unauthenticated {
+            in_flight.0.duration.observe(told.elapsed.as_secs_f64());
+        }
         if told.verdict == UNREADABLE {
             alarm(&told, channel)
         } else {
