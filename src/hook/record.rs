@@ -103,14 +103,7 @@ impl Record {
         self.told.provider = decisive.map(|a| a.provider.to_string());
         self.told.transaction_id =
             decisive.and_then(|a| a.result.as_ref().ok()).map(|a| a.transaction_id.as_str().to_owned());
-        self.told.attempts = outcome
-            .attempts
-            .iter()
-            .map(|a| match &a.result {
-                Ok(_) => format!("{} accepted {}ms", a.provider, a.elapsed.as_millis()),
-                Err(e) => format!("{} {e} {}ms", a.provider, a.elapsed.as_millis()),
-            })
-            .collect();
+        self.told.attempts = outcome.attempts.iter().map(ToString::to_string).collect();
         self.dropped(outcome);
         self.told.skipped = outcome.skipped.iter().map(|(provider, why)| format!("{provider} {why}")).collect();
     }
