@@ -149,7 +149,7 @@ impl Record {
                 self.told.fault = Some(format!("access token: {}", reason.as_str()));
             }
             Rejection::Overloaded => drop(self.in_flight.0.shed.inc()),
-            Rejection::Denied(None) | Rejection::SlowBody | Rejection::TooLarge => {}
+            Rejection::Denied(None) | Rejection::Unread(_) => {}
         }
         rejection.reply()
     }
@@ -234,14 +234,15 @@ impl Drop for InFlight {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hook::Unread;
 
     #[test]
     fn every_word_of_a_rejection_is_among_those_that_are_counted() {
         let rejections = [
             Rejection::Denied(None),
             Rejection::Overloaded,
-            Rejection::SlowBody,
-            Rejection::TooLarge,
+            Rejection::Unread(Unread::Slow),
+            Rejection::Unread(Unread::TooLarge),
             Rejection::Unreadable(Vec::new()),
         ];
         assert_eq!(rejections.map(|rejection| rejection.verdict()), UNREAD);

@@ -11,8 +11,7 @@ use crate::okta::{Fault, Reply};
 pub(super) enum Rejection {
     Denied(Option<Reason>),
     Overloaded,
-    SlowBody,
-    TooLarge,
+    Unread(Unread),
     Unreadable(Vec<Fault>),
 }
 
@@ -27,15 +26,26 @@ pub enum Unread {
     TooLarge,
 }
 
+impl Unread {
+    /// What its sender hears, of whatever it was the body.
+    pub fn reply(self) -> Reply {
+        match self {
+            Self::Slow => Reply::timeout(),
+            Self::Broken => Reply::bad_request(&[]),
+            Self::TooLarge => Reply::too_large(),
+        }
+    }
+}
+
 impl Rejection {
     /// The word in logs and metrics.
     pub(super) fn verdict(&self) -> &'static str {
         match self {
             Self::Denied(_) => "unauthorized",
             Self::Overloaded => "overloaded",
-            Self::SlowBody => "slow_body",
-            Self::TooLarge => "too_large",
-            Self::Unreadable(_) => "bad_request",
+            Self::Unread(Unread::Slow) => "slow_body",
+            Self::Unread(Unread::TooLarge) => "too_large",
+            Self::Unread(Unread::Broken) | Self::Unreadable(_) => "bad_request",
         }
     }
 
@@ -43,8 +53,7 @@ impl Rejection {
         match self {
             Self::Denied(_) => Reply::unauthorized(),
             Self::Overloaded => Reply::overloaded(),
-            Self::SlowBody => Reply::timeout(),
-            Self::TooLarge => Reply::too_large(),
+            Self::Unread(unread) => unread.reply(),
             Self::Unreadable(faults) => Reply::bad_request(faults),
         }
     }
@@ -58,11 +67,7 @@ impl From<Denied> for Rejection {
 
 impl From<Unread> for Rejection {
     fn from(unread: Unread) -> Self {
-        match unread {
-            Unread::Slow => Self::SlowBody,
-            Unread::Broken => Self::Unreadable(Vec::new()),
-            Unread::TooLarge => Self::TooLarge,
-        }
+        Self::Unread(unread)
     }
 }
 

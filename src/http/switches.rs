@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::admission::Refusal;
-use super::{BodyLimits, Ops, body, respond, unread};
+use super::{BodyLimits, Ops, body, respond};
 use crate::dispatch::switches::{Setting, Switches, Target};
 use crate::otp::{Channel, Country, ProviderName};
 
@@ -85,7 +85,7 @@ async fn put(ops: &Ops, scope: &str, name: &str, request: Request) -> Result<Res
     ops.admission.admit(&head.headers)?;
     Ok(match body::read(body, &head.headers, LIMITS).await {
         Ok(wanted) => change(ops, scope, name, Change::read(&wanted)),
-        Err(fault) => respond(unread(fault)),
+        Err(fault) => respond(fault.reply()),
     })
 }
 
