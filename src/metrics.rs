@@ -11,7 +11,7 @@ mod vendors;
 mod zeros;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -22,6 +22,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
+use crate::locks::lock;
 use crate::otp::{Channel, FailureKind, ProviderName};
 pub use door::{CertificateMetrics, ConnectionMetrics, RefusedLabels, ResultLabels};
 pub use exposition::Exposition;
@@ -294,14 +295,14 @@ impl Metrics {
 
     /// Notes that the keys an org's tokens are verified with have just been fetched.
     pub fn keys_fetched(&self, org: &Arc<str>) {
-        let mut fetched = self.keys_fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fetched = lock(&self.keys_fetched);
         fetched.insert(Arc::clone(org), Instant::now());
     }
 
     /// Forgets the keys of an org whose tokens are no longer verified: their age would grow for ever.
     pub fn keys_gone(&self, org: &Arc<str>) {
         // Held to the end: whoever writes the ages out holds it too.
-        let mut fetched = self.keys_fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fetched = lock(&self.keys_fetched);
         fetched.remove(org);
         self.jwks_age.remove(&OrgLabels { org: Arc::clone(org) });
     }
@@ -349,7 +350,7 @@ impl Metrics {
     }
 
     fn tell_ages(&self) {
-        for (org, at) in self.keys_fetched.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for (org, at) in lock(&self.keys_fetched).iter() {
             let age = i64::try_from(at.elapsed().as_secs()).unwrap_or(i64::MAX);
             self.jwks_age.get_or_create(&OrgLabels { org: Arc::clone(org) }).set(age);
         }

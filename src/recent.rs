@@ -3,11 +3,12 @@
 //! Must not hold what a log line must not, nor grow: records and the texts in them are counted.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::locks::lock;
 use crate::otp::{Channel, Country, EventId, RequestType};
 
 /// Hooks of callers who were recognised. A page shows as many without being long.
@@ -144,10 +145,6 @@ impl Recent {
         all.sort_by_key(|told| std::cmp::Reverse(told.at));
         all
     }
-}
-
-fn lock(ring: &Mutex<Ring>) -> MutexGuard<'_, Ring> {
-    ring.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

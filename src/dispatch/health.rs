@@ -7,7 +7,7 @@ mod sign;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::time::Instant;
 
@@ -17,6 +17,7 @@ use super::lane::Lane;
 pub use super::lane::Limits;
 use super::suspicion::Suspicions;
 use super::switches::{Setting, Switches};
+use crate::locks::lock;
 use crate::metrics::{ChannelLabels, Metrics};
 use crate::otp::{Channel, FailureKind, ProviderName, SendError};
 use crate::secret::random_below;
@@ -309,8 +310,4 @@ impl Drop for Ticket {
             entry.lane.release();
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,10 +3,12 @@
 //! Must not know what a hook does. When a slow provider would use up the org's sign-in capacity, hooks are given less
 //! time, by Little's law: arrivals per second × time in flight = hooks in flight.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::locks::lock;
 
 /// Below this share of the org's limit nothing is shortened.
 const EASY_SHARE: f64 = 0.5;
@@ -63,7 +65,7 @@ impl Load {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

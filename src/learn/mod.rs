@@ -12,7 +12,7 @@ mod table;
 mod traffic;
 mod window;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::deadline::Clock;
+use crate::locks::lock;
 use crate::metrics::Metrics;
 use crate::otp::{Channel, Country, Delivery, Message, ProviderName};
 use cells::Cells;
@@ -279,10 +280,6 @@ impl State {
 fn falls_behind(tallies: &[[Tally; 2]], place: usize, measure: Measure) -> bool {
     let others = tallies.iter().enumerate().filter(|(other, _)| *other != place);
     tallies[place][measure as usize].falls_behind(others.map(|(_, tally)| tally[measure as usize]))
-}
-
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
