@@ -5,13 +5,14 @@
 //! it only for an org that lets us ask Okta about users we do not know.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::time::Instant;
 
+use crate::locks::lock;
 use crate::otp::{Channel, Delivery, UserId};
 use crate::secret::Pseudonyms;
 use crate::store::{Key, Queue, State};
@@ -139,12 +140,12 @@ impl Agenda {
     /// Whether anything that was heard has also been dealt with by now. Not so while the shared store fails and for some
     /// time after: work waits in the memory of some process, or under a lease that nobody heard of.
     pub fn is_settled(&self) -> bool {
-        let failed = *self.0.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = *lock(&self.0.failed);
         failed.is_none_or(|at| at.elapsed() >= UNSETTLED)
     }
 
     fn note_fault(&self) {
-        *self.0.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *lock(&self.0.failed) = Some(Instant::now());
     }
 
     /// Notes things to be done and hands them to the caller; whoever finds them undone when the lease is over does them.

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 use crate::hook::Shared;
 use crate::http::accept::{Listener, Patience, Terms};
-use crate::http::tls::{CertificateFault, Certificates, Tls};
+use crate::http::tls::{self, CertificateFault, Certificates, Tls};
 use crate::http::{Proxies, ServerSettings};
 use crate::learn::Learn;
 use crate::metrics::{ConnectionMetrics, Metrics};
@@ -51,6 +51,9 @@ pub enum StartFault {
     /// No certificate to be shown.
     #[error(transparent)]
     Certificate(#[from] CertificateFault),
+    /// TLS cannot be spoken.
+    #[error(transparent)]
+    Tls(#[from] tls::SetupFault),
     /// An address cannot be listened on.
     #[error("cannot listen on {address} ({key}): {error}")]
     Bind {
@@ -90,7 +93,8 @@ impl App {
     /// Builds everything, opens connections to the providers and the state store, then listens: the first hook pays for nothing of it.
     ///
     /// # Errors
-    /// When the HTTPS client cannot be set up or an address cannot be listened on.
+    /// When the HTTPS client, the state store or TLS cannot be set up, the certificate cannot be used, the operating
+    /// system gives no random bytes, or an address cannot be listened on.
     pub async fn start(config: Config) -> Result<Self, StartFault> {
         let hooks = Hooks::build(&config)?;
         if config.server.tls.is_some() || hooks.outbound.keeps_open() {
@@ -100,13 +104,13 @@ impl App {
         let rest = Rest::of(&config);
         let server = config.server;
         let certificates = certificates(&server, &hooks.shared)?;
-        let tls = certificates.as_deref().map(|c| Tls::new(c, server.handshake_timeout)).transpose();
+        let tls = certificates.as_deref().map(|c| Tls::new(c, server.handshake_timeout)).transpose()?;
         let terms = Terms {
             patience: Patience { head: server.header_timeout, idle: server.idle_timeout },
             max_connections: server.max_connections,
             max_per_address: server.max_connections_per_address,
             proxies: server.trusted_proxies.clone(),
-            tls: tls.map_err(|_| RandomFault)?,
+            tls,
             metrics: hooks.shared.metrics.connections.clone(),
         };
         let admin_terms = Terms {

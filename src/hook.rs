@@ -22,7 +22,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::HeaderMap;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
 use tokio_util::task::TaskTracker;
@@ -105,12 +105,21 @@ pub struct Shared {
     pub guard: guard::Tools,
 }
 
+/// What a hook that is worked on takes from others, until it is dropped.
+struct Held<'a> {
+    /// One of the server's places in flight.
+    _place: SemaphorePermit<'a>,
+    /// One of the transactions that the org may have at Okta.
+    _transaction: load::Place<'a>,
+}
+
 impl Hook {
     /// One org's hook, from its checked settings.
     pub fn new(config: Config, dispatch: Dispatch, shared: Shared) -> Self {
         let guard = Arc::new(Guard::new(config.guard.clone(), &config.name, shared.guard.clone()));
         let skew = Skew::new(&config.name, &shared.metrics);
-        Self { load: Load::new(config.okta_concurrency), pace: Pace::default(), skew, config, guard, dispatch, shared }
+        let load = Load::new(config.okta_concurrency, Instant::now());
+        Self { load, pace: Pace::default(), skew, config, guard, dispatch, shared }
     }
 
     /// The checked settings.
@@ -146,7 +155,7 @@ impl Hook {
         }));
         match answer.await {
             Ok(reply) => reply,
-            // What was told of the hook broke.
+            // A panic of what comes after the answer is known: noting it, or writing the record.
             Err(_) => self.broken(&begun, received.elapsed()),
         }
     }
@@ -165,7 +174,7 @@ impl Hook {
     {
         self.config.authenticate.check(headers, self.shared.clock.now())?;
         self.shared.learn.hook(&self.config.name);
-        let _place = self.enter(deadline)?;
+        let _held = self.enter(deadline)?;
         let decoded = {
             // Gone with the block: it holds the code, and its connection's buffer.
             let body = deadline.bound(body).await.unwrap_or(Err(Unread::Slow))?;
@@ -202,18 +211,18 @@ impl Hook {
     }
 
     /// Takes a place in flight, if there is one, and shortens the deadline when the org runs short of transactions.
-    fn enter(&self, deadline: &mut Deadline) -> Result<impl Sized + use<'_>, Rejection> {
-        let permit = self.shared.places.try_acquire().map_err(|_| Rejection::Overloaded)?;
+    fn enter(&self, deadline: &mut Deadline) -> Result<Held<'_>, Rejection> {
+        let place = self.shared.places.try_acquire().map_err(|_| Rejection::Overloaded)?;
         let budget = self.config.budget - REPLY_RESERVE;
         // However short the time, an attempt must still fit in when it is its turn: behind the body, and behind a store
         // that is slow.
         let least = self.config.policy.min_attempt + INTAKE + self.shared.dedupe.patience();
-        let (place, allowed) = self.load.enter(budget, least);
+        let (transaction, allowed) = self.load.enter(Instant::now(), budget, least);
         if allowed < budget {
             deadline.shorten(allowed);
             self.shared.metrics.shortened.inc();
         }
-        Ok((permit, place))
+        Ok(Held { _place: place, _transaction: transaction })
     }
 
     /// The message on its way, and what holds back what `Late` has to note of it. An attempt that ends after the answer
@@ -235,7 +244,7 @@ impl Hook {
 
     /// The answer to a code that has run out: that it has, or what the message was answered when it had not.
     async fn answer_expired(&self, job: &Job, deadline: &Deadline, record: &mut Record) -> Reply {
-        if let Some(repeat) = self.shared.dedupe.recall(self.known_by(job, deadline)).await {
+        if let Some(repeat) = self.shared.dedupe.recall(self.dedupe_call(job, deadline)).await {
             return record.repeat(repeat);
         }
         self.skew.note(&job.message, self.shared.clock.now());
@@ -244,10 +253,10 @@ impl Hook {
     }
 
     async fn claim(&self, job: &Job, deadline: &Deadline) -> Claim {
-        self.shared.dedupe.claim(self.known_by(job, deadline)).await
+        self.shared.dedupe.claim(self.dedupe_call(job, deadline)).await
     }
 
-    fn known_by<'a>(&'a self, job: &'a Job, deadline: &'a Deadline) -> dedupe::Call<'a> {
+    fn dedupe_call<'a>(&'a self, job: &'a Job, deadline: &'a Deadline) -> dedupe::Call<'a> {
         let (org, replies) = (&*self.config.name, &self.config.replies);
         dedupe::Call { org, message: &job.message, deadline, begun: &job.begun, replies }
     }

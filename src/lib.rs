@@ -24,6 +24,7 @@ pub mod hook;
 pub mod http;
 pub mod journal;
 pub mod learn;
+pub mod locks;
 pub mod metrics;
 pub mod okta;
 pub mod otp;

@@ -11,8 +11,7 @@ mod vendors;
 mod zeros;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -23,6 +22,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
+use crate::locks::lock;
 use crate::otp::{Channel, FailureKind, ProviderName};
 pub use door::{CertificateMetrics, ConnectionMetrics, RefusedLabels, ResultLabels};
 pub use exposition::Exposition;
@@ -146,7 +146,7 @@ pub struct Metrics {
     registry: Registry,
     /// Hooks answered.
     pub requests: Family<RequestLabels, Counter>,
-    /// From the first byte of a request to our answer.
+    /// From the first byte of a request to our answer, where the caller was recognised.
     pub duration: Histogram,
     /// Attempts, by how they looked when we stopped waiting.
     pub attempts: Family<AttemptLabels, Counter>,
@@ -237,7 +237,11 @@ impl Metrics {
             registry: Registry::default(),
         };
         registry.register("requests", "Hooks answered, by verdict", metrics.requests.clone());
-        registry.register("duration_seconds", "First byte of a hook to our answer", metrics.duration.clone());
+        registry.register(
+            "duration_seconds",
+            "First byte of a recognised caller's hook to our answer",
+            metrics.duration.clone(),
+        );
         registry.register("attempts", "Attempts at providers, by kind of outcome", metrics.attempts.clone());
         registry.register("late_outcomes", "Attempts that ended after the answer", metrics.late_outcomes.clone());
         registry.register("breaker_state", "0 closed, 1 half-open, 2 open", metrics.breaker_state.clone());
@@ -291,14 +295,14 @@ impl Metrics {
 
     /// Notes that the keys an org's tokens are verified with have just been fetched.
     pub fn keys_fetched(&self, org: &Arc<str>) {
-        let mut fetched = self.keys_fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fetched = lock(&self.keys_fetched);
         fetched.insert(Arc::clone(org), Instant::now());
     }
 
     /// Forgets the keys of an org whose tokens are no longer verified: their age would grow for ever.
     pub fn keys_gone(&self, org: &Arc<str>) {
         // Held to the end: whoever writes the ages out holds it too.
-        let mut fetched = self.keys_fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fetched = lock(&self.keys_fetched);
         fetched.remove(org);
         self.jwks_age.remove(&OrgLabels { org: Arc::clone(org) });
     }
@@ -315,10 +319,9 @@ impl Metrics {
         self.resends.get_or_create(&labels).inc();
     }
 
-    /// Counts one answered hook and its time.
-    pub fn answered(&self, org: &Arc<str>, channel: &'static str, verdict: &'static str, elapsed: Duration) {
+    /// Counts one answered hook.
+    pub fn answered(&self, org: &Arc<str>, channel: &'static str, verdict: &'static str) {
         self.requests.get_or_create(&RequestLabels { org: Arc::clone(org), channel, verdict }).inc();
-        self.duration.observe(elapsed.as_secs_f64());
     }
 
     /// Configurations read again: taken, and refused.
@@ -347,7 +350,7 @@ impl Metrics {
     }
 
     fn tell_ages(&self) {
-        for (org, at) in self.keys_fetched.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for (org, at) in lock(&self.keys_fetched).iter() {
             let age = i64::try_from(at.elapsed().as_secs()).unwrap_or(i64::MAX);
             self.jwks_age.get_or_create(&OrgLabels { org: Arc::clone(org) }).set(age);
         }

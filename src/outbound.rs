@@ -10,7 +10,7 @@ mod hints;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -29,6 +29,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use crate::locks::lock;
 use crate::otp::{FailureKind, SendError};
 use crate::secret::Secret;
 use crate::settings::{Findings, authorities, duration};
@@ -292,17 +293,17 @@ impl Outbound {
             (address.scheme() == "https").then_some(address)
         };
         let origins = addresses.into_iter().filter_map(origin).collect();
-        *self.origins.lock().unwrap_or_else(PoisonError::into_inner) = origins;
+        *lock(&self.origins) = origins;
     }
 
     /// Whether there is an address to be remembered, and so TLS to be spoken.
     pub fn keeps_open(&self) -> bool {
-        !self.origins.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        !lock(&self.origins).is_empty()
     }
 
     /// Opens a connection to every remembered address, for as long as `warm_up_timeout`. Failures are left to the hooks to find.
     pub async fn warm_up(&self) {
-        let origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let origins = lock(&self.origins).clone();
         let touches: Vec<_> = origins.into_iter().map(|origin| tokio::spawn(touch(self.clone(), origin))).collect();
         let all = async {
             for touch in touches {

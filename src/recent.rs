@@ -3,24 +3,25 @@
 //! Must not hold what a log line must not, nor grow: records and the texts in them are counted.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::locks::lock;
 use crate::otp::{Channel, Country, EventId, RequestType, Verdict};
 
 /// Hooks of callers who were recognised. A page shows as many without being long.
-const MOST_HOOKS: usize = 100;
+const MAX_HOOKS: usize = 100;
 
 /// Hooks of those who were not. They have a list of their own: anybody can call, and must not push out what Okta did.
 const MAX_UNAUTHENTICATED: usize = 20;
 
 /// Bytes of one text. Ours are shorter; names of providers and rules of faults might not be.
-const MOST_BYTES: usize = 256;
+const MAX_BYTES: usize = 256;
 
 /// As much of an event id as is ever shown, in bytes.
-const MOST_ID_BYTES: usize = 64;
+const MAX_ID_BYTES: usize = 64;
 
 /// How a hook ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,13 +141,13 @@ impl HookRecord {
 
     /// Cuts what is too long to be kept. Hardly anything ever is, so hardly anything is written anew.
     fn cut(&mut self) {
-        if let Some(id) = self.event_id.take_if(|id| id.as_str().len() > MOST_ID_BYTES) {
+        if let Some(id) = self.event_id.take_if(|id| id.as_str().len() > MAX_ID_BYTES) {
             self.event_id = EventId::parse(&id.to_string());
         }
         let lists = self.attempts.iter_mut().chain(&mut self.skipped);
         let single = [&mut self.provider, &mut self.transaction_id, &mut self.resend, &mut self.fault];
-        for text in lists.chain(single.into_iter().flatten()).filter(|text| text.len() > MOST_BYTES) {
-            let whole = (0..=MOST_BYTES).rev().find(|at| text.is_char_boundary(*at));
+        for text in lists.chain(single.into_iter().flatten()).filter(|text| text.len() > MAX_BYTES) {
+            let whole = (0..=MAX_BYTES).rev().find(|at| text.is_char_boundary(*at));
             text.truncate(whole.unwrap_or_default());
             text.shrink_to_fit();
         }
@@ -171,7 +172,7 @@ impl Recent {
     pub fn note(&self, mut told: HookRecord) {
         told.cut();
         let (ring, most) = match told.unauthenticated {
-            false => (&self.0.hooks, MOST_HOOKS),
+            false => (&self.0.hooks, MAX_HOOKS),
             true => (&self.0.unauthenticated, MAX_UNAUTHENTICATED),
         };
         let told = Arc::new(told);
@@ -190,10 +191,6 @@ impl Recent {
         all.sort_by_key(|told| std::cmp::Reverse(told.at));
         all
     }
-}
-
-fn lock(ring: &Mutex<Ring>) -> MutexGuard<'_, Ring> {
-    ring.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -3,10 +3,12 @@
 //! Must not know what is told, nor count it.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::locks::lock;
 
 /// When each thing was last told.
 #[derive(Debug)]
@@ -23,7 +25,7 @@ impl<K: Ord> Seldom<K> {
 
     /// Whether a thing should be told now. It counts as told then.
     pub fn is_due(&self, about: K) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = lock(&self.told);
         if told.get(&about).is_some_and(|at| at.elapsed() < self.quiet) {
             return false;
         }

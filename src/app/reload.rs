@@ -196,5 +196,5 @@ fn ops(
         since,
         clock: shared.clock,
     };
-    Ops::new(shown).guarded_by(rest.token.as_ref())
+    Ops::new(shown, rest.token.as_ref())
 }

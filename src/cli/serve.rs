@@ -19,7 +19,7 @@ use crate::okta::preview::Preview;
 use crate::otp::Channel;
 use crate::provider::sandbox::Script;
 use crate::secret::Secret;
-use crate::telemetry;
+use crate::telemetry::{self, Flush};
 
 #[derive(Debug, Default, PartialEq, Eq, Args)]
 pub(super) struct ServeArguments {
@@ -68,7 +68,7 @@ fn runtime() -> io::Result<Runtime> {
 
 async fn serve(sources: Sources, loaded: Loaded, sandbox: Option<Secret>) -> Result<(), ServeFault> {
     let Loaded { mut config, findings } = loaded;
-    let log = telemetry::start(&config.log, io::IsTerminal::is_terminal(&io::stderr()))?;
+    let log = Arc::new(telemetry::start(&config.log, io::IsTerminal::is_terminal(&io::stderr()))?);
     for warning in &findings.warnings {
         tracing::warn!(key = warning.key, "{}", warning.rule);
     }
@@ -94,7 +94,7 @@ async fn serve(sources: Sources, loaded: Loaded, sandbox: Option<Secret>) -> Res
     if let Some(secret) = sandbox {
         introduce(&mut io::stdout(), &format!("{scheme}://{public}{path}"), admin, &secret)?;
     }
-    app.run(signals.stop()).await;
+    app.run(signals.stop(Arc::clone(&log))).await;
     Ok(())
 }
 
@@ -119,7 +119,7 @@ impl Signals {
     }
 
     /// The first signal asks for an orderly stop; a second one ends the process at once.
-    async fn stop(mut self) -> Stop {
+    async fn stop(mut self, log: Arc<Flush>) -> Stop {
         let stop = tokio::select! {
             _ = self.terminate.recv() => Stop::Announced,
             _ = self.interrupt.recv() => Stop::Immediate,
@@ -130,6 +130,8 @@ impl Signals {
                 _ = self.interrupt.recv() => {}
             }
             tracing::warn!("second signal: stopping at once");
+            // An exit drops nothing, and the line has only been put where a thread takes it from.
+            log.end();
             std::process::exit(1);
         });
         stop

@@ -3,6 +3,7 @@
 //! Must not know what any key means.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -35,7 +36,7 @@ const SECRET_KEYS: [&str; 13] = [
 ];
 
 /// Where to read from.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Sources {
     /// Files given by `--config`, later ones over earlier ones.
     pub files: Vec<PathBuf>,
@@ -108,6 +109,20 @@ impl Sources {
         }
         let local = self.directory.as_ref().map(|d| d.join(LOCAL));
         local.into_iter().filter(|path| !is_absent(path)).collect()
+    }
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { files, variables, directory, sandbox_secret, sandbox } = self;
+        f.debug_struct("Sources")
+            .field("files", files)
+            // Other programs' secrets stand there too.
+            .field("variables", &variables.len())
+            .field("directory", directory)
+            .field("sandbox_secret", sandbox_secret)
+            .field("sandbox", sandbox)
+            .finish()
     }
 }
 
@@ -227,5 +242,18 @@ pub(super) fn warn_of_secrets(tree: &Value, at: &str, findings: &mut Findings) {
         } else {
             warn_of_secrets(value, &at, findings);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_variable() {
+        let variables = vec![("OKTA_HOOK__ADMIN__TOKEN".to_owned(), "hunter2".to_owned())];
+        let shown =
+            format!("{:?}", Sources { variables, sandbox_secret: Secret::new("hunter2"), ..Sources::default() });
+        assert!(shown.contains("variables: 1,") && !shown.contains("hunter2"), "{shown}");
     }
 }

@@ -3,12 +3,13 @@
 //! Must not wait under the lock, and never drops a message in progress to make room.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Identity, Reason};
+use crate::locks::lock;
 use crate::okta::Reply;
 use crate::secret::KeyedHash;
 use crate::store::Fading;
@@ -48,7 +49,7 @@ impl Local {
     /// Finds a message, or enters it.
     pub(super) fn take(&self, id: &Identity) -> Taken {
         let now = Instant::now();
-        let mut table = self.lock();
+        let mut table = lock(&self.table);
         while table.pop_over(now).is_some() {}
         if let Some((slot, reason)) = self.known(&mut table, id, now) {
             return Taken::Repeat { slot, reason };
@@ -64,7 +65,7 @@ impl Local {
 
     /// Finds a message, without entering one that is not there.
     pub(super) fn find(&self, id: &Identity) -> Option<(Arc<Slot>, Reason)> {
-        self.known(&mut self.lock(), id, Instant::now())
+        self.known(&mut lock(&self.table), id, Instant::now())
     }
 
     /// The slot of a message that is known. From now on it is known by its event too.
@@ -83,7 +84,7 @@ impl Local {
 
     /// Leaves it to whoever was first when the fingerprint's window ends: here it would begin anew.
     pub(super) fn forget_fingerprint(&self, id: &Identity, slot: &Arc<Slot>) {
-        let mut table = self.lock();
+        let mut table = lock(&self.table);
         if table.get(&id.fingerprint, Instant::now()).is_some_and(|there| Arc::ptr_eq(there, slot)) {
             table.remove(&id.fingerprint);
         }
@@ -99,10 +100,6 @@ impl Local {
         }
         table.put(key, Arc::clone(slot), end);
         true
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -148,7 +145,7 @@ impl Slot {
 
 impl fmt::Debug for Local {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Local({} of {} entries)", self.lock().len(), self.max_entries)
+        write!(f, "Local({} of {} entries)", lock(&self.table).len(), self.max_entries)
     }
 }
 

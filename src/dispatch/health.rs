@@ -8,7 +8,7 @@ mod sign;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::time::Instant;
 
@@ -18,6 +18,7 @@ use super::lane::Lane;
 pub use super::lane::Limits;
 use super::suspicion::Suspicions;
 use super::switches::{Setting, Switches};
+use crate::locks::lock;
 use crate::metrics::{ChannelLabels, Metrics};
 use crate::otp::{Channel, ProviderName};
 pub use condition::{Circuit, Condition};
@@ -267,8 +268,4 @@ impl Entry {
         };
         Ok(Asked { entry: Arc::clone(self), era })
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

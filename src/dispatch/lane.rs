@@ -2,11 +2,13 @@
 //!
 //! Must not know how it is doing.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::time::Instant;
+
+use crate::locks::lock;
 
 /// `[providers.*.limits]`: what one provider is asked at most; no limit when absent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -106,7 +108,7 @@ impl Lane {
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.taken)
     }
 }
 

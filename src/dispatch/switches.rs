@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 
 use serde::{Deserialize, Serialize};
 
+use crate::locks;
 use crate::otp::{Channel, Country, Message, ProviderName};
 
 /// What a switch acts upon.
@@ -71,14 +72,14 @@ pub struct Switches {
 impl Switches {
     /// Sets a switch.
     pub fn set(&self, target: Target, setting: Setting) {
-        let mut set = self.set.write().unwrap_or_else(PoisonError::into_inner);
+        let mut set = locks::write(&self.set);
         set.insert(target, setting);
         self.any.store(true, Ordering::Release);
     }
 
     /// Clears a switch; false when it was not set.
     pub fn clear(&self, target: &Target) -> bool {
-        let mut set = self.set.write().unwrap_or_else(PoisonError::into_inner);
+        let mut set = locks::write(&self.set);
         let was_set = set.remove(target).is_some();
         self.any.store(!set.is_empty(), Ordering::Release);
         was_set
@@ -86,7 +87,7 @@ impl Switches {
 
     /// Every switch that is set.
     pub fn list(&self) -> Vec<(Target, Setting)> {
-        let set = self.set.read().unwrap_or_else(PoisonError::into_inner);
+        let set = locks::read(&self.set);
         set.iter().map(|(target, setting)| (target.clone(), *setting)).collect()
     }
 
@@ -106,6 +107,6 @@ impl Switches {
         if !self.any.load(Ordering::Acquire) {
             return None;
         }
-        self.set.read().unwrap_or_else(PoisonError::into_inner).get(target).copied()
+        locks::read(&self.set).get(target).copied()
     }
 }

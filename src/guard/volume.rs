@@ -3,7 +3,7 @@
 //! Must not decide what follows.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::ledger::{Case, DAY, HOUR};
 use super::settings::Mode;
 use super::{Decision, Found, Guard, Rule, kinds};
+use crate::locks::lock;
 use crate::otp::{Channel, Country};
 use crate::store::{Add, Key, StoreFault, Tally};
 
@@ -42,19 +43,13 @@ struct Cap {
     is_reached: bool,
 }
 
-impl Caps {
-    fn lock(&self) -> MutexGuard<'_, HashMap<(Country, Channel), Cap>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Guard {
     /// Messages to the country in this hour. What is over the cap is not counted: an attack must not become the usual.
     pub(super) async fn volume(&self, case: &Case<'_>) -> Found {
         let country = case.message.recipient.country().filter(|_| self.config.mode(Rule::Volume) != Mode::Off);
         let Some(country) = country else { return Ok(None) };
         let (channel, hour) = (case.message.channel, self.seconds() / 3600);
-        let known = self.caps.lock().get(&(country, channel)).cloned().filter(|cap| cap.hour == hour);
+        let known = lock(&self.caps.0).get(&(country, channel)).cloned().filter(|cap| cap.hour == hour);
         let mut cap = match known {
             Some(cap) => cap,
             None => {
@@ -67,7 +62,7 @@ impl Guard {
             cap.is_reached = cap.most.is_some_and(|most| count > most);
         }
         let is_reached = cap.is_reached;
-        self.caps.lock().insert((country, channel), cap);
+        lock(&self.caps.0).insert((country, channel), cap);
         // Numbers long known go on: they are the people who would pay for somebody else's attack.
         Ok((is_reached && !case.is_known()).then_some(Rule::Volume))
     }

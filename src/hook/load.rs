@@ -3,10 +3,12 @@
 //! Must not know what a hook does. When a slow provider would use up the org's sign-in capacity, hooks are given less
 //! time, by Little's law: arrivals per second × time in flight = hooks in flight.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::locks::lock;
 
 /// Below this share of the org's limit nothing is shortened.
 const EASY_SHARE: f64 = 0.5;
@@ -36,14 +38,14 @@ struct State {
 pub(super) struct Place<'a>(&'a Load);
 
 impl Load {
-    pub(super) fn new(limit: u32) -> Self {
-        Self { limit, state: Mutex::new(State { in_flight: 0, since: Instant::now(), current: 0, previous: 0 }) }
+    pub(super) fn new(limit: u32, now: Instant) -> Self {
+        Self { limit, state: Mutex::new(State { in_flight: 0, since: now, current: 0, previous: 0 }) }
     }
 
     /// A hook arrives: its place, and how much of `budget` it may take, never less than `least`.
-    pub(super) fn enter(&self, budget: Duration, least: Duration) -> (Place<'_>, Duration) {
+    pub(super) fn enter(&self, now: Instant, budget: Duration, least: Duration) -> (Place<'_>, Duration) {
         let mut state = self.state();
-        let rate = state.arrive(Instant::now());
+        let rate = state.arrive(now);
         state.in_flight += 1;
         let allowed = if self.has_room(&state) || rate <= 0.0 {
             budget
@@ -63,7 +65,7 @@ impl Load {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 
@@ -95,35 +97,37 @@ mod tests {
     const BUDGET: Duration = Duration::from_millis(2600);
     const LEAST: Duration = Duration::from_millis(500);
 
-    #[tokio::test(start_paused = true)]
-    async fn a_calm_org_has_the_whole_budget() {
-        let load = Load::new(75);
+    #[test]
+    fn a_calm_org_has_the_whole_budget() {
+        let mut now = Instant::now();
+        let load = Load::new(75, now);
         for _ in 0..200 {
-            let (_place, allowed) = load.enter(BUDGET, LEAST);
+            let (_place, allowed) = load.enter(now, BUDGET, LEAST);
             assert_eq!(allowed, BUDGET);
-            tokio::time::advance(Duration::from_millis(50)).await;
+            now += Duration::from_millis(50);
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn at_sixty_a_second_and_many_in_flight_three_quarters_of_a_second_are_left() {
-        let load = Load::new(75);
+    #[test]
+    fn at_sixty_a_second_and_many_in_flight_three_quarters_of_a_second_are_left() {
+        let mut now = Instant::now();
+        let load = Load::new(75, now);
         let mut places = Vec::new();
         let mut allowed = BUDGET;
         for _ in 0..120 {
-            let (place, given) = load.enter(BUDGET, LEAST);
+            let (place, given) = load.enter(now, BUDGET, LEAST);
             (allowed, _) = (given, places.push(place));
-            tokio::time::advance(Duration::from_micros(16_667)).await;
+            now += Duration::from_micros(16_667);
         }
         assert!((700..=800).contains(&allowed.as_millis()), "{allowed:?}");
         // Nobody gets less than an attempt needs.
         for _ in 0..2000 {
-            places.push(load.enter(BUDGET, LEAST).0);
+            places.push(load.enter(now, BUDGET, LEAST).0);
         }
-        assert_eq!(load.enter(BUDGET, LEAST).1, LEAST);
+        assert_eq!(load.enter(now, BUDGET, LEAST).1, LEAST);
         assert!(!load.is_easy());
         places.clear();
         assert!(load.is_easy());
-        assert_eq!(load.enter(BUDGET, LEAST).1, BUDGET);
+        assert_eq!(load.enter(now, BUDGET, LEAST).1, BUDGET);
     }
 }

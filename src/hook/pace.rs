@@ -3,10 +3,11 @@
 //!
 //! Must not know why a message was stopped, nor wait beyond a deadline.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::deadline::Deadline;
+use crate::locks::lock;
 
 /// So many hooks are what is usual of late.
 const KEPT: usize = 64;
@@ -27,7 +28,7 @@ struct Ring {
 impl Pace {
     /// Notes how long a hook took whose message a provider accepted.
     pub(super) fn note(&self, time: Duration) {
-        let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = lock(&self.0);
         let next = ring.next;
         match ring.times.get_mut(next) {
             Some(place) => *place = time,
@@ -44,7 +45,7 @@ impl Pace {
     }
 
     fn draw(&self) -> Option<Duration> {
-        let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = lock(&self.0);
         let place = ring.drawn.checked_rem(ring.times.len())?;
         ring.drawn = ring.drawn.wrapping_add(1);
         Some(ring.times[place])

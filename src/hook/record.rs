@@ -97,14 +97,7 @@ impl Record {
         self.told.provider = decisive.map(|a| a.provider.to_string());
         self.told.transaction_id =
             decisive.and_then(|a| a.result.as_ref().ok()).map(|a| a.transaction_id.as_str().to_owned());
-        self.told.attempts = outcome
-            .attempts
-            .iter()
-            .map(|a| match &a.result {
-                Ok(_) => format!("{} accepted {}ms", a.provider, a.elapsed.as_millis()),
-                Err(e) => format!("{} {e} {}ms", a.provider, a.elapsed.as_millis()),
-            })
-            .collect();
+        self.told.attempts = outcome.attempts.iter().map(ToString::to_string).collect();
         self.dropped(outcome);
         self.told.skipped = outcome.skipped.iter().map(|(provider, why)| format!("{provider} {why}")).collect();
     }
@@ -150,7 +143,7 @@ impl Record {
                 self.told.fault = Some(format!("access token: {}", reason.as_str()));
             }
             Rejection::Overloaded => drop(self.in_flight.0.shed.inc()),
-            Rejection::Denied(None) | Rejection::SlowBody | Rejection::TooLarge => {}
+            Rejection::Denied(None) | Rejection::Unread(_) => {}
         }
         rejection.reply()
     }
@@ -173,7 +166,11 @@ impl Record {
         told.elapsed = deadline.elapsed();
         told.at = shared.clock.now();
         let channel = told.channel.map_or(NO_CHANNEL, Channel::as_str);
-        in_flight.0.answered(&told.org, channel, told.ending.as_str(), told.elapsed);
+        in_flight.0.answered(&told.org, channel, told.ending.as_str());
+        // Whoever is turned away at the door costs no time: many of them would hide how long Okta waits.
+        if !told.unauthenticated {
+            in_flight.0.duration.observe(told.elapsed.as_secs_f64());
+        }
         if told.ending == Ending::Unreadable {
             alarm(&told, channel)
         } else {
@@ -232,14 +229,15 @@ impl Drop for InFlight {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hook::Unread;
 
     #[test]
     fn every_word_of_a_rejection_is_among_those_that_are_counted() {
         let rejections = [
             Rejection::Denied(None),
             Rejection::Overloaded,
-            Rejection::SlowBody,
-            Rejection::TooLarge,
+            Rejection::Unread(Unread::Slow),
+            Rejection::Unread(Unread::TooLarge),
             Rejection::Unreadable(Vec::new()),
         ];
         assert_eq!(rejections.map(|rejection| rejection.ending()), UNREAD);

@@ -12,8 +12,7 @@ use crate::recent::Ending;
 pub(super) enum Rejection {
     Denied(Option<Reason>),
     Overloaded,
-    SlowBody,
-    TooLarge,
+    Unread(Unread),
     Unreadable(Vec<Fault>),
 }
 
@@ -28,15 +27,26 @@ pub enum Unread {
     TooLarge,
 }
 
+impl Unread {
+    /// What its sender hears, of whatever it was the body.
+    pub fn reply(self) -> Reply {
+        match self {
+            Self::Slow => Reply::timeout(),
+            Self::Broken => Reply::bad_request(&[]),
+            Self::TooLarge => Reply::too_large(),
+        }
+    }
+}
+
 impl Rejection {
     /// How it ends the hook.
     pub(super) fn ending(&self) -> Ending {
         match self {
             Self::Denied(_) => Ending::Unauthorized,
             Self::Overloaded => Ending::Overloaded,
-            Self::SlowBody => Ending::SlowBody,
-            Self::TooLarge => Ending::TooLarge,
-            Self::Unreadable(_) => Ending::Unreadable,
+            Self::Unread(Unread::Slow) => Ending::SlowBody,
+            Self::Unread(Unread::TooLarge) => Ending::TooLarge,
+            Self::Unread(Unread::Broken) | Self::Unreadable(_) => Ending::Unreadable,
         }
     }
 
@@ -44,8 +54,7 @@ impl Rejection {
         match self {
             Self::Denied(_) => Reply::unauthorized(),
             Self::Overloaded => Reply::overloaded(),
-            Self::SlowBody => Reply::timeout(),
-            Self::TooLarge => Reply::too_large(),
+            Self::Unread(unread) => unread.reply(),
             Self::Unreadable(faults) => Reply::bad_request(faults),
         }
     }
@@ -59,11 +68,7 @@ impl From<Denied> for Rejection {
 
 impl From<Unread> for Rejection {
     fn from(unread: Unread) -> Self {
-        match unread {
-            Unread::Slow => Self::SlowBody,
-            Unread::Broken => Self::Unreadable(Vec::new()),
-            Unread::TooLarge => Self::TooLarge,
-        }
+        Self::Unread(unread)
     }
 }
 

@@ -18,7 +18,6 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -30,6 +29,7 @@ use super::proxies::Proxies;
 use super::swap::Swap;
 use super::tls::Tls;
 use crate::metrics::{ConnectionMetrics, RefusedLabels};
+use crate::seldom::Seldom;
 
 /// Connections that may wait to be accepted. At the usual 128, a burst of sign-ins has some of them try again after a
 /// second, of Okta's three; Linux cuts this to `net.core.somaxconn`.
@@ -70,22 +70,15 @@ pub struct Listener {
     terms: Terms,
     places: Arc<Semaphore>,
     crowd: Crowd,
-    failed: Reminder,
-    refused: Reminder,
+    /// What trouble was told of.
+    told: Seldom<Trouble>,
 }
 
-/// When something was told last.
-#[derive(Debug, Default)]
-struct Reminder(Option<Instant>);
-
-impl Reminder {
-    fn is_due(&mut self) -> bool {
-        let due = self.0.is_none_or(|last| last.elapsed() > REMIND);
-        if due {
-            self.0 = Some(Instant::now());
-        }
-        due
-    }
+/// What an operator hears of once in a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Trouble {
+    Failed,
+    Refused,
 }
 
 /// A connection that was let in, and what it takes up while it lives.
@@ -110,7 +103,7 @@ impl Listener {
         let listener = socket.listen(BACKLOG)?;
         let places = Arc::new(Semaphore::new(terms.max_connections));
         let crowd = Crowd::new(terms.max_per_address, terms.proxies.clone());
-        Ok(Self { listener, terms, places, crowd, failed: Reminder::default(), refused: Reminder::default() })
+        Ok(Self { listener, terms, places, crowd, told: Seldom::new(REMIND) })
     }
 
     /// The address, with the port the system chose.
@@ -122,7 +115,7 @@ impl Listener {
     }
 
     /// Serves until `stop`, then lets every connection finish the request it is at.
-    pub async fn serve(mut self, routes: Swap, stop: CancellationToken) {
+    pub async fn serve(self, routes: Swap, stop: CancellationToken) {
         let tasks = TaskTracker::new();
         while let Some(admitted) = stop.run_until_cancelled(self.accept()).await {
             let connection = Connection { terms: self.terms.clone(), routes: routes.clone(), peer: admitted.peer };
@@ -140,7 +133,7 @@ impl Listener {
         tasks.wait().await;
     }
 
-    async fn accept(&mut self) -> Admitted {
+    async fn accept(&self) -> Admitted {
         loop {
             let place = Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed");
             let (stream, peer) = match self.listener.accept().await {
@@ -157,12 +150,12 @@ impl Listener {
         }
     }
 
-    fn guest(&mut self, peer: IpAddr) -> Option<Guest> {
+    fn guest(&self, peer: IpAddr) -> Option<Guest> {
         let guest = self.crowd.admit(peer);
         if guest.is_none() {
             tracing::debug!(%peer, "too many connections of one address");
             self.terms.metrics.refused.get_or_create(&RefusedLabels { reason: "address" }).inc();
-            if self.refused.is_due() {
+            if self.told.is_due(Trouble::Refused) {
                 tracing::warn!(
                     "one address has server.max_connections_per_address connections and gets no more; \
                      if it is a proxy, name it in server.trusted_proxies"
@@ -172,9 +165,9 @@ impl Listener {
         guest
     }
 
-    async fn failed(&mut self, error: &io::Error) {
+    async fn failed(&self, error: &io::Error) {
         self.terms.metrics.accept_failures.inc();
-        if self.failed.is_due() {
+        if self.told.is_due(Trouble::Failed) {
             tracing::warn!(%error, "connections cannot be accepted; more file descriptors may be needed");
         }
         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -253,8 +246,8 @@ mod tests {
             metrics: ConnectionMetrics::default(),
         };
         let refused = terms.metrics.refused.get_or_create(&RefusedLabels { reason: "address" }).clone();
-        let mut listener = Listener::bind(([127, 0, 0, 1], 0).into(), terms).await.expect("binds");
-        let mut guest = |peer: &str| listener.guest(peer.parse().expect("address"));
+        let listener = Listener::bind(([127, 0, 0, 1], 0).into(), terms).await.expect("binds");
+        let guest = |peer: &str| listener.guest(peer.parse().expect("address"));
         let guests = [guest("203.0.113.9"), guest("203.0.113.9")];
         assert!(guests.iter().all(Option::is_some) && guest("203.0.113.9").is_none());
         assert!(guest("203.0.113.10").is_some() && guest("127.0.0.1").is_some());

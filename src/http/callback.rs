@@ -8,7 +8,7 @@ use axum::response::Response;
 
 use serde::Deserialize;
 
-use super::{BodyLimits, body, respond, unread};
+use super::{BodyLimits, body, respond};
 use crate::feedback::Reports;
 use crate::okta::Reply;
 use crate::provider::callback::{CallbackRequest, Forged};
@@ -30,7 +30,7 @@ pub(super) async fn take(
     let (head, body) = request.into_parts();
     let body = match body::read(body, &head.headers, limits).await {
         Ok(body) => body,
-        Err(fault) => return respond(unread(fault)),
+        Err(fault) => return respond(fault.reply()),
     };
     let path_and_query = head.uri.path_and_query().map_or("/", |whole| whole.as_str());
     let request = CallbackRequest { path_and_query, headers: &head.headers, body: &body };

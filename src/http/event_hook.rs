@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::HeaderMap;
 
-use super::{BodyLimits, body, respond, unread};
+use super::{BodyLimits, body, respond};
 use crate::feedback::{Events, Taken};
 use crate::hook::Unread;
 use crate::metrics::EventHook;
@@ -34,9 +34,9 @@ pub(super) async fn take(State((events, limits)): State<(Arc<Events>, BodyLimits
     let (result, reply) = match events.take(&head.headers, body).await {
         Taken::Noted => (EventHook::Taken, Reply::noted()),
         Taken::Denied => (EventHook::Unauthorized, Reply::unauthorized()),
-        Taken::Unread(fault @ Unread::Slow) => (EventHook::Slow, unread(fault)),
-        Taken::Unread(fault @ Unread::TooLarge) => (EventHook::TooLarge, unread(fault)),
-        Taken::Unread(fault @ Unread::Broken) => (EventHook::Unreadable, unread(fault)),
+        Taken::Unread(fault @ Unread::Slow) => (EventHook::Slow, fault.reply()),
+        Taken::Unread(fault @ Unread::TooLarge) => (EventHook::TooLarge, fault.reply()),
+        Taken::Unread(fault @ Unread::Broken) => (EventHook::Unreadable, fault.reply()),
         Taken::Unreadable => (EventHook::Unreadable, Reply::bad_request(&[])),
     };
     events.note(result);

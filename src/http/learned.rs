@@ -4,20 +4,17 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use serde_json::{Value, json};
 
-use super::{Ops, respond};
+use super::Ops;
+use super::admission::Refusal;
 use crate::learn::Row;
-use crate::okta::Reply;
 
-pub(super) async fn show(State(ops): State<Ops>, headers: HeaderMap) -> Response {
-    if !ops.admits(&headers) {
-        return respond(Reply::unauthorized());
-    }
+pub(super) async fn show(State(ops): State<Ops>, headers: HeaderMap) -> Result<Json<Value>, Refusal> {
+    ops.admission.admit(&headers)?;
     let rows: Vec<Value> = ops.shown.learn.table().iter().map(row).collect();
-    Json(json!({ "learned": rows })).into_response()
+    Ok(Json(json!({ "learned": rows })))
 }
 
 fn row(row: &Row) -> Value {

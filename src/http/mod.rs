@@ -3,6 +3,7 @@
 //! Must not decide anything about a message. The only place, with `app`, that knows axum.
 
 pub mod accept;
+mod admission;
 mod body;
 mod callback;
 mod connection;
@@ -34,7 +35,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::feedback::{Events, Reports};
-use crate::hook::{Hook, Unread};
+use crate::hook::Hook;
 use crate::okta::Reply;
 pub use connection::Received;
 pub use ops::{Ops, Readiness, Shown};
@@ -127,15 +128,6 @@ async fn answer(State((hook, limits)): State<(Arc<Hook>, BodyLimits)>, request: 
 /// A head that not everybody reads alike.
 fn malformed() -> Response {
     respond(Reply::bad_request(&[]))
-}
-
-/// Why a body was not taken in.
-fn unread(fault: Unread) -> Reply {
-    match fault {
-        Unread::Slow => Reply::timeout(),
-        Unread::Broken => Reply::bad_request(&[]),
-        Unread::TooLarge => Reply::too_large(),
-    }
 }
 
 /// Writes a reply out. Whoever was turned away with a body still unread gets the connection closed.

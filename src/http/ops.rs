@@ -1,4 +1,4 @@
-//! Signs of life, readiness and metrics; what the pages of operators show, and to whom.
+//! Signs of life, readiness and metrics; what the pages of operators show.
 //!
 //! Must not show anything personal: these pages have no password on loopback.
 
@@ -9,24 +9,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::respond;
+use super::admission::{Admission, Refusal};
 use super::tls::Certificates;
 use crate::deadline::Clock;
 use crate::dispatch::health::Health;
 use crate::dispatch::switches::Switches;
 use crate::learn::Learn;
 use crate::metrics::{Exposition, Metrics};
-use crate::okta::Reply;
 use crate::okta::jwks::Issuer;
 use crate::otp::ProviderName;
 use crate::provider::Provider;
 use crate::recent::Recent;
-use crate::secret::{CredentialDigest, Secret, basic_pair, bearer};
+use crate::secret::Secret;
 
 /// What the admin listener shows.
 #[derive(Debug, Clone)]
@@ -55,41 +54,14 @@ pub struct Shown {
 #[derive(Debug, Clone)]
 pub struct Ops {
     pub(super) shown: Arc<Shown>,
-    token: Option<CredentialDigest>,
+    pub(super) admission: Admission,
 }
 
 impl Ops {
-    /// The pages, open to everybody who can reach them.
-    pub fn new(shown: Shown) -> Self {
-        Self { shown: Arc::new(shown), token: None }
-    }
-
-    /// With a token, only `/livez` and `/readyz` are open to everybody.
-    #[must_use]
-    pub fn guarded_by(self, token: Option<&Secret>) -> Self {
-        Self { token: token.map(|token| CredentialDigest::of(token.expose().as_bytes())), ..self }
-    }
-
-    /// Whether no token is asked for.
-    pub(super) fn is_open(&self) -> bool {
-        self.token.is_none()
-    }
-
-    /// Whether the caller may see what is not open to everybody.
-    pub(super) fn admits(&self, headers: &HeaderMap) -> bool {
-        self.is_token(bearer(authorization(headers)))
-    }
-
-    /// The same for a page that people open: a browser can send the token only as a password, with a user name that
-    /// says nothing.
-    pub(super) fn admits_browser(&self, headers: &HeaderMap) -> bool {
-        let pair = basic_pair(authorization(headers)).unwrap_or_default();
-        self.admits(headers) || self.is_token(pair.splitn(2, |b| *b == b':').nth(1))
-    }
-
-    fn is_token(&self, presented: Option<&[u8]>) -> bool {
-        let presented = CredentialDigest::of(presented.unwrap_or_default());
-        self.token.as_ref().is_none_or(|token| token.matches(&presented).into())
+    /// The pages. With a token, only `/livez` and `/readyz` are open to whoever does not present it; without one, the
+    /// others are open to whoever calls this machine by its address.
+    pub fn new(shown: Shown, token: Option<&Secret>) -> Self {
+        Self { shown: Arc::new(shown), admission: Admission::by(token) }
     }
 
     pub(super) fn switches(&self) -> &Switches {
@@ -104,10 +76,6 @@ impl Ops {
         }
         obstacles
     }
-}
-
-fn authorization(headers: &HeaderMap) -> &[u8] {
-    headers.get(AUTHORIZATION).map(|v| v.as_bytes()).unwrap_or_default()
 }
 
 /// Whether traffic should come here: from the moment we listen, and can recognise Okta, until a shutdown begins.
@@ -160,11 +128,9 @@ pub(super) async fn readyz(State(ops): State<Ops>) -> Response {
     (status, Json(page)).into_response()
 }
 
-pub(super) async fn metrics(State(ops): State<Ops>, headers: HeaderMap) -> Response {
-    if !ops.admits(&headers) {
-        return respond(Reply::unauthorized());
-    }
+pub(super) async fn metrics(State(ops): State<Ops>, headers: HeaderMap) -> Result<Response, Refusal> {
+    ops.admission.admit(&headers)?;
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let form = Exposition::accepted(accept);
-    ([(CONTENT_TYPE, form.content_type())], form.of(ops.shown.metrics.render())).into_response()
+    Ok(([(CONTENT_TYPE, form.content_type())], form.of(ops.shown.metrics.render())).into_response())
 }

@@ -3,9 +3,11 @@
 //! Must not know what any route does or why it changes.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 
 use axum::Router;
+
+use crate::locks;
 
 /// Routes that can be replaced. Each request takes those in use when it comes and keeps them to its end, so a replacement
 /// cuts nobody off, and a connection that is kept alive gets the new ones with its next request.
@@ -20,12 +22,12 @@ impl Swap {
 
     /// Every request from now on gets these.
     pub fn set(&self, router: Router) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = router;
+        *locks::write(&self.0) = router;
     }
 
     /// Those in use. Locked for the length of a pointer's copy.
     pub(super) fn current(&self) -> Router {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        locks::read(&self.0).clone()
     }
 }
 

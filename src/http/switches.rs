@@ -12,10 +12,9 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::console::is_called_by_address;
-use super::{BodyLimits, Ops, body, respond, unread};
+use super::admission::Refusal;
+use super::{BodyLimits, Ops, body, respond};
 use crate::dispatch::switches::{Setting, Switches, Target};
-use crate::okta::Reply;
 use crate::otp::{Channel, Country, ProviderName};
 
 /// The body of a `PUT` is a word in an object, and comes with its head.
@@ -38,18 +37,16 @@ pub(super) fn list(switches: &Switches) -> Vec<Value> {
     switches.list().into_iter().map(entry).collect()
 }
 
-pub(super) async fn show(State(ops): State<Ops>, headers: HeaderMap) -> Response {
-    if !ops.admits(&headers) {
-        return respond(Reply::unauthorized());
-    }
-    Json(json!({ "switches": list(ops.switches()) })).into_response()
+pub(super) async fn show(State(ops): State<Ops>, headers: HeaderMap) -> Result<Response, Refusal> {
+    ops.admission.admit(&headers)?;
+    Ok(shown(&ops))
 }
 
 pub(super) async fn set(
     State(ops): State<Ops>,
     Path((scope, name)): Path<(String, String)>,
     request: Request,
-) -> Response {
+) -> Result<Response, Refusal> {
     put(&ops, &scope, &name, request).await
 }
 
@@ -57,15 +54,15 @@ pub(super) async fn clear(
     State(ops): State<Ops>,
     Path((scope, name)): Path<(String, String)>,
     headers: HeaderMap,
-) -> Response {
+) -> Result<Response, Refusal> {
     delete(&ops, &scope, &name, &headers)
 }
 
-pub(super) async fn set_everything(State(ops): State<Ops>, request: Request) -> Response {
+pub(super) async fn set_everything(State(ops): State<Ops>, request: Request) -> Result<Response, Refusal> {
     put(&ops, "everything", "", request).await
 }
 
-pub(super) async fn clear_everything(State(ops): State<Ops>, headers: HeaderMap) -> Response {
+pub(super) async fn clear_everything(State(ops): State<Ops>, headers: HeaderMap) -> Result<Response, Refusal> {
     delete(&ops, "everything", "", &headers)
 }
 
@@ -83,34 +80,18 @@ impl Change {
     }
 }
 
-async fn put(ops: &Ops, scope: &str, name: &str, request: Request) -> Response {
+async fn put(ops: &Ops, scope: &str, name: &str, request: Request) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
-    if let Err(refusal) = admit(ops, &head.headers) {
-        return respond(refusal);
-    }
-    match body::read(body, &head.headers, LIMITS).await {
+    ops.admission.admit(&head.headers)?;
+    Ok(match body::read(body, &head.headers, LIMITS).await {
         Ok(wanted) => change(ops, scope, name, Change::read(&wanted)),
-        Err(fault) => respond(unread(fault)),
-    }
+        Err(fault) => respond(fault.reply()),
+    })
 }
 
-fn delete(ops: &Ops, scope: &str, name: &str, headers: &HeaderMap) -> Response {
-    match admit(ops, headers) {
-        Ok(()) => change(ops, scope, name, Change::Clear),
-        Err(refusal) => respond(refusal),
-    }
-}
-
-/// Whether the caller may change switches.
-fn admit(ops: &Ops, headers: &HeaderMap) -> Result<(), Reply> {
-    if !ops.admits(headers) {
-        return Err(Reply::unauthorized());
-    }
-    // A page from elsewhere that has its own name point here is of one origin with us: the browser does not ask first.
-    if ops.is_open() && !is_called_by_address(headers) {
-        return Err(Reply::forbidden());
-    }
-    Ok(())
+fn delete(ops: &Ops, scope: &str, name: &str, headers: &HeaderMap) -> Result<Response, Refusal> {
+    ops.admission.admit(headers)?;
+    Ok(change(ops, scope, name, Change::Clear))
 }
 
 fn change(ops: &Ops, scope: &str, name: &str, change: Change) -> Response {
@@ -131,6 +112,10 @@ fn change(ops: &Ops, scope: &str, name: &str, change: Change) -> Response {
         }
         Change::Unreadable => return refuse("state: must be {\"state\": \"disabled\"} or {\"state\": \"drained\"}"),
     }
+    shown(ops)
+}
+
+fn shown(ops: &Ops) -> Response {
     Json(json!({ "switches": list(ops.switches()) })).into_response()
 }
 

@@ -22,13 +22,13 @@ const FREEZE: Duration = Duration::from_secs(15 * 60);
 const SILENCE: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Fewer codes than this may all go unused.
-const LEAST_CODES: u32 = 20;
+const MIN_CODES: u32 = 20;
 
 /// The window before the last event, and what is counted after it until it is known to have been the last.
 const SLOTS: usize = 30 + 15 + 1;
 
 /// Providers and countries of one org; about 600 bytes each.
-const MOST_CELLS: usize = 1024;
+const MAX_CELLS: usize = 1024;
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
@@ -51,7 +51,7 @@ pub(super) struct Feed {
 impl Feed {
     /// A feed that nothing has come from yet.
     pub(super) fn new(now: Moment) -> Self {
-        Self { cells: Cells::new(MOST_CELLS), since: now, last: None, unheard: 0, silent: false }
+        Self { cells: Cells::new(MAX_CELLS), since: now, last: None, unheard: 0, silent: false }
     }
 
     /// Something has come; true when the feed had been silent.
@@ -97,7 +97,7 @@ impl Feed {
             return false;
         }
         self.cells.clear();
-        self.unheard >= LEAST_CODES && !std::mem::replace(&mut self.silent, true)
+        self.unheard >= MIN_CODES && !std::mem::replace(&mut self.silent, true)
     }
 
     /// Whether codes are sent and nothing is heard of them.

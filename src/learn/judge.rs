@@ -3,10 +3,10 @@
 //! Must not know what the shares are of.
 
 /// With fewer samples nothing is said, of either side.
-const LEAST_SAMPLES: u32 = 20;
+const MIN_SAMPLES: u32 = 20;
 
 /// Nearer than this nobody is put last: thousands of samples tell a difference that no person would notice.
-const LEAST_GAP: f64 = 0.10;
+const MIN_GAP: f64 = 0.10;
 
 /// Of a normal distribution, 95 % lie within so many standard deviations.
 const Z: f64 = 1.96;
@@ -47,11 +47,11 @@ impl Tally {
     pub(super) fn falls_behind(self, others: impl Iterator<Item = Self>) -> bool {
         let Some((share, (_, upper))) = self.judged() else { return false };
         let best = others.filter_map(Self::judged).max_by(|a, b| a.1.0.total_cmp(&b.1.0));
-        best.is_some_and(|(best, (lower, _))| upper < lower && best - share >= LEAST_GAP)
+        best.is_some_and(|(best, (lower, _))| upper < lower && best - share >= MIN_GAP)
     }
 
     fn judged(self) -> Option<(f64, (f64, f64))> {
-        (self.all >= LEAST_SAMPLES).then(|| self.share()).flatten().map(|share| (share, self.interval()))
+        (self.all >= MIN_SAMPLES).then(|| self.share()).flatten().map(|share| (share, self.interval()))
     }
 
     /// Wilson's score interval. Unlike the simple one it holds for few samples and for shares near 0 and 1.

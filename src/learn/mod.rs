@@ -12,7 +12,7 @@ mod table;
 mod traffic;
 mod window;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::deadline::Clock;
+use crate::locks::lock;
 use crate::metrics::Metrics;
 use crate::otp::{Channel, Country, Delivery, Message, ProviderName};
 use cells::Cells;
@@ -38,10 +39,10 @@ const WINDOW_MINUTES: u32 = 30;
 const REPORT_MINUTES: u32 = 2;
 
 /// Providers, countries and channels; about 700 bytes each.
-const MOST_CELLS: usize = 2048;
+const MAX_CELLS: usize = 2048;
 
 /// Of one message's providers, so many are compared.
-const MOST_COMPARED: usize = 8;
+const MAX_COMPARED: usize = 8;
 
 /// How often it is looked whether anything has fallen silent.
 const LOOK: Duration = Duration::from_secs(10);
@@ -163,7 +164,7 @@ impl Learn {
     /// Nothing is known yet. Metrics show what is known whenever they are written out.
     pub fn new(clock: Clock, metrics: Arc<Metrics>) -> Self {
         let start = Instant::now();
-        let state = Arc::new(Mutex::new(State { cells: Cells::new(MOST_CELLS), orgs: Orgs::default() }));
+        let state = Arc::new(Mutex::new(State { cells: Cells::new(MAX_CELLS), orgs: Orgs::default() }));
         let shown = Arc::clone(&state);
         metrics.learned.shown_by(move || lock(&shown).page(Moment::after_start(start.elapsed())));
         Self(Arc::new(Inner { start, clock, metrics, state }))
@@ -255,9 +256,9 @@ impl Learn {
 
 impl State {
     /// By what each provider of a message falls behind the others.
-    fn behind(&self, question: &Question<'_>, now: Moment) -> [Option<Measure>; MOST_COMPARED] {
+    fn behind(&self, question: &Question<'_>, now: Moment) -> [Option<Measure>; MAX_COMPARED] {
         let Question { country, channel, .. } = *question;
-        let mut tallies = [[Tally::default(); 2]; MOST_COMPARED];
+        let mut tallies = [[Tally::default(); 2]; MAX_COMPARED];
         for (tally, provider) in tallies.iter_mut().zip(question.providers) {
             let way = Way { provider: provider.clone(), country, channel };
             *tally = [self.delivery(&way, now), self.orgs.conversion(question.org, &way, now)];
@@ -279,10 +280,6 @@ impl State {
 fn falls_behind(tallies: &[[Tally; 2]], place: usize, measure: Measure) -> bool {
     let others = tallies.iter().enumerate().filter(|(other, _)| *other != place);
     tallies[place][measure as usize].falls_behind(others.map(|(_, tally)| tally[measure as usize]))
-}
-
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::judge::Tally;
 use super::moves::Moves;
 use super::traffic::Traffic;
 use super::window::Moment;
-use super::{Learn, MOST_COMPARED, Measure, Mode, Question, Sent, Way};
+use super::{Learn, MAX_COMPARED, Measure, Mode, Question, Sent, Way};
 use crate::metrics::{LearnedOrg, Metrics};
 use crate::otp::ProviderName;
 
@@ -115,7 +115,7 @@ impl Orgs {
     pub(super) fn moves(
         &mut self,
         question: &Question<'_>,
-        behind: [Option<Measure>; MOST_COMPARED],
+        behind: [Option<Measure>; MAX_COMPARED],
         now: Moment,
     ) -> Decision {
         let mut decision = Decision::default();
@@ -123,10 +123,10 @@ impl Orgs {
         if moves.is_empty() && behind.iter().all(Option::is_none) {
             return decision;
         }
-        for (place, provider) in question.providers.iter().enumerate().take(MOST_COMPARED) {
+        for (place, provider) in question.providers.iter().enumerate().take(MAX_COMPARED) {
             let Question { route, country, channel, .. } = *question;
             let way = Way { provider: provider.clone(), country, channel };
-            let better_follows = (place + 1..question.providers.len().min(MOST_COMPARED)).any(|p| behind[p].is_none());
+            let better_follows = (place + 1..question.providers.len().min(MAX_COMPARED)).any(|p| behind[p].is_none());
             let Some(measure) = behind[place].filter(|_| better_follows) else {
                 if behind[place].is_none() && moves.keeps_up(route, &way, now) {
                     decision.caught_up.push(provider.clone());

@@ -249,12 +249,12 @@ async fn a_provider_that_was_changed_and_an_org_that_is_gone_are_forgotten() {
 async fn memory_is_bounded_however_many_ways_there_are() {
     let desk = Desk::new();
     desk.learn.heard("main");
-    for number in 0..MOST_CELLS + 500 {
+    for number in 0..MAX_CELLS + 500 {
         let way = Way { provider: ProviderName::new(&number.to_string()), country: None, channel: Channel::Voice };
         desk.learn.ended(&way, random_below(2) == 0);
         desk.learn.awaits("main", &way);
     }
-    assert_eq!(desk.learn.table().len(), MOST_CELLS);
+    assert_eq!(desk.learn.table().len(), MAX_CELLS);
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,7 +10,7 @@ use super::window::{Moment, Window};
 const SILENCE: Duration = Duration::from_secs(30 * 60);
 
 /// It does when at least so many came in the same hour of the day before.
-const LEAST_HOOKS: u32 = 20;
+const MIN_HOOKS: u32 = 20;
 
 /// The hour is that up to now, so it is counted in shorter pieces.
 const PIECE: Duration = Duration::from_secs(5 * 60);
@@ -57,7 +57,7 @@ impl Traffic {
         }
         let end = now.slot(PIECE).saturating_sub(PIECES_OF_A_DAY);
         let [hooks] = self.hooks.sum(&(end.saturating_sub(PIECES_OF_AN_HOUR)..=end.saturating_sub(1)));
-        self.silent = hooks >= LEAST_HOOKS;
+        self.silent = hooks >= MIN_HOOKS;
         self.silent.then_some(hooks)
     }
 

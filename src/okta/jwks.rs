@@ -8,12 +8,13 @@ mod refresh;
 mod set;
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 
 use jsonwebtoken::DecodingKey;
 use tokio::sync::Notify;
 use url::Url;
 
+use crate::locks;
 use crate::outbound::Outbound;
 
 pub(super) use fetch::is_private;
@@ -78,12 +79,12 @@ impl Issuer {
     }
 
     fn held(&self) -> Arc<KeySet> {
-        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&locks::read(&self.keys))
     }
 
     /// Takes a set in place of the one held.
     pub(super) fn replace(&self, keys: KeySet) {
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        *locks::write(&self.keys) = Arc::new(keys);
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::otp::{Attempt, Outcome};
+use crate::otp::Outcome;
 
 /// `debugContext` of an error; as a line, `transactionMetadata` of a command.
 #[derive(Serialize)]
@@ -29,15 +29,11 @@ pub(super) struct Summary {
 
 impl Summary {
     pub(super) fn of(outcome: &Outcome, elapsed: Duration) -> Self {
-        let word = |a: &Attempt| {
-            let end = a.result.as_ref().map_or_else(ToString::to_string, |_| "accepted".to_owned());
-            format!("{} {end} {}ms", a.provider, a.elapsed.as_millis())
-        };
         let accepted = outcome.decisive().and_then(|attempt| attempt.result.as_ref().ok());
         Self {
             attempt_sid: accepted.and_then(|a| a.attempt_id.as_ref()).map(|id| id.as_str().to_owned()),
             route: Some(outcome.route.to_string()),
-            attempts: outcome.attempts.iter().map(word).collect(),
+            attempts: outcome.attempts.iter().map(ToString::to_string).collect(),
             skipped: outcome.skipped.iter().map(|(provider, why)| format!("{provider} {why}")).collect(),
             ..Self::of_none(outcome.verdict.as_str(), Some(elapsed))
         }
@@ -73,7 +69,7 @@ impl Summary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::otp::{Accepted, Channel, ProviderName, TransactionId};
+    use crate::otp::{Accepted, Attempt, Channel, ProviderName, TransactionId};
 
     #[test]
     fn the_id_of_one_send_among_several_stands_last() {

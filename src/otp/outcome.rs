@@ -219,6 +219,17 @@ pub struct Attempt {
     pub elapsed: Duration,
 }
 
+/// As log lines, the operator's page and Okta's administrators read it.
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { provider, result, elapsed } = self;
+        match result {
+            Ok(_) => write!(f, "{provider} accepted {}ms", elapsed.as_millis()),
+            Err(e) => write!(f, "{provider} {e} {}ms", elapsed.as_millis()),
+        }
+    }
+}
+
 /// The final class of a hook's attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Verdict {

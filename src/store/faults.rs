@@ -2,12 +2,13 @@
 //!
 //! Must not do anything about it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::StoreFault;
+use crate::locks::lock;
 use crate::metrics::{Metrics, StoreLabels};
 
 /// A store that is down fails once or twice for every hook; a line for each would bury the hooks' own.
@@ -42,7 +43,7 @@ impl Faults {
 
     /// How many faults went unsaid since the last line, when it is time for the next one.
     fn is_new(&self) -> Option<u64> {
-        let mut burst = self.burst.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut burst = lock(&self.burst);
         if burst.told.is_some_and(|told| told.elapsed() < QUIET) {
             burst.since += 1;
             return None;

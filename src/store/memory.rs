@@ -3,7 +3,7 @@
 //! Must not grow beyond its bound, and never drops a claim in progress to make room.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::members::Members;
 use super::queue::Pieces;
 use super::{Add, Claim, Fading, Faults, Key, Queue, Store, StoreFault, Tally};
+use crate::locks::lock;
 use crate::secret::KeyedHash;
 
 /// A store in memory.
@@ -67,7 +68,7 @@ impl Memory {
         work: impl FnOnce(&mut Entries, Instant) -> Result<T, StoreFault>,
     ) -> Result<T, StoreFault> {
         let now = Instant::now();
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = lock(&self.entries);
         while let Some(over) = entries.by_key.pop_over(now) {
             entries.size -= over.size();
         }
@@ -281,7 +282,7 @@ impl Queue for Memory {
 
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let size = self.entries.lock().unwrap_or_else(PoisonError::into_inner).size;
+        let size = lock(&self.entries).size;
         write!(f, "Memory({size} of {} entries)", self.max_entries)
     }
 }

@@ -9,7 +9,7 @@
 use std::fmt;
 use std::future::Future;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
@@ -21,6 +21,7 @@ use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
 use super::{Add, Claim, Key, Queue, Store, StoreFault, Tally};
+use crate::locks::lock;
 use crate::secret::{KeyedHash, Secret};
 use crate::settings::authorities;
 
@@ -208,7 +209,7 @@ impl Redis {
     }
 
     fn link(&self) -> MutexGuard<'_, Link> {
-        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.link)
     }
 
     fn name(&self, key: &Key) -> String {

@@ -4,10 +4,11 @@
 //! counted, never hooks.
 
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::locks::lock;
 use crate::metrics::Metrics;
 
 /// Lines waiting to be written; a reader this far behind is not reading.
@@ -57,7 +58,7 @@ impl Lines {
 
     /// Adds a line, or counts it as dropped.
     pub(super) fn push(&self, line: &[u8]) {
-        let mut waiting = self.0.lock();
+        let mut waiting = lock(&self.0.waiting);
         if waiting.bytes.len() + line.len() > MAX_WAITING_BYTES {
             waiting.dropped += 1;
             drop(waiting);
@@ -89,15 +90,11 @@ impl io::Write for Lines {
 impl Lines {
     /// What was pushed, without a thread that writes it out.
     pub(super) fn taken(&self) -> Vec<u8> {
-        std::mem::take(&mut self.0.lock().bytes)
+        std::mem::take(&mut lock(&self.0.waiting).bytes)
     }
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn count(&self, lost: u64) {
         if let Some(metrics) = self.metrics.get() {
             metrics.log_dropped.inc_by(lost);
@@ -107,7 +104,7 @@ impl Shared {
     fn write_out(&self, notice: Notice, mut to: impl io::Write) {
         let (mut batch, mut is_cut) = (Vec::new(), false);
         loop {
-            let mut waiting = self.lock();
+            let mut waiting = lock(&self.waiting);
             while waiting.bytes.is_empty() && !waiting.closing {
                 waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
             }
@@ -132,7 +129,7 @@ impl Shared {
                 let lines = unwritten.iter().filter(|byte| **byte == b'\n').count() as u64;
                 let lost = lines - u64::from(dropped > 0);
                 self.count(lost);
-                self.lock().dropped += dropped + lost;
+                lock(&self.waiting).dropped += dropped + lost;
                 is_cut |= batch[..batch.len() - unwritten.len()].last().is_some_and(|byte| *byte != b'\n');
             }
             batch.clear();
@@ -162,15 +159,20 @@ impl Flush {
         // Only a second call finds it set, and the first one's serve as well.
         let _ = self.0.0.metrics.set(metrics);
     }
+
+    /// Waits until the lines so far are written, a second at most: for an end of the process that drops nothing.
+    pub fn end(&self) {
+        let shared = &self.0.0;
+        let mut waiting = lock(&shared.waiting);
+        waiting.closing = true;
+        shared.changed.notify_all();
+        let _ = shared.changed.wait_timeout_while(waiting, LAST_WORDS, |waiting| !waiting.closed);
+    }
 }
 
 impl Drop for Flush {
     fn drop(&mut self) {
-        let shared = &self.0.0;
-        let mut waiting = shared.lock();
-        waiting.closing = true;
-        shared.changed.notify_all();
-        let _ = shared.changed.wait_timeout_while(waiting, LAST_WORDS, |waiting| !waiting.closed);
+        self.end();
     }
 }
 
@@ -246,7 +248,7 @@ mod tests {
         for _ in 0..5000 {
             lines.push(&line);
         }
-        let waiting = lines.0.lock();
+        let waiting = lock(&lines.0.waiting);
         assert_eq!((waiting.bytes.len(), waiting.dropped), (4096 * 1024, 5000 - 4096));
         assert!(metrics.render().contains("okta_hook_log_dropped_total 904"));
     }

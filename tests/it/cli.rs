@@ -364,6 +364,22 @@ async fn sigterm_drains_and_exits_with_0() {
 }
 
 #[tokio::test]
+async fn a_second_signal_ends_at_once_and_says_so() {
+    let server = Place::new().set("OKTA_HOOK__SERVER__SHUTDOWN_DELAY", "60s").serve(&["serve", "--sandbox"]).await;
+    let readyz = b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let ready = async || exchange(server.admin, readyz).await.status == 200;
+    // Two signals that wait together to be taken could be taken in either order.
+    eventually("it serves", ready).await;
+    server.signal("TERM");
+    eventually("it is stopping", async || !ready().await).await;
+    server.signal("INT");
+    let ended = tokio::time::timeout(Duration::from_secs(20), server.ended()).await.expect("at once");
+    assert_eq!(ended.code, Some(1));
+    let last: Value = serde_json::from_str(ended.stderr.lines().last().expect("lines")).expect("JSON");
+    assert_eq!((&last["level"], &last["message"]), (&json!("WARN"), &json!("second signal: stopping at once")));
+}
+
+#[tokio::test]
 async fn a_drop_that_okta_does_not_hear_of_is_a_warn_line_by_provider_and_by_switch() {
     let place = Place::new().set("OKTA_HOOK__ORGS__MAIN__AUTH__HEADER__SECRET", SECRET);
     let place = place.set("OKTA_HOOK__ALLOW_SANDBOX", "true").set("OKTA_HOOK__PROVIDERS__A__KIND", "sandbox");

@@ -204,9 +204,14 @@ async fn with_a_token_a_browser_or_a_bearer_gets_in_and_nobody_else() {
         let shows = String::from_utf8_lossy(&answer.body).contains("Providers");
         assert_eq!(shows, status == 200, "{why}");
     }
-    // What a browser has been told for the page opens nothing else.
-    let metrics = format!("GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{right}\r\n");
-    assert_eq!(exchange(server.admin, metrics.as_bytes()).await.status, 401);
+    // What a browser has been told for the page opens nothing else, and no other page has it ask for a password.
+    for page in ["/metrics", "/learned", "/switches"] {
+        let request = format!("GET {page} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{right}\r\n");
+        let answer = exchange(server.admin, request.as_bytes()).await;
+        assert_eq!(answer.status, 401, "{page}");
+        let challenges: Vec<&str> = answer.head.lines().filter(|l| l.starts_with("www-authenticate: ")).collect();
+        assert_eq!(challenges, ["www-authenticate: bearer realm=\"okta-telephony-hook\""], "{page}");
+    }
 }
 
 #[tokio::test]
@@ -226,8 +231,19 @@ async fn without_a_token_a_name_that_was_made_to_point_here_is_refused() {
     }
     let old = exchange(server.admin, b"GET / HTTP/1.0\r\n\r\n").await;
     assert_eq!(old.status, 200, "no browser comes without a host");
-    let named = exchange(server.admin, b"GET /metrics HTTP/1.1\r\nhost: prometheus\r\nconnection: close\r\n\r\n").await;
-    assert_eq!(named.status, 200, "scrapers name it as they like");
+    for page in ["/metrics", "/learned", "/switches"] {
+        for (host, status) in [("127.0.0.1:9464", 200), ("localhost", 200), ("rebound.example:9464", 403)] {
+            let request = format!("GET {page} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+            let answer = exchange(server.admin, request.as_bytes()).await;
+            assert_eq!(answer.status, status, "{page} {host}");
+            let rule = String::from_utf8_lossy(&answer.body).contains("admin.token");
+            assert_eq!(rule, status == 403, "{page} {host} says why");
+        }
+    }
+    for page in ["/livez", "/readyz"] {
+        let request = format!("GET {page} HTTP/1.1\r\nhost: hook.internal\r\nconnection: close\r\n\r\n");
+        assert_eq!(exchange(server.admin, request.as_bytes()).await.status, 200, "{page}: probes name it as they like");
+    }
 }
 
 #[tokio::test]

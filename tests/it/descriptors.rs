@@ -16,7 +16,7 @@ const LIVEZ: &[u8] = b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r
 const FEW: u64 = 64;
 
 async fn metric(server: &Running, line: &str) -> f64 {
-    let page = exchange(server.admin, b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    let page = exchange(server.admin, b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
     let page = String::from_utf8(page.body).expect("text");
     page.lines().find_map(|l| l.strip_prefix(line)?.trim().parse().ok()).unwrap_or_default()
 }

@@ -13,6 +13,8 @@ use crate::support::data;
 use crate::support::okta::{self, SECRET, Understood, understand};
 use crate::support::stub::{Act, Stage};
 
+const DURATIONS: &str = "okta_hook_duration_seconds_count";
+
 fn error_causes(body: &[u8]) -> Vec<(String, String)> {
     let body: Value = serde_json::from_slice(body).expect("JSON");
     let causes = body["error"]["errorCauses"].as_array().cloned().unwrap_or_default();
@@ -29,6 +31,7 @@ async fn an_accepted_message_is_successful_with_the_providers_id() {
         let expected = Understood::Command("SUCCESSFUL".into(), Some("one".into()), Some("id-one".into()));
         assert_eq!(understand(&reply.body), expected);
         assert_eq!(stage.transcript(), ["0 one asked", "300 one accepts", "300 Okta hears 200"]);
+        assert_eq!(stage.metric(DURATIONS), 1.0);
     }
 }
 
@@ -155,6 +158,12 @@ async fn a_wrong_or_missing_credential_is_401_in_one_shape_and_the_body_stays_un
     assert!(replies.iter().all(|r| *r == replies[0]), "{replies:?}");
     assert_eq!(replies[0].status, 401);
     assert_eq!(stage.transcript(), [""; 0]);
+    let counted = [r#"okta_hook_requests_total{org="main",channel="none",verdict="unauthorized"}"#, DURATIONS];
+    assert_eq!(
+        counted.map(|line| stage.metric(line)),
+        [6.0, 0.0],
+        "what costs nothing says nothing of how long Okta waits"
+    );
 }
 
 #[tokio::test(start_paused = true)]

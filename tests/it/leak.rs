@@ -133,8 +133,10 @@ async fn nothing_personal_or_secret_is_ever_printed_or_stored() {
         format!("GET /{NUMBER}/{CODE} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes(),
     )
     .await;
-    let metrics = exchange(server.admin, b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
-    let learned = exchange(server.admin, b"GET /learned HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    let metrics =
+        exchange(server.admin, b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
+    let learned =
+        exchange(server.admin, b"GET /learned HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
     assert!(learned.status == 200 && learned.body.len() > 100, "{learned:?}");
     answers.push_str(&String::from_utf8_lossy(&learned.body));
     let page = exchange(server.admin, b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;

@@ -295,7 +295,8 @@ async fn what_was_learnt_outlives_a_reload_unless_its_provider_was_changed() {
     };
     let server = start(&toml("2600ms", "1ms")).await;
     let learned = async || {
-        let page = exchange(server.admin, b"GET /learned HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.body;
+        let page =
+            exchange(server.admin, b"GET /learned HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.body;
         let page: Value = serde_json::from_slice(&page).expect("JSON");
         let rows = page["learned"].as_array().expect("rows").clone();
         rows.iter().map(|row| row["provider"].as_str().expect("a name").to_owned()).collect::<Vec<_>>()

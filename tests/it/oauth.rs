@@ -229,7 +229,11 @@ async fn tokens_are_told_of_by_reason_and_never_printed() {
     let issuer = Issuer::start(Mode::Up, &[&FIRST]).await;
     let server = place(&issuer).serve(&["serve"]).await;
     let page = async |path: &str| {
-        exchange(server.admin, format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes()).await
+        exchange(
+            server.admin,
+            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").as_bytes(),
+        )
+        .await
     };
     until(async || page("/readyz").await.status == 200).await;
     let expired =

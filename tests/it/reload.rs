@@ -171,7 +171,8 @@ async fn a_provider_that_changes_starts_well_and_one_that_stays_keeps_its_breake
     let both = |token: &str| settings(&auth, &(twilio("one", &good.url, token) + &twilio("two", &poor.url, "token")));
     let server = start(&both("wrong")).await;
     let page = async || {
-        let page = exchange(server.admin, b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+        let page =
+            exchange(server.admin, b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
         let page = String::from_utf8(page.body).expect("text");
         page.lines()
             .filter_map(|l| l.strip_prefix("okta_hook_breaker_state"))

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::provider::{Check, Diagnosis};
 
 /// The ways that most messages take, after those in which a provider falls behind: a page that a person reads.
-const MOST_ROWS: usize = 20;
+const MAX_ROWS: usize = 20;
 
 /// Asks the server that runs on this machine. That none does is no fault.
 pub(super) fn learned(config: &Config, table: &mut Table) {
@@ -25,10 +25,10 @@ pub(super) fn learned(config: &Config, table: &mut Table) {
     if rows.is_empty() {
         return skip("nothing was sent in the last half hour".to_owned());
     }
-    for row in rows.iter().take(MOST_ROWS) {
+    for row in rows.iter().take(MAX_ROWS) {
         table.add("learnt", check(row));
     }
-    if let Some(more) = rows.len().checked_sub(MOST_ROWS).filter(|more| *more > 0) {
+    if let Some(more) = rows.len().checked_sub(MAX_ROWS).filter(|more| *more > 0) {
         let told = format!("and {more} more at GET /learned");
         table.add("learnt", Check::new("server", Diagnosis::Skipped(told)));
     }

@@ -15,7 +15,7 @@ use crate::otp::{Channel, Country, ProviderName, Verdict};
 use crate::recent::{Ending, HookRecord};
 
 /// Ways are shown as far as a person would read; `/learned` has them all.
-const MOST_WAYS: usize = 100;
+const MAX_WAYS: usize = 100;
 
 /// Whether it is well, and since when.
 pub(super) fn state(shown: &Shown, obstacles: &[String], now: Timestamp) -> Table {
@@ -102,7 +102,7 @@ fn provider(shown: &Shown, (name, kind, channel): (&ProviderName, &str, Channel)
 /// What was learnt of the providers: what `/learned` says.
 pub(super) fn learned(shown: &Shown) -> Table {
     let all = shown.learn.table();
-    let caption = match all.len().saturating_sub(MOST_WAYS) {
+    let caption = match all.len().saturating_sub(MAX_WAYS) {
         0 => "Learnt in the last half hour".to_owned(),
         more => format!("Learnt in the last half hour ({more} more at /learned)"),
     };
@@ -132,7 +132,7 @@ pub(super) fn learned(shown: &Shown) -> Table {
         "conversion",
         "verdict",
     ];
-    Table { caption, heads, rows: all.iter().take(MOST_WAYS).map(row).collect() }
+    Table { caption, heads, rows: all.iter().take(MAX_WAYS).map(row).collect() }
 }
 
 /// The last hooks.

@@ -28,12 +28,17 @@ pub struct Tls {
     handshake_timeout: Duration,
 }
 
+/// TLS cannot be spoken.
+#[derive(Debug, thiserror::Error)]
+#[error("TLS cannot be set up: {0}")]
+pub struct SetupFault(#[from] Error);
+
 impl Tls {
     /// Handshakes with whatever certificate is in use at the time, in no more than this time.
     ///
     /// # Errors
-    /// When there are no random bytes for session tickets.
-    pub fn new(certificates: &Certificates, handshake_timeout: Duration) -> Result<Self, Error> {
+    /// When rustls cannot be set up, say for want of random bytes for session tickets.
+    pub fn new(certificates: &Certificates, handshake_timeout: Duration) -> Result<Self, SetupFault> {
         let config = server_config(certificates.resolver())?;
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), handshake_timeout })
     }

@@ -4,7 +4,7 @@
 //! somebody asks; a bad pair changes nothing but a log line and a metric.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::certificate::{CertificateFault, Files, Identity, SOON, TlsSettings};
 use crate::deadline::Clock;
+use crate::locks::{self, lock};
 use crate::metrics::CertificateMetrics;
 
 /// How often the files are looked at. Reading them is what finds every kind of change: a file written in place, one
@@ -84,7 +85,7 @@ impl Certificates {
         self.on_files(|certificates| {
             let files = Files::read(&certificates.settings);
             let look = look(&files);
-            let mut memory = certificates.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut memory = lock(&certificates.memory);
             (memory.seen, memory.judged) = (look.clone(), look);
             certificates.take(files, &mut memory)
         })
@@ -105,7 +106,7 @@ impl Certificates {
     fn follow(&self) -> bool {
         let files = Files::read(&self.settings);
         let look = look(&files);
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = lock(&self.memory);
         let stands_still = std::mem::replace(&mut memory.seen, look.clone()) == look;
         let taken = if stands_still && memory.judged != look {
             memory.judged = look;
@@ -125,7 +126,7 @@ impl Certificates {
                 tracing::info!(expires = %identity.expires, "certificate reloaded");
                 self.metrics.in_use(identity.expires);
                 memory.reminded = None;
-                *self.current.0.write().unwrap_or_else(PoisonError::into_inner) = identity;
+                *locks::write(&self.current.0) = identity;
                 true
             }
             Err(fault) => {
@@ -163,7 +164,7 @@ impl fmt::Debug for Certificates {
 
 impl Current {
     fn with<T>(&self, look: impl FnOnce(&Identity) -> T) -> T {
-        look(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        look(&locks::read(&self.0))
     }
 }
 

@@ -2,12 +2,13 @@
 //!
 //! Must not wait, nor look at a clock: it is handed the present moment. Source: Okta docs, "Rate limit best practices".
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use http::HeaderMap;
 use tokio::time::Instant;
 
+use crate::locks::lock;
 use crate::outbound::Answer;
 
 /// What is left to others of each window: a tenth of what it allows.
@@ -27,13 +28,13 @@ pub(super) struct Pace(Mutex<Option<Instant>>);
 impl Pace {
     /// The end of the pause, if there is one.
     pub(super) fn paused_until(&self, now: Instant) -> Option<Instant> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).filter(|until| *until > now)
+        lock(&self.0).filter(|until| *until > now)
     }
 
     /// Learns from an answer; the end of the pause that it asks for.
     pub(super) fn learn(&self, answer: &Answer, headers: &HeaderMap, now: Instant) -> Option<Instant> {
         let until = now + pause(answer, headers)?;
-        let mut paused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut paused = lock(&self.0);
         // Answers overtake each other: the later end holds.
         let until = paused.map_or(until, |known| known.max(until));
         *paused = Some(until);

@@ -18,11 +18,11 @@ const NANP_ACCESS_CODES: [&str; 1] = ["011"];
 const USUAL_DIGITS: usize = 10;
 
 /// What is longer is more often a calling code and a number behind it, as in India: 91 and ten digits.
-const MOST_DIGITS: usize = 11;
+const MAX_DIGITS: usize = 11;
 
 /// The fewest digits behind these calling codes, of which phonelib allows fewer: or else a number of Brazil's area code 55
 /// would be read as one with its calling code.
-const LEAST_DIGITS: [(&str, usize); 3] = [("55", 10), ("48", 9), ("27", 9)];
+const MIN_DIGITS: [(&str, usize); 3] = [("55", 10), ("48", 9), ("27", 9)];
 
 /// The number that is meant by digits alone, with a `+`; `None` when they are none of this country.
 ///
@@ -32,7 +32,7 @@ pub(super) fn international(digits: &str, country: Country) -> Option<String> {
     let national = PhoneNumber::parse_with_country(digits, country.as_str());
     let calling_code = calling_code(country)?;
     // In many countries a number with its calling code has also a length that a national one may have.
-    let least = LEAST_DIGITS.iter().find(|(code, _)| *code == calling_code).map_or(0, |(_, least)| *least);
+    let least = MIN_DIGITS.iter().find(|(code, _)| *code == calling_code).map_or(0, |(_, least)| *least);
     let is_whole = digits.strip_prefix(&calling_code).is_some_and(|rest| rest.len() >= least);
     let whole = is_whole.then(|| PhoneNumber::parse(&format!("+{digits}"))).flatten();
     // Of two that are equally likely the last is taken: the digits spell out the calling code.
@@ -67,7 +67,7 @@ fn calling_code(country: Country) -> Option<String> {
 fn likelihood(number: &PhoneNumber) -> (bool, Reverse<usize>) {
     let digits = number.national_number().len();
     let is_mobile = matches!(number.phone_type(), PhoneNumberType::Mobile | PhoneNumberType::FixedLineOrMobile);
-    (is_mobile && digits <= MOST_DIGITS, Reverse(digits.abs_diff(USUAL_DIGITS)))
+    (is_mobile && digits <= MAX_DIGITS, Reverse(digits.abs_diff(USUAL_DIGITS)))
 }
 
 #[cfg(test)]

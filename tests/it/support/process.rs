@@ -121,7 +121,7 @@ impl Running {
 
     /// The value of one line of `/metrics`; zero when there is no such line.
     pub async fn metric(&self, line: &str) -> f64 {
-        let page = exchange(self.admin, b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+        let page = exchange(self.admin, b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
         let page = String::from_utf8(page.body).expect("text");
         page.lines().find_map(|l| l.strip_prefix(line)?.trim().parse().ok()).unwrap_or_default()
     }

@@ -84,7 +84,8 @@ impl TestServer {
 
     /// A page of the admin listener.
     pub async fn admin_page(&self, path: &str) -> Answer {
-        exchange(self.admin, format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes()).await
+        exchange(self.admin, format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").as_bytes())
+            .await
     }
 
     /// The value of one line of `/metrics`; zero when there is no such line.

@@ -13,7 +13,7 @@ mod tests;
 mod wording;
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,6 +26,7 @@ pub use self::settings::{Config, Settings, Supersede};
 use self::wording::Wording;
 use super::remembered::Remembered;
 use super::{FORM, answer, check};
+use crate::locks::lock;
 use crate::otp::{Accepted, Channel, Content, FailureKind, Message, Phone, ProviderName, SendError, TransactionId};
 use crate::outbound::{Outbound, Request};
 use crate::provider::account::join;
@@ -123,7 +124,7 @@ impl Verify {
     }
 
     fn refused_locales(&self) -> MutexGuard<'_, BTreeSet<(Channel, String)>> {
-        self.refused_locales.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.refused_locales)
     }
 
     /// The verification to end before this number gets a new code.
