@@ -23,11 +23,12 @@ use crate::deadline::Clock;
 use crate::metrics::{GuardLabels, Metrics};
 use crate::otp::{FailureKind, Message, Outcome};
 use crate::secret::Pseudonyms;
+use crate::seldom::Seldom;
 use crate::store::{Store, StoreFault};
 pub use config::Config;
 pub use explain::{Explanation, Line};
 pub use forget::forget;
-use ledger::{Case, Known, Ledger};
+use ledger::{Case, HOUR, Known, Ledger};
 use prefix::Block;
 pub use settings::{Mode, Settings};
 use volume::Caps;
@@ -175,6 +176,8 @@ impl Guard {
     /// One org's guard, from its checked settings.
     pub fn new(config: Config, org: &Arc<str>, tools: Tools) -> Self {
         Self {
+    /// Spend caps that messages are refused by.
+    reached: Seldom<&'static str>,
             is_off: config.is_off(),
             config,
             ledger: Ledger {
@@ -192,6 +195,7 @@ impl Guard {
     /// Whether a message may go, and counts it. `phone_ref` stands for its number in log lines.
     ///
     /// Waits for a store until `until` at most, and takes no time at all with one in memory. A preview is not counted.
+            reached: Seldom::new(HOUR),
     pub async fn check(&self, message: &Message, phone_ref: &str, until: Instant) -> Verdict {
         if self.is_off {
             return Verdict::Allow;
@@ -236,9 +240,7 @@ impl Guard {
         let (neighbours, volume) = tokio::join!(self.neighbours(case), self.volume(case));
         self.judge(case, [&neighbours, &volume].into_iter().flatten().copied().flatten())?;
         neighbours.and(volume)?;
-        let broken = self.hourly_spend(case).await?;
-        self.judge(case, broken)?;
-        let broken = self.daily_spend(case).await?;
+        let broken = self.spend(case).await?;
         self.judge(case, broken)?;
         Ok(self.remember(case).await?)
     }
