@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::deadline::Clock;
 use crate::metrics::{GuardLabels, Metrics};
-use crate::otp::{FailureKind, Message, Outcome};
+use crate::otp::{FailureKind, Message, Outcome, Remedy};
 use crate::secret::Pseudonyms;
 use crate::seldom::Seldom;
 use crate::store::{Store, StoreFault};
@@ -107,6 +107,14 @@ impl Rule {
         }
     }
 
+    /// What may help whom it refuses: what is only too much now goes later.
+    const fn remedy(self) -> Remedy {
+        match self {
+            Self::Country | Self::Range | Self::Prefix | Self::Sequence | Self::ProviderFraud => Remedy::OtherNumber,
+            Self::Phone | Self::User | Self::Ip | Self::Volume | Self::Spend => Remedy::Later,
+        }
+    }
+
     /// What follows when it is enforced: only what no person comes near is called fraud.
     const fn verdict(self) -> Verdict {
         match self {
@@ -123,7 +131,7 @@ impl Verdict {
     pub fn outcome(self, message: &Message) -> Option<Outcome> {
         match self {
             Self::Allow => None,
-            Self::Refuse { rule } => Some(Outcome::refused(message.channel, rule.as_str())),
+            Self::Refuse { rule } => Some(Outcome::refused(message.channel, rule.as_str(), rule.remedy())),
             Self::Block { rule } => Some(Outcome::blocked(message.channel, rule.as_str())),
         }
     }
@@ -168,6 +176,8 @@ pub struct Guard {
     is_off: bool,
     ledger: Ledger,
     caps: Caps,
+    /// Spend caps that messages are refused by.
+    reached: Seldom<&'static str>,
     metrics: Arc<Metrics>,
     clock: Clock,
 }
@@ -176,8 +186,6 @@ impl Guard {
     /// One org's guard, from its checked settings.
     pub fn new(config: Config, org: &Arc<str>, tools: Tools) -> Self {
         Self {
-    /// Spend caps that messages are refused by.
-    reached: Seldom<&'static str>,
             is_off: config.is_off(),
             config,
             ledger: Ledger {
@@ -187,6 +195,7 @@ impl Guard {
                 org: Arc::clone(org),
             },
             caps: Caps::default(),
+            reached: Seldom::new(HOUR),
             metrics: tools.metrics,
             clock: tools.clock,
         }
@@ -195,7 +204,6 @@ impl Guard {
     /// Whether a message may go, and counts it. `phone_ref` stands for its number in log lines.
     ///
     /// Waits for a store until `until` at most, and takes no time at all with one in memory. A preview is not counted.
-            reached: Seldom::new(HOUR),
     pub async fn check(&self, message: &Message, phone_ref: &str, until: Instant) -> Verdict {
         if self.is_off {
             return Verdict::Allow;

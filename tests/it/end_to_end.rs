@@ -132,6 +132,31 @@ async fn orgs_have_their_own_path_credential_and_replies() {
 }
 
 #[tokio::test]
+async fn whom_a_provider_refuses_reads_what_would_help() {
+    let refusal = |status: u16, code: i64| {
+        Answer::json(status, json!({ "code": code, "statusCode": code, "sessionStatus": "NOT_CREATED" }))
+    };
+    let vendor = VendorServer::start([refusal(400, 1400), refusal(400, 1002), refusal(400, -1015)]).await;
+    let server = TestServer::start(&format!(
+        "[providers.eight]\nkind = '8x8'\napi_key = 'secret-canary'\nsubaccount_id = 'example_sub'\nbase_url = '{0}'\n\
+         voice_base_url = '{0}'\nsms = {{}}\nvoice = {{ source = '+15005550006' }}\n",
+        vendor.url
+    ))
+    .await;
+    for (request, start) in [
+        (okta::another_sms(), "We could not send your code. Please try again"),
+        (okta::another_sms(), "We cannot send a code to this phone number."),
+        (okta::voice("+15005550010", "482913"), "This code has expired."),
+    ] {
+        let Understood::Error(summary) = understand(&server.hook(&request).await.body) else {
+            panic!("{start}: no error")
+        };
+        assert!(summary.starts_with(start), "{start}: {summary}");
+    }
+    assert_eq!(vendor.finish().len(), 3, "nobody is asked twice");
+}
+
+#[tokio::test]
 async fn okta_style_twiml_urls_carry_the_code_in_their_query() {
     let vendor = VendorServer::start([Answer::json(201, json!({ "sid": CALL_SID, "status": "queued" }))]).await;
     let toml = twilio(&vendor.url).replace(
