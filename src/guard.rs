@@ -21,13 +21,14 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::deadline::Clock;
 use crate::metrics::{GuardLabels, Metrics};
-use crate::otp::{FailureKind, Message, Outcome};
+use crate::otp::{FailureKind, Message, Outcome, Remedy};
 use crate::secret::Pseudonyms;
+use crate::seldom::Seldom;
 use crate::store::{Store, StoreFault};
 pub use config::Config;
 pub use explain::{Explanation, Line};
 pub use forget::forget;
-use ledger::{Case, Known, Ledger};
+use ledger::{Case, HOUR, Known, Ledger};
 use prefix::Block;
 pub use settings::{Mode, Settings};
 use volume::Caps;
@@ -106,6 +107,14 @@ impl Rule {
         }
     }
 
+    /// What may help whom it refuses: what is only too much now goes later.
+    const fn remedy(self) -> Remedy {
+        match self {
+            Self::Country | Self::Range | Self::Prefix | Self::Sequence | Self::ProviderFraud => Remedy::OtherNumber,
+            Self::Phone | Self::User | Self::Ip | Self::Volume | Self::Spend => Remedy::Later,
+        }
+    }
+
     /// What follows when it is enforced: only what no person comes near is called fraud.
     const fn verdict(self) -> Verdict {
         match self {
@@ -150,7 +159,7 @@ impl Verdict {
     pub fn outcome(self, message: &Message) -> Option<Outcome> {
         match self {
             Self::Allow => None,
-            Self::Refuse { rule } => Some(Outcome::refused(message.channel, rule.as_str())),
+            Self::Refuse { rule } => Some(Outcome::refused(message.channel, rule.as_str(), rule.remedy())),
             Self::Block { rule } => Some(Outcome::blocked(message.channel, rule.as_str())),
         }
     }
@@ -195,6 +204,8 @@ pub struct Guard {
     is_off: bool,
     ledger: Ledger,
     caps: Caps,
+    /// Spend caps that messages are refused by.
+    reached: Seldom<&'static str>,
     metrics: Arc<Metrics>,
     clock: Clock,
 }
@@ -212,6 +223,7 @@ impl Guard {
                 org: Arc::clone(org),
             },
             caps: Caps::default(),
+            reached: Seldom::new(HOUR),
             metrics: tools.metrics,
             clock: tools.clock,
         }
@@ -264,9 +276,7 @@ impl Guard {
         let (neighbours, volume) = tokio::join!(self.neighbours(case), self.volume(case));
         self.judge(case, [&neighbours, &volume].into_iter().flatten().copied().flatten())?;
         neighbours.and(volume)?;
-        let broken = self.hourly_spend(case).await?;
-        self.judge(case, broken)?;
-        let broken = self.daily_spend(case).await?;
+        let broken = self.spend(case).await?;
         self.judge(case, broken)?;
         Ok(self.remember(case).await?)
     }

@@ -51,9 +51,6 @@ pub use rejection::Unread;
 pub use settings::{Config, Settings};
 use skew::Skew;
 
-/// A code that runs out sooner than this is not sent: it would reach nobody in time.
-const MIN_CODE_LIFE: Duration = Duration::from_secs(15);
-
 /// Kept back from the budget for writing the answer out: what is measured at the caller must still lie inside it.
 const REPLY_RESERVE: Duration = Duration::from_millis(25);
 
@@ -239,7 +236,7 @@ impl Hook {
     }
 
     fn has_expired(&self, message: &Message) -> bool {
-        message.life_left(self.shared.clock.now()).is_some_and(|left| left < MIN_CODE_LIFE)
+        message.life_left(self.shared.clock.now()).is_some_and(|left| left < Message::MIN_LIFE)
     }
 
     /// The answer to a code that has run out: that it has, or what the message was answered when it had not.

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
+use jiff::Timestamp;
 use url::Url;
 
 use crate::app::Hooks;
@@ -59,6 +60,7 @@ fn channel(word: &str) -> Result<Channel, &'static str> {
 
 impl PreviewArguments {
     fn preview(&self) -> Preview {
+        let at = Timestamp::now();
         Preview {
             to: self.to.clone(),
             channel: self.channel,
@@ -66,7 +68,8 @@ impl PreviewArguments {
             request_type: self.request_type.clone(),
             otp: self.otp.clone(),
             // A new id every time: a repeat would be answered without being sent.
-            event_id: format!("preview-{}", jiff::Timestamp::now().as_millisecond()),
+            event_id: format!("preview-{}", at.as_millisecond()),
+            at,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
+use jiff::Timestamp;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -165,6 +166,7 @@ fn introduce(out: &mut impl io::Write, url: &str, admin: SocketAddr, secret: &Se
         request_type: "mfa-verification".to_owned(),
         otp: "123456".to_owned(),
         event_id: "sandbox-1".to_owned(),
+        at: Timestamp::now(),
     };
     writeln!(out, "The sandbox listens on {url} (what happens: http://{admin}/).")?;
     writeln!(out, "It sends nothing. Play Okta's part:\n")?;

@@ -19,6 +19,7 @@
 
 mod breaker;
 mod budget;
+mod discretion;
 pub mod health;
 mod lane;
 mod race;
@@ -43,6 +44,7 @@ use crate::metrics::{AttemptLabels, Metrics};
 use crate::otp::{Attempt, Channel, Content, FailureKind, Message, Next, Outcome, ProviderName, SendError};
 use crate::provider::{Provider, SendOptions};
 use crate::route::Plan;
+use discretion::discreet;
 use health::{Availability, Health, Refusal, Skip, Turn};
 use race::Race;
 
@@ -260,6 +262,7 @@ impl Dispatch {
             let options = SendOptions { content: &job.content, now };
             let ending = timeout(HARD_CAP, asked.send(&job.message, options)).await;
             let ending = ending.unwrap_or_else(|_| Err(SendError::new(FailureKind::Unconfirmed, "timeout")));
+            let ending = discreet(ending, &job.message);
             if let Some(learn) = learn.filter(|_| !ending.as_ref().is_err_and(|e| e.unasked)) {
                 learn.ended(&Way::of(asked.name(), &job.message), ending.is_ok());
             }

@@ -43,6 +43,23 @@ struct Cap {
     is_reached: bool,
 }
 
+/// What may be spent in a window.
+#[derive(Debug)]
+struct SpendCap {
+    window: &'static str,
+    length: Duration,
+    most: u64,
+    /// Where it is counted what is.
+    key: Key,
+}
+
+impl SpendCap {
+    /// Four fifths: somebody should know before it is all.
+    const fn most_of_it(&self) -> u64 {
+        self.most / 5 * 4
+    }
+}
+
 impl Guard {
     /// Messages to the country in this hour. What is over the cap is not counted: an attack must not become the usual.
     pub(super) async fn volume(&self, case: &Case<'_>) -> Found {
@@ -93,38 +110,68 @@ impl Guard {
         self.ledger.key(kinds::COUNTRY, "country", &parts)
     }
 
-    /// What was spent in the hour.
-    pub(super) async fn hourly_spend(&self, case: &Case<'_>) -> Found {
-        self.spend(case, kinds::SPEND_1H, self.config.spend.per_hour, ("hour", HOUR)).await
-    }
-
-    /// What was spent in the day.
-    pub(super) async fn daily_spend(&self, case: &Case<'_>) -> Found {
-        self.spend(case, kinds::SPEND_1D, self.config.spend.per_day, ("day", DAY)).await
-    }
-
-    async fn spend(
-        &self,
-        case: &Case<'_>,
-        kind: &'static str,
-        cap: Option<u64>,
-        window: (&'static str, Duration),
-    ) -> Found {
+    /// What is spent. Only what goes on is charged: both windows are looked at first, so that neither counts what the other
+    /// refuses, and a message that is too dear costs the cheaper ones behind it nothing.
+    pub(super) async fn spend(&self, case: &Case<'_>) -> Found {
         let prices = &self.config.spend;
-        let Some(cap) = cap.filter(|_| prices.mode != Mode::Off) else { return Ok(None) };
-        let (price, (name, length)) = (prices.of(case.message), window);
-        let key = self.ledger.key(kind, "spend", &[]);
-        let total = self.ledger.tally(Tally { key, add: Add::Count(price), ttl: length }).await?;
-        let before = total.saturating_sub(price);
+        let caps = self.spend_caps();
+        if prices.mode == Mode::Off || caps.is_empty() {
+            return Ok(None);
+        }
+        let price = prices.of(case.message);
+        let is_exempt = case.message.recipient.country().is_some_and(|country| prices.never_stop.contains(&country));
+        if prices.mode == Mode::Enforce && !is_exempt {
+            let spent = self.add_to_spend(&caps, 0).await?;
+            let mut passed =
+                caps.iter().zip(spent).filter(|(cap, spent)| spent.saturating_add(price) > cap.most).peekable();
+            if passed.peek().is_some() {
+                // Where much is left in the window, it is the message that is dear.
+                passed
+                    .filter(|(cap, spent)| *spent >= cap.most_of_it())
+                    .for_each(|(cap, _)| self.tell_reached(cap, false));
+                return Ok(Some(Rule::Spend));
+            }
+        }
+        let totals = self.add_to_spend(&caps, price).await?;
+        for (cap, total) in caps.iter().zip(&totals) {
+            self.watch_spend(cap, total - price.min(*total), *total);
+        }
+        let is_observed = prices.mode == Mode::Observe && !is_exempt;
+        Ok((is_observed && caps.iter().zip(totals).any(|(cap, total)| total > cap.most)).then_some(Rule::Spend))
+    }
+
+    /// Adds to what was spent in every window at once.
+    async fn add_to_spend(&self, caps: &[SpendCap], price: u64) -> Result<Vec<u64>, StoreFault> {
+        let tally = |cap: &SpendCap| Tally { key: cap.key.clone(), add: Add::Count(price), ttl: cap.length };
+        self.ledger.store.tally(&caps.iter().map(tally).collect::<Vec<_>>()).await
+    }
+
+    fn spend_caps(&self) -> Vec<SpendCap> {
+        let prices = &self.config.spend;
+        let windows = [("hour", HOUR, kinds::SPEND_1H, prices.per_hour), ("day", DAY, kinds::SPEND_1D, prices.per_day)];
+        let cap = |(window, length, kind, most): (_, _, _, Option<u64>)| {
+            Some(SpendCap { window, length, most: most?, key: self.ledger.key(kind, "spend", &[]) })
+        };
+        windows.into_iter().filter_map(cap).collect()
+    }
+
+    /// Tells of the two marks a message has taken what was spent beyond.
+    fn watch_spend(&self, cap: &SpendCap, before: u64, total: u64) {
         let passes = |mark: u64| before < mark && total >= mark;
-        if passes(cap) {
-            tracing::error!(org = %self.ledger.org, window = name, cap, "the spend cap is reached");
-            self.note(Rule::Spend, Decision::Warned);
-        } else if passes(cap / 5 * 4) {
-            tracing::warn!(org = %self.ledger.org, window = name, cap, "four fifths of the spend cap are reached");
+        if passes(cap.most) {
+            self.tell_reached(cap, true);
+        } else if passes(cap.most_of_it()) {
+            let (window, cap) = (cap.window, cap.most);
+            tracing::warn!(org = %self.ledger.org, window, cap, "four fifths of the spend cap are reached");
             self.note(Rule::Spend, Decision::Warned);
         }
-        let is_exempt = case.message.recipient.country().is_some_and(|country| prices.never_stop.contains(&country));
-        Ok((total > cap && !is_exempt).then_some(Rule::Spend))
+    }
+
+    /// Tells that a cap is reached: at the mark, and once in a while by what is refused because it would go beyond.
+    fn tell_reached(&self, cap: &SpendCap, is_news: bool) {
+        if self.reached.is_due(cap.window) || is_news {
+            tracing::error!(org = %self.ledger.org, window = cap.window, cap = cap.most, "the spend cap is reached");
+            self.note(Rule::Spend, Decision::Warned);
+        }
     }
 }

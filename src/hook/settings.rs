@@ -245,7 +245,7 @@ fn room(budget: Duration) -> Duration {
 
 fn check_path(path: &str, at: &str, findings: &mut Findings) {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~".contains(&b);
-    if !path.starts_with('/') || path.len() < 2 || !path.bytes().all(plain) {
+    if !path.starts_with('/') || !path.bytes().all(plain) {
         findings.fault(format!("{at}.path"), "must start with / and hold only letters, digits and -._~/");
     } else if path.starts_with("//") || path.split('/').any(|segment| matches!(segment, "." | "..")) {
         findings.fault(

@@ -5,6 +5,8 @@
 //! and that is how one request is smuggled past it. So such a head is found here, in the bytes, and refused.
 //! The rules are those of RFC 9112, with every MAY of leniency read as a no.
 
+use std::net::Ipv6Addr;
+
 /// How many bytes of body follow a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
@@ -98,7 +100,7 @@ fn request_line(line: &[u8]) -> Result<bool, Malformed> {
     let mut words = line.split(|b| *b == b' ');
     let (_method, target, version) = (words.next(), words.next(), words.next());
     ensure(!has_break(line) && words.next().is_none(), "request line")?;
-    let is_path = |target: &[u8]| target.starts_with(b"/") && !target.contains(&b'#');
+    let is_path = |target: &[u8]| target.starts_with(b"/") && target.is_ascii() && !target.contains(&b'#');
     ensure(target.is_some_and(is_path), "the target is no path")?;
     match version {
         Some(b"HTTP/1.1") => Ok(true),
@@ -120,8 +122,37 @@ fn header(line: &[u8], said: &mut Said) -> Result<(), Malformed> {
         ensure(first && value.eq_ignore_ascii_case(b"chunked"), "Transfer-Encoding")?;
     } else if name.eq_ignore_ascii_case(b"host") {
         said.hosts += 1;
+        ensure(is_host(value), "Host")?;
     }
     Ok(())
+}
+
+/// Whether it is a name or an address with at most a port, or nothing: `uri-host [ ":" port ]` of RFC 3986, section 3.2.
+fn is_host(value: &[u8]) -> bool {
+    let (host, port) = match value.strip_prefix(b"[").map(|rest| rest.split(|b| *b == b']').next().unwrap_or_default())
+    {
+        Some(address) => {
+            let is_address = std::str::from_utf8(address).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok());
+            (is_address, value.get(address.len() + 2..))
+        }
+        None => {
+            let end = value.iter().position(|b| *b == b':').unwrap_or(value.len());
+            (value[..end].iter().all(|b| is_in_name(*b)), Some(&value[end..]))
+        }
+    };
+    let is_port = |port: &[u8]| match port.split_first() {
+        None => true,
+        Some((colon, port)) => {
+            *colon == b':' && (port.is_empty() || digits(port).is_some_and(|n| n <= u16::MAX.into()))
+        }
+    };
+    host && port.is_some_and(is_port)
+}
+
+/// `reg-name`: what a host name, an IPv4 address or a percent-encoded name is made of. Commas are none of it here: they
+/// join two lines of a header to one.
+fn is_in_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(&byte)
 }
 
 fn ensure(holds: bool, rule: &'static str) -> Result<(), Malformed> {
@@ -197,6 +228,56 @@ mod tests {
         ] {
             assert!(whole(head).is_err(), "{head:?}");
         }
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_with_at_most_a_port_or_nothing() {
+        let host = |value: &str| whole(&format!("GET / HTTP/1.1\r\nHost: {value}\r\n\r\n"));
+        for value in [
+            "",
+            "x",
+            "otp.example.com",
+            "otp.example.com:8443",
+            "x:",
+            "127.0.0.1:80",
+            "[::1]",
+            "[2001:db8::7]:443",
+            "a_b",
+            "xn--bcher-kva.example",
+            "b%C3%BC.example",
+        ] {
+            assert_eq!(host(value), Ok(Extent::Known(0)), "{value}");
+        }
+        for value in [
+            "a b",
+            "a/b",
+            "u@b",
+            "x:99x",
+            "x:65536",
+            "x:1:2",
+            "::1",
+            "a,b",
+            "http://x",
+            "bü.example",
+            "[::1",
+            "[::1]x",
+            "[x]",
+            "[::1]:x",
+            "::1]",
+            "<x>",
+            "x?y",
+            "x#y",
+            "x\"y",
+            "x\\y",
+            ":80,",
+            "[]",
+            "x\ty",
+        ] {
+            assert_eq!(host(value), Err(Malformed("Host")), "{value}");
+        }
+        let raw = b"GET /\xc3\xbc HTTP/1.1\r\nHost: x\r\n\r\n";
+        let judged = Head::default().push(raw).expect("complete").extent;
+        assert_eq!(judged, Err(Malformed("the target is no path")), "a path is ASCII");
     }
 
     #[test]

@@ -183,7 +183,8 @@ impl Journal {
         Some(sent)
     }
 
-    /// Forgets all entries about a number, whichever org they are of, and those about a user's channels in these orgs.
+    /// Forgets all entries about a number, whichever org they are of, and those about a user's channels in these orgs. The
+    /// last message to another user over a channel is forgotten only if it went to this number.
     ///
     /// # Errors
     /// When the store fails; some of the entries may be gone then.
@@ -192,16 +193,28 @@ impl Journal {
         let index = inner.number(number);
         let members = inner.store.members(&index).await?;
         let mut keys: BTreeSet<Key> = members.iter().flat_map(|of| KINDS.map(|kind| Key::new(kind, *of))).collect();
+        let mut of_user = BTreeSet::new();
         for org in orgs {
             keys.extend([inner.recipient(org, None, number), inner.recipient(org, user, number)]);
-            keys.extend(user.iter().flat_map(|user| Channel::ALL.map(|channel| inner.user(org, user, channel))));
+            of_user.extend(user.iter().flat_map(|user| Channel::ALL.map(|channel| inner.user(org, user, channel))));
         }
         let mut forgotten = 0;
-        for key in &keys {
-            forgotten += usize::from(inner.store.remove(key).await?);
+        for key in keys.union(&of_user) {
+            if of_user.contains(key) || !self.has_moved_on(key, &keys).await? {
+                forgotten += usize::from(inner.store.remove(key).await?);
+            }
         }
         inner.store.remove(&index).await?;
         Ok(forgotten)
+    }
+
+    /// Whether what stands under a number's key is about another number since: a user's last message is.
+    async fn has_moved_on(&self, key: &Key, keys_of_number: &BTreeSet<Key>) -> Result<bool, StoreFault> {
+        if *key != Key::new(USER, key.of()) {
+            return Ok(false);
+        }
+        let to = self.read(key).await?.and_then(|entry| entry.to);
+        Ok(to.is_some_and(|to| !keys_of_number.contains(&to)))
     }
 
     /// Writes to a distant store while the caller goes on.

@@ -203,6 +203,24 @@ async fn a_number_is_forgotten_with_all_that_was_sent_to_it_and_nobody_elses() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_users_last_message_is_forgotten_with_the_number_it_went_to() {
+    let store = Arc::new(Memory::new(100));
+    let journal = journal(Arc::clone(&store) as Arc<dyn Store>);
+    let (user, later) = (UserId::parse(USER).expect("an id"), "+15005550007");
+    for (number, id) in [(NUMBER, "SM1"), (later, "SM2")] {
+        journal.note("main", &message(USER, number), &accepted("one", id), None, nobody()).await;
+    }
+    written(&journal).await;
+    // A recipient and an id.
+    assert_eq!(journal.forget(&["main"], &phone(NUMBER), None).await, Ok(2));
+    let last = journal.last_to_user("main", &user, Channel::Sms).await.expect("went to the other number");
+    assert_eq!(last.transaction_id.as_ref().map(TransactionId::as_str), Some("SM2"));
+    assert_eq!(journal.forget(&["main"], &phone(NUMBER), Some(&user)).await, Ok(1), "the user is named");
+    assert_eq!(journal.forget(&["main"], &phone(later), None).await, Ok(2));
+    assert_eq!(format!("{store:?}"), "Memory(0 of 100 entries)");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_one_org_sent_is_nothing_to_another_and_forgotten_with_the_rest() {
     let store = Arc::new(Memory::new(100));
     let journal = journal(Arc::clone(&store) as Arc<dyn Store>);

@@ -8,6 +8,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
+use jiff::fmt::temporal::Pieces;
 use serde_json::Value;
 
 use super::code::{holds, whole};
@@ -21,6 +22,9 @@ const MAX_TEXT_CHARS: usize = 1600;
 
 /// Longer than any word for a channel, shorter than a sentence.
 const MAX_NAMED_BYTES: usize = 20;
+
+/// What can be told of time ends in this year, a day before the year does.
+const LAST_YEAR: i16 = 9999;
 
 /// Every hook carries this `eventType`; anything else was meant for another hook.
 const EVENT_TYPE: &str = "com.okta.telephony.provider";
@@ -147,11 +151,14 @@ fn channel(word: Option<&str>) -> Result<Channel, Cow<'static, str>> {
     }
 }
 
-/// The channel that Okta calls by this word, in any case.
+/// The channel that Okta calls by this word, in any case and however its parts are joined.
 pub fn channel_called(word: &str) -> Option<Channel> {
-    match word.trim().to_ascii_lowercase().replace(['_', '-'], " ").as_str() {
-        "sms" => Some(Channel::Sms),
-        "call" | "voice" | "voice call" | "voicecall" => Some(Channel::Voice),
+    let between = |c: char| c.is_whitespace() || matches!(c, '_' | '-');
+    let word = word.to_ascii_lowercase();
+    let parts: Vec<&str> = word.split(between).filter(|part| !part.is_empty()).collect();
+    match *parts {
+        ["sms"] => Some(Channel::Sms),
+        ["call" | "voice" | "voicecall"] | ["voice", "call"] => Some(Channel::Voice),
         _ => None,
     }
 }
@@ -173,7 +180,15 @@ fn code(profile: &MessageProfile) -> Result<OtpCode, Cow<'static, str>> {
 
 fn expires(text: Option<&str>) -> Result<Option<Timestamp>, Cow<'static, str>> {
     let Some(text) = text.map(str::trim).filter(|t| !t.is_empty()) else { return Ok(None) };
-    text.parse().map(Some).map_err(|_| "must be an RFC 3339 date and time".into())
+    let end = text.parse().ok().or_else(|| beyond_all_time(text));
+    end.map(Some).ok_or("must be an RFC 3339 date and time".into())
+}
+
+/// The last moment there is, for a date beyond it: `9999-12-31T23:59:59Z` means never.
+fn beyond_all_time(text: &str) -> Option<Timestamp> {
+    let pieces = Pieces::parse(text).ok()?;
+    let is_whole = pieces.time().is_some() && pieces.offset().is_some();
+    (is_whole && pieces.date().year() == LAST_YEAR).then_some(Timestamp::MAX)
 }
 
 /// The text of an SMS without control characters, which no handset shows and some gateways refuse; line feeds stay.

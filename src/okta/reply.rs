@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::decode::Fault;
 use super::summary::Summary;
 use super::wording::{Notice, wording};
-use crate::otp::{Attempt, Locale, Outcome, Verdict};
+use crate::otp::{Attempt, Locale, Outcome, Remedy, Verdict};
 use crate::settings::word;
 
 /// An HTTP answer, ready to be written.
@@ -124,6 +124,7 @@ impl Default for Settings {
 pub struct Replies(Settings);
 
 /// What a verdict becomes.
+#[derive(Clone, Copy)]
 enum Say {
     Status(Status),
     Error(Notice),
@@ -138,13 +139,18 @@ impl Replies {
 
     /// The reply to an outcome; `elapsed` is the time since the request began.
     pub fn reply(&self, outcome: &Outcome, locale: Option<&Locale>, elapsed: Duration) -> Reply {
-        self.tell(outcome.verdict, outcome.decisive(), &Summary::of(outcome, elapsed), locale)
+        let notice = match outcome.remedy {
+            Remedy::OtherNumber => Notice::Refused,
+            Remedy::Later => Notice::NotSent,
+            Remedy::NewCode => Notice::Expired,
+        };
+        Self::tell(self.say(outcome.verdict, notice), outcome.decisive(), &Summary::of(outcome, elapsed), locale)
     }
 
     /// Whether Okta hears of messages with this verdict, none of which was sent, that they were.
     pub fn is_silent(&self, verdict: Verdict) -> bool {
         matches!(verdict, Verdict::Blocked | Verdict::Refused)
-            && matches!(self.say(verdict), Say::Status(Status::Successful))
+            && matches!(self.say(verdict, Notice::NotSent), Say::Status(Status::Successful))
     }
 
     /// The reply to a code that had run out on arrival: nothing was sent. `elapsed` is the time since the request began.
@@ -161,12 +167,13 @@ impl Replies {
     /// The reply when a send may be under way and nothing is known of it. `elapsed` is the time since the request began.
     pub fn doubtful(&self, locale: Option<&Locale>, elapsed: Duration) -> Reply {
         let verdict = Verdict::Unconfirmed;
-        self.tell(verdict, None, &Summary::of_none(verdict.as_str(), Some(elapsed)), locale)
+        let say = self.say(verdict, Notice::NotSent);
+        Self::tell(say, None, &Summary::of_none(verdict.as_str(), Some(elapsed)), locale)
     }
 
-    /// A verdict in Okta's words, with the attempt that decided it.
-    fn tell(&self, verdict: Verdict, by: Option<&Attempt>, summary: &Summary, locale: Option<&Locale>) -> Reply {
-        match self.say(verdict) {
+    /// What a verdict became in Okta's words, with the attempt that decided it.
+    fn tell(say: Say, by: Option<&Attempt>, summary: &Summary, locale: Option<&Locale>) -> Reply {
+        match say {
             Say::Status(status) => command(&Value {
                 status,
                 provider: by.map(|a| a.provider.as_str()),
@@ -178,7 +185,8 @@ impl Replies {
         }
     }
 
-    fn say(&self, verdict: Verdict) -> Say {
+    /// What a verdict becomes; `to_refused` is for a person who is refused.
+    fn say(&self, verdict: Verdict, to_refused: Notice) -> Say {
         const OK: Say = Say::Status(Status::Successful);
         const PENDING: Say = Say::Status(Status::Pending);
         const FAILED: Say = Say::Status(Status::Failed);
@@ -199,7 +207,7 @@ impl Replies {
                 Exhausted::Successful => OK,
             },
             Verdict::Refused => match self.0.refused {
-                Refused::Error => Say::Error(Notice::Refused),
+                Refused::Error => Say::Error(to_refused),
                 Refused::Failed => FAILED,
                 Refused::Successful => OK,
             },

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Phone, Source};
@@ -42,19 +42,32 @@ pub struct Message {
     pub user: Option<UserId>,
     /// The address the user signs in from.
     pub client_ip: Option<IpAddr>,
-    /// Sent by the Preview button of Okta's console: a canned body with stale dates.
+    /// Sent by the Preview button of Okta's console, a canned body with stale dates; or by our own `preview`.
     pub preview: bool,
 }
 
+/// Further from `asked` than this no message comes: Okta waits three seconds for an answer, and nothing on the way holds
+/// a request for half an hour. So it can only be a clock that is wrong.
+const OTHER_CLOCK: SignedDuration = SignedDuration::from_mins(30);
+
 impl Message {
-    /// What is left of the code's life, never more than it had when Okta asked; zero when it has run out. `None` when unknown, or in a preview, whose dates are canned.
+    /// A code that runs out sooner than this is not worth sending: it would reach nobody in time.
+    pub const MIN_LIFE: Duration = Duration::from_secs(15);
+
+    /// What is left of the code's life, never more than it had when Okta asked, and all of that when `now` is of another
+    /// clock than Okta's; zero when it has run out. `None` when unknown, or in a preview with stale dates: those of
+    /// Okta's own are canned, and one of ours may be sent again another day.
     pub fn life_left(&self, now: Timestamp) -> Option<Duration> {
-        let expires = self.expires.filter(|_| !self.preview)?;
-        let until =
-            |from: Timestamp| Duration::try_from(expires.duration_since(from)).ok().filter(|life| !life.is_zero());
-        let left = until(now).unwrap_or_default();
-        // Okta gave it so long and no longer: a clock of ours that is behind would see more.
-        Some(self.asked.and_then(until).map_or(left, |whole| left.min(whole)))
+        let expires = self.expires?;
+        let since = |from: Timestamp| Duration::try_from(expires.duration_since(from)).unwrap_or_default();
+        let is_other = |asked: Timestamp| now.duration_since(asked).abs() > OTHER_CLOCK;
+        let left = match self.asked {
+            Some(asked) if is_other(asked) => return (!self.preview).then(|| since(asked)),
+            // Okta gave it so long and no longer: a clock of ours that is behind would see more.
+            Some(asked) => since(now).min(since(asked)),
+            None => since(now),
+        };
+        (!self.preview || left >= Self::MIN_LIFE).then_some(left)
     }
 }
 

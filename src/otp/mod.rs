@@ -11,7 +11,7 @@ mod source;
 pub use delivery::Delivery;
 pub use message::{Channel, Content, EventId, Locale, Message, OtpCode, RequestId, RequestType, Speech, Text, UserId};
 pub use outcome::{
-    Accepted, Attempt, FailureKind, Next, Outcome, ProviderName, SendError, Suspicion, TransactionId, Verdict,
+    Accepted, Attempt, FailureKind, Next, Outcome, ProviderName, Remedy, SendError, Suspicion, TransactionId, Verdict,
 };
 pub use phone::{Country, Phone, PhoneFault};
 pub use source::Source;

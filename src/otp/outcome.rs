@@ -152,6 +152,17 @@ impl fmt::Display for FailureKind {
     }
 }
 
+/// What may help a person who is refused a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// Another number: this one gets no messages.
+    OtherNumber,
+    /// To wait: only too much was asked for.
+    Later,
+    /// A new code: this one has run out.
+    NewCode,
+}
+
 /// One attempt did not end in acceptance.
 ///
 /// `code` is the vendor's error code or our word for what happened on the wire (`connect`, `timeout`); never a
@@ -167,6 +178,8 @@ pub struct SendError {
     pub retry_after: Option<Duration>,
     /// Whether the provider says that the person wants no messages.
     pub opted_out: bool,
+    /// What may help the person, where it is the person who is refused.
+    pub remedy: Remedy,
     /// Whether the provider was never asked: what is configured for it does not fit this message.
     pub unasked: bool,
     /// Why it may be more than an outage.
@@ -198,7 +211,8 @@ impl Suspicion {
 impl SendError {
     /// A failure with its cause in one word.
     pub fn new(kind: FailureKind, code: impl Into<String>) -> Self {
-        Self { kind, code: code.into(), retry_after: None, opted_out: false, unasked: false, suspicion: None }
+        let remedy = Remedy::OtherNumber;
+        Self { kind, code: code.into(), retry_after: None, opted_out: false, remedy, unasked: false, suspicion: None }
     }
 
     /// A message that cannot be put to the provider, with the reason in one word: nothing was asked, and another one may
@@ -274,6 +288,8 @@ pub struct Outcome {
     pub skipped: Vec<(ProviderName, &'static str)>,
     /// The name of the route that was taken.
     pub route: Arc<str>,
+    /// What may help the person, where it is the person who is refused.
+    pub remedy: Remedy,
 }
 
 impl Outcome {
@@ -291,21 +307,25 @@ impl Outcome {
         } else {
             Verdict::Exhausted
         };
-        Self { channel, verdict, attempts, skipped: Vec::new(), route }
+        let mut outcome = Self { attempts, ..Self::ours(channel, verdict, route, Remedy::OtherNumber) };
+        if let Some(Err(error)) = outcome.decisive().map(|attempt| &attempt.result) {
+            outcome.remedy = error.remedy;
+        }
+        outcome
     }
 
     /// What we refuse ourselves, with confidence, before anybody is asked. `rule` stands where a route's name would.
     pub fn blocked(channel: Channel, rule: &str) -> Self {
-        Self::ours(channel, Verdict::Blocked, rule)
+        Self::ours(channel, Verdict::Blocked, rule.into(), Remedy::OtherNumber)
     }
 
     /// What we refuse ourselves and a person may hit, before anybody is asked.
-    pub fn refused(channel: Channel, rule: &str) -> Self {
-        Self::ours(channel, Verdict::Refused, rule)
+    pub fn refused(channel: Channel, rule: &str, remedy: Remedy) -> Self {
+        Self::ours(channel, Verdict::Refused, rule.into(), remedy)
     }
 
-    fn ours(channel: Channel, verdict: Verdict, rule: &str) -> Self {
-        Self { channel, verdict, attempts: Vec::new(), skipped: Vec::new(), route: rule.into() }
+    fn ours(channel: Channel, verdict: Verdict, route: Arc<str>, remedy: Remedy) -> Self {
+        Self { channel, verdict, attempts: Vec::new(), skipped: Vec::new(), route, remedy }
     }
 
     /// The attempt that decided the verdict: the accepted one, else the last one that explains it.

@@ -131,6 +131,7 @@ async fn a_dry_preview_shows_every_step_sends_nothing_and_shows_no_secret() {
         "/2010-04-01/Accounts/AC00000000000000000000000000000001/Messages.json",
         "authorization: ***",
         "Body = Your verification code is 654321.",
+        "ValidityPeriod = 299",
         "\"status\": \"SUCCESSFUL\"",
     ] {
         assert!(printed.stdout.contains(told), "{told}: {}", printed.stdout);
@@ -240,6 +241,9 @@ async fn preview_plays_okta_towards_a_running_server() {
     let printed = server.place.run(&["preview", "--url", &url]).await;
     assert_eq!(printed.code, Some(0), "{}", printed.stderr);
     assert!(printed.stdout.contains(sid), "{}", printed.stdout);
+    for told in ["otpExpires", "eventTime", "source"] {
+        assert!(server.place.run(&["preview", "--curl"]).await.stdout.contains(told), "{told}");
+    }
     let curl = server.place.run(&["preview", "--curl"]).await.stdout;
     assert!(curl.contains("-H \"authorization: $OKTA_HOOK_SECRET\"") && !curl.contains(SECRET), "{curl}");
     server.stop().await;

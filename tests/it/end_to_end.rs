@@ -113,7 +113,7 @@ async fn a_vendor_that_hangs_is_answered_inside_the_budget() {
 async fn orgs_have_their_own_path_credential_and_replies() {
     let vendor = VendorServer::start([Answer::json(400, json!({ "code": 21211 }))]).await;
     let toml = format!(
-        "{}\n[orgs.other]\npath = '/other'\nreply = {{ refused = 'failed' }}\n\
+        "{}\n[orgs.other]\npath = '/'\nreply = {{ refused = 'failed' }}\n\
          auth.basic = {{ username = 'okta', password = 'correct horse battery staple' }}\n",
         twilio(&vendor.url)
     );
@@ -121,14 +121,39 @@ async fn orgs_have_their_own_path_credential_and_replies() {
     let request = okta::sms("+15005550010", "482913").to_string();
     let basic = "Basic b2t0YTpjb3JyZWN0IGhvcnNlIGJhdHRlcnkgc3RhcGxl";
     let refused = [
-        server.post("/other", &[("authorization", SECRET)], request.as_bytes()).await,
+        server.post("/", &[("authorization", SECRET)], request.as_bytes()).await,
         server.post("/okta/telephony", &[("authorization", basic)], request.as_bytes()).await,
     ];
     assert_eq!(refused.map(|a| a.status), [401, 401]);
-    let answer = server.post("/other", &[("authorization", basic)], request.as_bytes()).await;
+    let answer = server.post("/", &[("authorization", basic)], request.as_bytes()).await;
     assert!(matches!(understand(&answer.body), Understood::Command(status, ..) if status == "FAILED"));
     assert_eq!(vendor.finish().len(), 1);
     assert_eq!(server.metric(r#"okta_hook_requests_total{org="other",channel="sms",verdict="refused"}"#).await, 1.0);
+}
+
+#[tokio::test]
+async fn whom_a_provider_refuses_reads_what_would_help() {
+    let refusal = |status: u16, code: i64| {
+        Answer::json(status, json!({ "code": code, "statusCode": code, "sessionStatus": "NOT_CREATED" }))
+    };
+    let vendor = VendorServer::start([refusal(400, 1400), refusal(400, 1002), refusal(400, -1015)]).await;
+    let server = TestServer::start(&format!(
+        "[providers.eight]\nkind = '8x8'\napi_key = 'secret-canary'\nsubaccount_id = 'example_sub'\nbase_url = '{0}'\n\
+         voice_base_url = '{0}'\nsms = {{}}\nvoice = {{ source = '+15005550006' }}\n",
+        vendor.url
+    ))
+    .await;
+    for (request, start) in [
+        (okta::another_sms(), "We could not send your code. Please try again"),
+        (okta::another_sms(), "We cannot send a code to this phone number."),
+        (okta::voice("+15005550010", "482913"), "This code has expired."),
+    ] {
+        let Understood::Error(summary) = understand(&server.hook(&request).await.body) else {
+            panic!("{start}: no error")
+        };
+        assert!(summary.starts_with(start), "{start}: {summary}");
+    }
+    assert_eq!(vendor.finish().len(), 3, "nobody is asked twice");
 }
 
 #[tokio::test]

@@ -37,6 +37,8 @@ async fn fate(stage: &Stage, request: &Value) -> String {
         }
         Understood::Error(summary) => {
             assert!(!summary.contains("limit") && !summary.contains("guard"), "{summary}");
+            let is_at_fault = body["debugContext"]["route"] == "country" || body["debugContext"]["route"] == "range";
+            assert_eq!(summary.contains("use another number"), is_at_fault, "{summary}");
             format!("refused: {}", body["debugContext"])
         }
         other @ Understood::Command(..) => panic!("{other:?}"),

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use okta_telephony_hook::deadline::Clock;
 use okta_telephony_hook::okta::{Decoded, Fault, Oddity, decode};
-use okta_telephony_hook::otp::{Content, Country};
+use okta_telephony_hook::otp::{Channel, Content, Country};
 use serde_json::{Value, json};
 
 use crate::support::okta::{self, SECRET, Understood, understand};
@@ -108,8 +108,11 @@ async fn a_clock_that_is_behind_is_told_of_and_lengthens_no_codes_life() {
     assert!(matches!(understand(&stage.call(&request).await.body), Understood::Command(..)));
     assert_eq!((stage.metric(SKEW) / 10.0).round(), -360.0);
     let message = read(&request, "").expect("readable").message;
-    assert_eq!(message.life_left(Timestamp::now() - hour()).map(|life| life.as_secs()), Some(300));
-    for (asked, life) in [(json!(5), 3900), (json!("yesterday"), 3900), (json!("2100-01-01T00:00:00Z"), 3900)] {
+    for minutes in [60, 31, 29, 1] {
+        let now = Timestamp::now() - SignedDuration::from_mins(minutes);
+        assert_eq!(message.life_left(now).map(|life| life.as_secs()), Some(300), "{minutes}");
+    }
+    for (asked, life) in [(json!(5), 3900), (json!("yesterday"), 3900)] {
         let mut request = request.clone();
         request["eventTime"] = asked.clone();
         let message = read(&request, "").expect("readable").message;
@@ -119,13 +122,75 @@ async fn a_clock_that_is_behind_is_told_of_and_lengthens_no_codes_life() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clock_that_is_ahead_is_told_of_and_no_code_is_sent_that_it_says_has_expired() {
-    let stage = Stage::with_clock("", &[("one", &[])], Clock::new(|| Timestamp::now() + hour()));
-    let reply = stage.call(&okta::sms(NUMBER, "482913")).await;
-    assert!(matches!(understand(&reply.body), Understood::Error(_)));
-    assert_eq!(stage.transcript(), ["0 Okta hears 200"], "nothing may be sent");
+async fn a_clock_that_is_far_ahead_is_told_of_and_costs_nobody_a_code() {
+    let stage = Stage::with_clock("", &[("one", &[Act::Accept(5)])], Clock::new(|| Timestamp::now() + hour()));
+    let request = okta::sms(NUMBER, "482913");
+    let reply = stage.call(&request).await;
+    assert!(matches!(understand(&reply.body), Understood::Command(status, ..) if status == "SUCCESSFUL"));
     assert_eq!((stage.metric(SKEW) / 10.0).round(), 360.0);
-    assert_eq!(stage.metric(r#"okta_hook_requests_total{org="main",channel="sms",verdict="expired"}"#), 1.0);
+    let message = read(&request, "").expect("readable").message;
+    assert_eq!(message.life_left(Timestamp::now() + hour()).map(|life| life.as_secs()), Some(300));
+    let stage = Stage::new("", &[("one", &[Act::Accept(5)])]);
+    let file = std::fs::read(crate::support::data("okta/sms-mfa.json")).expect("readable");
+    let reply = stage.call(&serde_json::from_slice(&file).expect("JSON")).await;
+    assert!(matches!(understand(&reply.body), Understood::Command(..)), "months old, and its own dates agree");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_code_that_ended_by_oktas_clock_or_lately_by_ours_is_not_sent() {
+    for (asked, expires) in [(0, -300), (0, 10), (-600, -300), (-7200, -7190), (7200, 300)] {
+        let stage = Stage::new("", &[("one", &[])]);
+        let at = |seconds| json!((Timestamp::now() + SignedDuration::from_secs(seconds)).to_string());
+        let mut request = with(okta::sms(NUMBER, "482913"), "otpExpires", at(expires));
+        request["eventTime"] = at(asked);
+        let reply = stage.call(&request).await;
+        let expected = Understood::Error("This code has expired. Please request a new one.".into());
+        assert_eq!(understand(&reply.body), expected, "{asked} {expires}");
+        assert_eq!(stage.transcript(), ["0 Okta hears 200"], "{asked} {expires}: nothing may be sent");
+        assert_eq!(stage.metric(r#"okta_hook_requests_total{org="main",channel="sms",verdict="expired"}"#), 1.0);
+    }
+}
+
+#[test]
+fn a_preview_has_the_life_its_dates_give_it_while_they_are_fresh_and_never_expires() {
+    let dated = |asked: i64, expires: i64| {
+        let at = |seconds| json!((Timestamp::now() + SignedDuration::from_secs(seconds)).to_string());
+        let mut request = with(okta::sms(NUMBER, "482913"), "otpExpires", at(expires));
+        request["eventTime"] = at(asked);
+        request["data"]["context"]["request"]["url"]["value"] = "/x/generatePreview".into();
+        read(&request, "").expect("readable").message.life_left(Timestamp::now()).map(|life| life.as_secs())
+    };
+    assert!(dated(0, 300).is_some_and(|left| (295..=300).contains(&left)));
+    for (asked, expires) in [(-290, 10), (-400, -100), (-86_400, -86_100), (86_400, 86_700), (0, -300)] {
+        assert_eq!(dated(asked, expires), None, "{asked} {expires}");
+    }
+}
+
+#[test]
+fn a_date_beyond_the_last_moment_there_is_means_that_moment() {
+    let expires = |text: &str| {
+        let decoded = read(&with(okta::sms(NUMBER, "482913"), "otpExpires", text.into()), "");
+        decoded.map(|decoded| decoded.message.expires)
+    };
+    for text in ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59.999+02:00", "9999-12-30T22:00:01Z"] {
+        assert_eq!(expires(text), Ok(Some(Timestamp::MAX)), "{text}");
+    }
+    assert_eq!(expires("9999-12-01T00:00:00Z"), Ok("9999-12-01T00:00:00Z".parse().ok()));
+    for text in ["9999-12-31T23:59:59", "9999-12-31", "9999-13-31T23:59:59Z", "9999-12-31T25:59:59Z", "never"] {
+        assert!(expires(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn the_parts_of_a_channels_name_may_be_joined_by_anything() {
+    for word in ["Voice  call", "voice _-call", "VOICE_CALL", "voice\tcall", " VoiceCall ", "call"] {
+        let request = with(okta::sms(NUMBER, "482913"), "deliveryChannel", word.into());
+        let channel = read(&request, "").map(|decoded| decoded.message.channel);
+        assert_eq!(channel, Ok(Channel::Voice), "{word:?}");
+    }
+    for word in ["s ms", "call voice", "voice call call", "_"] {
+        assert!(read(&with(okta::sms(NUMBER, "482913"), "deliveryChannel", word.into()), "").is_err(), "{word:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

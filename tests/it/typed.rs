@@ -185,6 +185,7 @@ fn a_path_that_others_rewrite_on_the_way_is_a_fault() {
         ("/okta/telephony", true),
         ("/okta/.well-known/a..b", true),
         ("/okta/", true),
+        ("/", true),
         ("//okta", false),
         ("/okta/../x", false),
         ("/okta/./x", false),

@@ -58,3 +58,40 @@ async fn spending_stops_at_the_cap_but_for_some_countries() {
     advance(DAY).await;
     assert_eq!(watch.passes(&message(NUMBER)).await, 10);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_cap_refuses_is_not_spent_in_either_window() {
+    let watch = Watch::new(|settings| {
+        settings.per_phone.mode = Some(Mode::Off);
+        settings.spend.sms_micros = 80_000;
+        settings.spend.voice_micros = 5_000_000;
+        settings.spend.voice_micros_by_country.insert("GB".to_owned(), 150_000);
+        settings.spend.per_hour_micros = Some(400_000);
+        settings.spend.per_day_micros = Some(600_000);
+    });
+    for _ in 0..3 {
+        assert_eq!(watch.stops(&call("+491701234567")).await, Some("spend"), "dearer than any cap");
+    }
+    assert_eq!(watch.count("spend", "warned"), 0, "nothing is spent");
+    assert_eq!(watch.passes(&message(NUMBER)).await, 5, "cheap texts go on");
+    assert_eq!(watch.count("spend", "warned"), 2);
+    advance(HOUR).await;
+    assert_eq!(watch.passes(&call(NUMBER)).await, 1, "the second call would pass the day's cap");
+    assert_eq!(watch.count("spend", "warned"), 4, "four fifths of the day, and that it stops messages");
+    assert_eq!(watch.passes(&message(NUMBER)).await, 0);
+    assert_eq!(watch.count("spend", "warned"), 4, "the same again");
+    advance(DAY - HOUR).await;
+    assert_eq!(watch.passes(&message(NUMBER)).await, 5, "refused calls were not charged to the hour");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_only_observed_is_spent_beyond_the_cap_too() {
+    let watch = Watch::new(|settings| {
+        settings.spend.mode = Some(Mode::Observe);
+        settings.spend.per_hour_micros = Some(250_000);
+    });
+    for _ in 0..4 {
+        assert_eq!(watch.stops(&message(NUMBER)).await, None);
+    }
+    assert_eq!((watch.count("spend", "observed"), watch.count("spend", "warned")), (2, 2));
+}

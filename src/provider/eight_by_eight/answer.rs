@@ -94,7 +94,7 @@ fn failure(answer: &Answer, code: Option<i64>, table: &[Row]) -> SendError {
     // A request over the rate limit was not processed, whatever the code says.
     let known = if answer.status == 429 { Some(FailureKind::Throttled) } else { codes::find(table, code) };
     let kind = known.unwrap_or_else(|| by_status(answer).kind);
-    SendError { retry_after: answer.retry_after, ..SendError::new(kind, code.to_string()) }
+    SendError { retry_after: answer.retry_after, remedy: codes::remedy(code), ..SendError::new(kind, code.to_string()) }
 }
 
 /// The channel is off, or has no sender for this message: a reason of configuration, and nothing was sent.
@@ -160,7 +160,8 @@ mod tests {
     #[track_caller]
     fn check(result: &Result<Accepted, SendError>, kind: FailureKind, code: &str) {
         let suspicion = code.starts_with("http_3").then_some(Suspicion::Redirect);
-        assert_eq!(result, &Err(SendError { suspicion, ..SendError::new(kind, code) }));
+        let remedy = codes::remedy(code.parse().unwrap_or(0));
+        assert_eq!(result, &Err(SendError { suspicion, remedy, ..SendError::new(kind, code) }));
     }
 
     #[test]

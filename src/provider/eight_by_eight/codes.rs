@@ -4,9 +4,16 @@
 //! row: 8x8's pages "API error codes", "Voice error codes" and "Voice status codes".
 
 use crate::otp::FailureKind::{self, Account, Recipient, Rejected, Throttled, Unconfirmed};
+use crate::otp::Remedy;
 
 /// Code, kind, meaning.
 pub(super) type Row = (i64, FailureKind, &'static str);
+
+/// The code for a second text to one number within a while.
+const TOO_SOON: i64 = 1400;
+
+/// The code for a call that comes when its `validUntil` is past.
+const TOO_LATE: i64 = -1015;
 
 /// `code` of the SMS API, in order.
 pub(super) const TEXTS: [Row; 34] = [
@@ -30,7 +37,7 @@ pub(super) const TEXTS: [Row; 34] = [
     (1201, Account, "access forbidden: the key lacks the permission"),
     (1300, Account, "resource not found: the path names nothing but the sub-account"),
     (
-        1400,
+        TOO_SOON,
         Recipient,
         "resend too soon to the same number: stops, as another provider would send just what this limit withholds",
     ),
@@ -58,7 +65,7 @@ pub(super) const CALLS: [Row; 24] = [
     (-1018, Rejected, "scenario fault, or any invalid callflow"),
     (-1017, Recipient, "invalid destination number"),
     (-1016, Rejected, "unaccepted characters in the sentence"),
-    (-1015, Recipient, "validUntil is past: stops, as the code is dead whoever delivers it"),
+    (TOO_LATE, Recipient, "validUntil is past: stops, as the code is dead whoever delivers it"),
     (-1014, Account, "caller id not allowed"),
     (-1013, Rejected, "first action must be makeCall"),
     (-1012, Rejected, "misplaced hangup"),
@@ -83,6 +90,15 @@ pub(super) fn find(table: &[Row], code: i64) -> Option<FailureKind> {
     table.binary_search_by_key(&code, |row| row.0).ok().map(|place| table[place].1)
 }
 
+/// What may help a person whom a code refuses.
+pub(super) const fn remedy(code: i64) -> Remedy {
+    match code {
+        TOO_SOON => Remedy::Later,
+        TOO_LATE => Remedy::NewCode,
+        _ => Remedy::OtherNumber,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,5 +115,12 @@ mod tests {
     fn the_two_apis_share_no_code() {
         assert!(TEXTS.iter().all(|row| find(&CALLS, row.0).is_none()));
         assert_eq!((find(&TEXTS, 9999), find(&CALLS, 1)), (None, None));
+    }
+
+    #[test]
+    fn a_person_is_sent_to_another_number_only_where_the_number_is_at_fault() {
+        for (code, expected) in [(1400, Remedy::Later), (-1015, Remedy::NewCode), (1002, Remedy::OtherNumber)] {
+            assert_eq!(remedy(code), expected, "{code}");
+        }
     }
 }

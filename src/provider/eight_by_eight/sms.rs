@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_preview_has_no_expiry() {
+    fn a_stale_preview_has_no_expiry() {
         let stale = Message { expires: "2020-01-01T00:00:00Z".parse().ok(), ..message() };
         assert_eq!(written(json!({}), &stale)["expiry"], "2020-01-01T00:00:00Z");
         assert_eq!(written(json!({}), &Message { preview: true, ..stale })["expiry"], Value::Null);

@@ -217,7 +217,8 @@ mod tests {
             ],
         });
         assert_eq!(written(json!({}), "en-US", &message), expected);
-        assert_eq!(written(json!({}), "en-US", &Message { preview: true, ..message })["validUntil"], Value::Null);
+        let stale = Message { expires: "2020-01-01T00:00:00Z".parse().ok(), preview: true, ..message };
+        assert_eq!(written(json!({}), "en-US", &stale)["validUntil"], Value::Null);
     }
 
     #[test]
