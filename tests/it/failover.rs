@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use okta_telephony_hook::deadline::Clock;
-use okta_telephony_hook::otp::FailureKind::{Blocked, Recipient, Unavailable, Unconfirmed};
+use okta_telephony_hook::otp::FailureKind::{Blocked, Recipient, Rejected, Unavailable, Unconfirmed};
 use tokio::time::Instant;
 
 use crate::support::okta::{self, Understood, understand};
@@ -62,19 +62,21 @@ async fn providers_that_cannot_take_the_message_count_for_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn going_past_providers_that_cannot_take_a_message_uses_no_failover_up() {
-    let stage = Stage::new("", &[("a", &[Act::Unfit; 60]), ("b", &[Act::Accept(10); 60])]);
-    for _ in 0..60 {
+    // Some 140 failovers are allowed in that time.
+    let stage = Stage::new("", &[("a", &[Act::Unfit; 200]), ("b", &[Act::Accept(10); 200])]);
+    for _ in 0..200 {
         let reply = stage.call(&okta::another_sms()).await;
         assert!(matches!(understand(&reply.body), Understood::Command(_, Some(by), _) if by == "b"));
     }
     assert_eq!(stage.metrics.failovers_refused.get(), 0);
 
-    // The same when the one that cannot take it comes last.
-    let stage = Stage::new("", &[("a", &[Act::Fail(1, Unavailable); 4]), ("b", &[Act::Unfit; 200])]);
+    // The same when the one that cannot take it comes last. What is rejected leaves the breaker of the first one closed.
+    let stage = Stage::new("", &[("a", &[Act::Fail(1, Rejected); 200]), ("b", &[Act::Unfit; 200])]);
     for _ in 0..200 {
         stage.call(&okta::another_sms()).await;
     }
     assert_eq!(stage.metrics.failovers_refused.get(), 0);
+    assert!(stage.unused().is_empty(), "{:?}", stage.unused());
 }
 
 #[tokio::test(start_paused = true)]

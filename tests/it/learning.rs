@@ -210,7 +210,7 @@ async fn row_49_an_event_feed_that_stops_is_told_and_not_believed() {
 
 #[tokio::test(start_paused = true)]
 async fn row_53_hooks_that_stop_are_told_and_the_next_one_ends_it() {
-    let mut org = Org::new("", 200, 0);
+    let mut org = Org::new("", 211, 0);
     let _watch = org.watch();
     let silent = |org: &Org| org.stage.metric("okta_hook_silent{org=\"main\"}");
     for _ in 0..25 * 4 {
