@@ -166,6 +166,25 @@ async fn a_late_acceptance_before_the_answer_counts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn with_nobody_left_to_ask_whoever_is_still_out_is_waited_for() {
+    let stage = Stage::new("", &[("a", &[Act::Accept(2000)]), ("b", &[Act::Fail(100, Unavailable)])]);
+    let reply = stage.call(&okta::another_sms()).await;
+    assert!(matches!(understand(&reply.body), Understood::Command(_, Some(by), _) if by == "a"));
+    let expected = ["0 a asked", "1200 b asked", "1300 b unavailable", "2000 a accepts", "2000 Okta hears 200"];
+    assert_eq!(stage.transcript(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_taken_before_the_deadline_is_no_failure_of_its_provider() {
+    // More than open a breaker, each longer than a text would be waited for.
+    let stage = Stage::new("", &[("a", &[Act::Accept(1500); 7]), ("b", &[])]);
+    for n in 0..7 {
+        let reply = stage.call(&okta::voice(&format!("+1500555{n:04}"), "482913")).await;
+        assert!(matches!(understand(&reply.body), Understood::Command(_, Some(by), _) if by == "a"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_gets_more_than_two_sends_with_a_doubt_or_three_in_all() {
     let doubt = [Act::Fail(10, Unconfirmed)];
     let failed = [Act::Fail(10, Unavailable)];
