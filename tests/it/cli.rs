@@ -59,7 +59,9 @@ async fn trying_one_answer_of_the_sandbox_does_not_spoil_the_next() {
         let sent = matches!(understand(&answer.body), Understood::Command(_, _, Some(_)));
         assert_eq!(sent, n != 7, "{n}");
     }
-    server.stop().await;
+    let logged = server.stop().await.stderr;
+    let blocked: Vec<&str> = logged.lines().filter(|line| line.contains(r#""message":"blocked""#)).collect();
+    assert!(blocked.len() == 1 && blocked[0].contains(r#""by":"sandbox""#), "{logged}");
 }
 
 #[tokio::test]
