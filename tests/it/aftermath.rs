@@ -13,7 +13,7 @@ use okta_telephony_hook::otp::{FailureKind, ProviderName};
 use okta_telephony_hook::recent::Ending;
 use okta_telephony_hook::store::{Memory, Store};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::support::eventually;
 use crate::support::moody::{Mood, Moody};
@@ -23,7 +23,6 @@ use crate::support::stub::{Act, Stage};
 use crate::support::vendor::{Answer, Call, VendorServer};
 
 const SECRET: &str = "an-event-hook-secret-0123";
-const LONG: Duration = Duration::from_secs(60);
 
 fn toml(verify: &str, more: &str) -> String {
     format!(
@@ -88,10 +87,7 @@ async fn accepted(server: &TestServer, body: &Value) {
 
 /// Waits until the vendor has been asked so often, and a little longer for what should not come.
 async fn calls(vendor: &VendorServer, expected: usize) -> Vec<Call> {
-    let begun = Instant::now();
-    while vendor.calls().len() < expected && begun.elapsed() < LONG {
-        sleep(Duration::from_millis(20)).await;
-    }
+    eventually("the vendor is asked", async || vendor.calls().len() >= expected).await;
     sleep(Duration::from_millis(300)).await;
     assert_eq!(vendor.calls().len(), expected, "{:#?}", vendor.calls());
     vendor.calls()

@@ -3,19 +3,18 @@
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::SignedDuration;
 use okta_telephony_hook::config::{self, Sources};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::Instant;
 
 use crate::console::page;
+use crate::support::eventually;
 use crate::support::okta::SECRET;
 use crate::support::process::Place;
 use crate::support::server::{TestServer, exchange};
-use crate::support::tls::{LIVEZ, NAME, PATIENCE, Pki, SANDBOX, hook, serve};
+use crate::support::tls::{LIVEZ, NAME, Pki, SANDBOX, hook, serve};
 
 #[tokio::test]
 async fn a_renewal_under_load_fails_nobody_and_is_seen() {
@@ -59,27 +58,17 @@ async fn new_files_are_taken_up_without_being_asked_and_bad_ones_are_not() {
     let server = serve(&pki).await;
     let shown = async || pki.client().exchange(server.public, LIVEZ).await.expect("connects").0;
     let refusals = async || server.metric(r#"okta_hook_certificate_reloads_total{result="refused"}"#).await;
-    let started = Instant::now();
 
     let second = pki.renew();
-    while shown().await != second {
-        assert!(started.elapsed() < PATIENCE, "not taken up");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    eventually("the new one is taken up", async || shown().await == second).await;
     assert_eq!(refusals().await, 0.0);
 
     pki.write("crt", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
-    while refusals().await < 1.0 {
-        assert!(started.elapsed() < 2 * PATIENCE, "not told of");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    eventually("the bad one is told of", async || refusals().await >= 1.0).await;
     assert_eq!(shown().await, second);
 
     let third = pki.renew();
-    while shown().await != third {
-        assert!(started.elapsed() < 3 * PATIENCE, "not taken up after a bad one");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    eventually("a good one is taken up after a bad one", async || shown().await == third).await;
     assert_eq!(server.metric(r#"okta_hook_certificate_reloads_total{result="taken"}"#).await, 2.0);
 }
 
@@ -107,11 +96,7 @@ async fn a_volume_of_kubernetes_is_followed() {
     assert_eq!(shown().await, first);
     let second = volume("..2026_2");
     std::fs::remove_dir_all(pki.directory.path().join("..2026_1")).expect("removed");
-    let started = Instant::now();
-    while shown().await != second {
-        assert!(started.elapsed() < PATIENCE, "not taken up");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    eventually("the new one is taken up", async || shown().await == second).await;
 }
 
 #[tokio::test]
@@ -262,11 +247,8 @@ async fn sighup_has_the_binary_read_its_certificate_again() {
     assert!(answer.contains("SUCCESSFUL"), "{answer}");
     let second = pki.renew();
     server.signal("HUP");
-    let started = Instant::now();
-    while pki.client().exchange(server.public, LIVEZ).await.expect("connects").0 != second {
-        assert!(started.elapsed() < PATIENCE, "not reloaded");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let shown = async || pki.client().exchange(server.public, LIVEZ).await.expect("connects").0;
+    eventually("the new one is taken up", async || shown().await == second).await;
     let ended = server.stop().await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("certificate reloaded"), "{}", ended.stderr);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::eventually;
 use crate::support::okta::{self, SECRET, Understood, understand};
-use crate::support::process::Place;
+use crate::support::process::{Place, Running};
 use crate::support::server::exchange;
 use crate::support::tls::{self, Pki};
 use crate::support::vendor::{Answer, VendorServer};
@@ -21,15 +21,17 @@ fn twilio(url: &str) -> Place {
         .set("OKTA_HOOK__PROVIDERS__TWILIO__SMS__FROM", "+15005550006")
 }
 
+/// What stands on standard output, once that is there.
+async fn printed_by(server: &Running, what: &str) -> String {
+    eventually(what, async || server.stdout().contains(what)).await;
+    server.stdout()
+}
+
 #[tokio::test]
 async fn the_printed_curl_of_the_sandbox_works_when_pasted() {
     let server = Place::new().serve(&["serve", "--sandbox"]).await;
     assert!(server.public.ip().is_loopback());
-    let mut printed = server.stdout();
-    while !printed.contains("…0009") {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        printed = server.stdout();
-    }
+    let printed = printed_by(&server, "…0009").await;
     let curl = printed.lines().find(|line| line.starts_with("curl ")).expect("one line").to_owned();
     let pasted = tokio::process::Command::new("sh").arg("-c").arg(&curl).output().await.expect("sh");
     assert!(pasted.status.success(), "{pasted:?}");
@@ -46,11 +48,7 @@ async fn the_printed_curl_of_the_sandbox_works_when_pasted() {
 #[tokio::test]
 async fn trying_one_answer_of_the_sandbox_does_not_spoil_the_next() {
     let server = Place::new().serve(&["serve", "--sandbox"]).await;
-    let mut printed = server.stdout();
-    while !printed.contains("authorization: ") {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        printed = server.stdout();
-    }
+    let printed = printed_by(&server, "authorization: ").await;
     let secret = printed.split("authorization: ").nth(1).and_then(|s| s.split('\'').next()).expect("secret");
     // 0007 is refused as fraud; its neighbours, and one person many times, are still served.
     for n in (0..12).map(|n| if n == 0 { 7 } else { 100 + n }) {
@@ -63,7 +61,9 @@ async fn trying_one_answer_of_the_sandbox_does_not_spoil_the_next() {
         let sent = matches!(understand(&answer.body), Understood::Command(_, _, Some(_)));
         assert_eq!(sent, n != 7, "{n}");
     }
-    server.stop().await;
+    let logged = server.stop().await.stderr;
+    let blocked: Vec<&str> = logged.lines().filter(|line| line.contains(r#""message":"blocked""#)).collect();
+    assert!(blocked.len() == 1 && blocked[0].contains(r#""by":"sandbox""#), "{logged}");
 }
 
 #[tokio::test]
@@ -343,14 +343,8 @@ async fn a_port_in_use_is_told_with_its_key() {
 #[tokio::test]
 async fn sigterm_drains_and_exits_with_0() {
     let server = Place::new().set("OKTA_HOOK__SERVER__SHUTDOWN_DELAY", "100ms").serve(&["serve", "--sandbox"]).await;
-    let secret = {
-        let mut printed = server.stdout();
-        while !printed.contains("authorization: ") {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            printed = server.stdout();
-        }
-        printed.split("authorization: ").nth(1).and_then(|s| s.split('\'').next()).expect("secret").to_owned()
-    };
+    let printed = printed_by(&server, "authorization: ").await;
+    let secret = printed.split("authorization: ").nth(1).and_then(|s| s.split('\'').next()).expect("secret");
     let body = okta::sms("+15005550011", "482913").to_string();
     let request = format!(
         "POST /okta/telephony HTTP/1.1\r\nhost: x\r\nauthorization: {secret}\r\ncontent-length: {}\r\n\r\n{body}",

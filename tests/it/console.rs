@@ -1,14 +1,12 @@
 //! The operator's page: what it shows, to whom, and what never stands on it.
 
-use std::time::Duration;
-
 use base64::Engine as _;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 
 use crate::reload::{reload, start};
+use crate::support::eventually;
 use crate::support::okta::{self, SECRET};
 use crate::support::server::{Answer, TestServer, exchange, read_answer};
 
@@ -327,15 +325,13 @@ async fn a_reload_keeps_what_is_shown() {
     let before = shown().await;
     let since = |page: &str| state(&rows(page, "State"), "runs since").split(' ').next().map(str::to_owned);
     reload(&server, &toml.replace("providers.second", "providers.third").replace("'second'", "'third'"), "ok").await;
-    let started = Instant::now();
     // The counter moves before the new pages are in place.
-    let after = loop {
-        let page = shown().await;
-        if rows(&page, "Providers").iter().any(|row| row[0] == "third") {
-            break page;
-        }
-        assert!(started.elapsed() < Duration::from_secs(20), "not reloaded");
-    };
+    let mut after = String::new();
+    eventually("the new pages are in place", async || {
+        after = shown().await;
+        rows(&after, "Providers").iter().any(|row| row[0] == "third")
+    })
+    .await;
     assert_eq!(hooks(&after), hooks(&before));
     assert_eq!(hooks(&after)[0][11], request["eventId"].as_str().expect("an id"));
     assert_eq!(state(&rows(&after, "State"), "configuration read again"), "1 taken, 0 refused");

@@ -5,8 +5,9 @@ use std::time::Duration;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
+use crate::support::eventually;
 use crate::support::process::{Place, Running};
 use crate::support::server::exchange;
 
@@ -45,11 +46,7 @@ async fn without_descriptors_callers_wait_and_are_served_as_soon_as_there_are_so
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert_eq!(exchange(server.public, LIVEZ).await.status, 200);
     assert!(metric(&server, "okta_hook_accept_failures_total").await >= 1.0);
-    let started = Instant::now();
-    while metric(&server, "okta_hook_connections").await > 0.0 {
-        assert!(started.elapsed() < Duration::from_secs(30), "connections are left over");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    eventually("no connection is left over", async || metric(&server, "okta_hook_connections").await == 0.0).await;
     let ended = server.stop().await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert_eq!(ended.stderr.matches("connections cannot be accepted").count(), 1, "{}", ended.stderr);
@@ -78,16 +75,10 @@ async fn a_log_that_nobody_reads_stops_neither_hooks_nor_the_end() {
             .set("OKTA_HOOK__SERVER__LISTEN", "127.0.0.1:0")
             .set("OKTA_HOOK__ADMIN__LISTEN", "127.0.0.1:0");
         let mut child = place.start(&["serve", "--sandbox"], writer);
-        let started = Instant::now();
-        let address = loop {
-            let printed = place.stdout();
-            let address = printed.split("http://").nth(1).and_then(|rest| rest.split('/').next()?.parse().ok());
-            if let Some(address) = address.filter(|_| printed.contains("…0009")) {
-                break address;
-            }
-            assert!(started.elapsed() < Duration::from_secs(20), "{format}: does not start: {printed}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        };
+        eventually(&format!("it starts with {format}"), async || place.stdout().contains("…0009")).await;
+        let printed = place.stdout();
+        let address = printed.split("http://").nth(1).and_then(|rest| rest.split('/').next()?.parse().ok());
+        let address = address.expect("an address");
         assert_eq!(timeout(Duration::from_secs(10), exchange(address, LIVEZ)).await.expect("answered").status, 200);
         let pid = Pid::from_raw(child.id().expect("running").try_into().expect("pid")).expect("pid");
         rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("signalled");

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use crate::callbacks;
+use crate::support::eventually;
 use crate::support::okta::{self, SECRET, Understood, understand};
 use crate::support::server::{TestServer, exchange, read_answer};
 
@@ -129,21 +130,21 @@ async fn patience(address: SocketAddr, bytes: &[u8]) -> Duration {
 #[tokio::test]
 async fn silent_and_dribbling_callers_are_cut_off() {
     let server =
-        TestServer::start(&format!("{SANDBOX}\n[server]\nheader_timeout = '300ms'\nidle_timeout = '1500ms'")).await;
+        TestServer::start(&format!("{SANDBOX}\n[server]\nheader_timeout = '300ms'\nidle_timeout = '30s'")).await;
     for bytes in [&b""[..], b"POST /okta", b"POST /okta/telephony HTTP/1.1\r\nhost: x\r\n"] {
         let borne = patience(server.public, bytes).await;
-        assert!((250..1400).contains(&borne.as_millis()), "{borne:?} {bytes:?}");
+        assert!((250..10_000).contains(&borne.as_millis()), "{borne:?} {bytes:?}");
     }
     // Bytes that keep coming buy no time: the head as a whole has the limit.
     let mut stream = TcpStream::connect(server.public).await.expect("connects");
     let started = Instant::now();
-    while started.elapsed() < Duration::from_secs(10) {
+    while started.elapsed() < Duration::from_secs(20) {
         if stream.write_all(b"x").await.is_err() {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
@@ -204,17 +205,16 @@ async fn a_connection_serves_many_requests_and_may_rest_between_them() {
 
 #[tokio::test]
 async fn the_budget_counts_from_the_first_byte_of_the_head() {
-    let server = TestServer::start(&SANDBOX.replace("[orgs.main]", "[orgs.main]\nbudget = '1500ms'")).await;
-    let body = okta::sms("+15005550009", "482913").to_string();
+    let server = TestServer::start(&SANDBOX.replace("[orgs.main]", "[orgs.main]\nbudget = '500ms'")).await;
+    let body = okta::another_sms().to_string();
     let mut stream = TcpStream::connect(server.public).await.expect("connects");
-    let started = Instant::now();
     stream.write_all(b"POST /okta/telephony HTTP/1.1\r\n").await.expect("written");
     tokio::time::sleep(Duration::from_millis(700)).await;
     let rest = format!("host: x\r\nauthorization: {SECRET}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     stream.write_all(rest.as_bytes()).await.expect("written");
     let answer = read_answer(&mut stream).await;
-    assert!(matches!(understand(&answer.body), Understood::Command(status, ..) if status == "PENDING"));
-    assert!((1400..2100).contains(&started.elapsed().as_millis()), "{:?}", started.elapsed());
+    assert!(matches!(understand(&answer.body), Understood::Error(_)), "there was no time left");
+    assert_eq!(attempts(&server).await, 0.0);
 }
 
 #[tokio::test]
@@ -222,9 +222,7 @@ async fn over_the_cap_hooks_are_429_at_once_and_not_sent() {
     let server = TestServer::start(&format!("{SANDBOX}\n[server]\nmax_in_flight = 1")).await;
     let slow = okta::sms("+15005550011", "482913");
     let (first, second) = tokio::join!(server.hook(&slow), async {
-        while server.metric("okta_hook_in_flight").await < 1.0 {
-            tokio::task::yield_now().await;
-        }
+        eventually("the first is in flight", async || server.metric("okta_hook_in_flight").await >= 1.0).await;
         server.hook(&okta::sms("+15005550010", "482914")).await
     });
     assert_eq!((first.status, second.status), (200, 429));
@@ -235,8 +233,7 @@ async fn over_the_cap_hooks_are_429_at_once_and_not_sent() {
 
 #[tokio::test]
 async fn connections_over_the_cap_wait_for_a_place() {
-    let server =
-        TestServer::start(&format!("{SANDBOX}\n[server]\nmax_connections = 1\nheader_timeout = '500ms'")).await;
+    let server = TestServer::start(&format!("{SANDBOX}\n[server]\nmax_connections = 1\nheader_timeout = '1s'")).await;
     let idle = TcpStream::connect(server.public).await.expect("connects");
     let started = Instant::now();
     assert_eq!(server.hook(&okta::sms("+15005550010", "482913")).await.status, 200);
@@ -246,7 +243,7 @@ async fn connections_over_the_cap_wait_for_a_place() {
 
 #[tokio::test]
 async fn a_stop_lets_requests_in_flight_end_and_detached_attempts_too() {
-    let mut server = TestServer::start(&format!("{SANDBOX}\n[server]\nshutdown_delay = '300ms'")).await;
+    let mut server = TestServer::start(&format!("{SANDBOX}\n[server]\nshutdown_delay = '2s'")).await;
     let slow = okta::sms("+15005550011", "482913");
     let address = server.public;
     let in_flight = tokio::spawn({
@@ -259,13 +256,9 @@ async fn a_stop_lets_requests_in_flight_end_and_detached_attempts_too() {
             exchange(address, request.as_bytes()).await
         }
     });
-    while server.metric("okta_hook_in_flight").await < 1.0 {
-        tokio::task::yield_now().await;
-    }
+    eventually("it is in flight", async || server.metric("okta_hook_in_flight").await >= 1.0).await;
     server.begin_stop(Stop::Announced);
-    while server.admin_page("/readyz").await.status == 200 {
-        tokio::task::yield_now().await;
-    }
+    eventually("it is no longer ready", async || server.admin_page("/readyz").await.status != 200).await;
     // Not ready, and still there for whoever has not noticed.
     assert_eq!(server.hook(&okta::sms("+15005550010", "482914")).await.status, 200);
     let answer = in_flight.await.expect("no panic");

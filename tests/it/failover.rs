@@ -1,11 +1,14 @@
 //! From one provider to the next inside one deadline: scripts and transcripts on a paused clock.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use okta_telephony_hook::deadline::Clock;
-use okta_telephony_hook::otp::FailureKind::{Blocked, Recipient, Rejected, Unavailable, Unconfirmed};
+use okta_telephony_hook::otp::FailureKind::{
+    Account, Blocked, Recipient, Rejected, Throttled, Unavailable, Unconfirmed,
+};
 use tokio::time::Instant;
 
 use crate::support::okta::{self, Understood, understand};
@@ -62,19 +65,21 @@ async fn providers_that_cannot_take_the_message_count_for_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn going_past_providers_that_cannot_take_a_message_uses_no_failover_up() {
-    let stage = Stage::new("", &[("a", &[Act::Unfit; 60]), ("b", &[Act::Accept(10); 60])]);
-    for _ in 0..60 {
+    // Some 140 failovers are allowed in that time.
+    let stage = Stage::new("", &[("a", &[Act::Unfit; 200]), ("b", &[Act::Accept(10); 200])]);
+    for _ in 0..200 {
         let reply = stage.call(&okta::another_sms()).await;
         assert!(matches!(understand(&reply.body), Understood::Command(_, Some(by), _) if by == "b"));
     }
     assert_eq!(stage.metrics.failovers_refused.get(), 0);
 
-    // The same when the one that cannot take it comes last.
-    let stage = Stage::new("", &[("a", &[Act::Fail(1, Unavailable); 4]), ("b", &[Act::Unfit; 200])]);
+    // The same when the one that cannot take it comes last. What is rejected leaves the breaker of the first one closed.
+    let stage = Stage::new("", &[("a", &[Act::Fail(1, Rejected); 200]), ("b", &[Act::Unfit; 200])]);
     for _ in 0..200 {
         stage.call(&okta::another_sms()).await;
     }
     assert_eq!(stage.metrics.failovers_refused.get(), 0);
+    assert!(stage.unused().is_empty(), "{:?}", stage.unused());
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,6 +91,30 @@ async fn who_is_better_not_asked_is_asked_when_nobody_else_takes_the_message() {
     }
     let reply = stage.call(&okta::another_sms()).await;
     assert!(matches!(understand(&reply.body), Understood::Command(_, Some(by), _) if by == "b"));
+    assert!(stage.unused().is_empty(), "{:?}", stage.transcript());
+    assert_eq!(stage.shared.recent.list()[0].skipped, [""; 0], "who was asked was not skipped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asked_for_a_pause_is_not_asked_until_it_is_over() {
+    let stage = Stage::new("", &[("a", &[Act::Fail(10, Throttled), Act::Accept(10)]), ("b", &[Act::Accept(10); 2])]);
+    stage.call(&okta::another_sms()).await;
+    stage.call(&okta::another_sms()).await;
+    assert_eq!(stage.shared.recent.list()[0].skipped, ["a paced"]);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    stage.call(&okta::another_sms()).await;
+    assert!(stage.unused().is_empty(), "{:?}", stage.transcript());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_probed_by_a_message_that_has_no_time_for_another_attempt() {
+    let org = "budget = '1500ms'\nattempt_timeout = '1200ms'\nmin_attempt = '800ms'";
+    let stage = Stage::new(org, &[("a", &[Act::Fail(1, Unavailable); 5]), ("b", &[Act::Accept(1); 6])]);
+    for _ in 0..5 {
+        stage.call(&okta::another_sms()).await;
+    }
+    tokio::time::advance(Duration::from_secs(2)).await;
+    stage.call(&okta::another_sms()).await;
     assert!(stage.unused().is_empty(), "{:?}", stage.transcript());
 }
 
@@ -225,6 +254,40 @@ async fn a_late_acceptance_before_the_answer_counts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn with_nobody_left_to_ask_whoever_is_still_out_is_waited_for() {
+    let stage = Stage::new("", &[("a", &[Act::Accept(2000)]), ("b", &[Act::Fail(100, Unavailable)])]);
+    let reply = stage.call(&okta::another_sms()).await;
+    assert!(matches!(understand(&reply.body), Understood::Command(_, Some(by), _) if by == "a"));
+    let expected = ["0 a asked", "1200 b asked", "1300 b unavailable", "2000 a accepts", "2000 Okta hears 200"];
+    assert_eq!(stage.transcript(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_taken_before_the_deadline_is_no_failure_of_its_provider() {
+    // More than open a breaker, each longer than a text would be waited for.
+    let stage = Stage::new("", &[("a", &[Act::Accept(1500); 7]), ("b", &[])]);
+    for n in 0..7 {
+        let reply = stage.call(&okta::voice(&format!("+1500555{n:04}"), "482913")).await;
+        assert!(matches!(understand(&reply.body), Understood::Command(_, Some(by), _) if by == "a"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_answers_when_nobody_waits_any_more_has_failed_and_still_tells_of_our_account() {
+    let stage = Stage::new("", &[("a", &[Act::Accept(1500); 5]), ("b", &[Act::Accept(1000); 6])]);
+    for _ in 0..6 {
+        stage.call(&okta::another_sms()).await;
+    }
+    assert!(stage.unused().is_empty(), "five in a row open a breaker: {:?}", stage.transcript());
+
+    let stage = Stage::new("", &[("a", &[Act::Fail(1500, Account)]), ("b", &[Act::Accept(1000); 2])]);
+    for _ in 0..2 {
+        stage.call(&okta::another_sms()).await;
+    }
+    assert!(stage.unused().is_empty(), "one refusal does: {:?}", stage.transcript());
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_gets_more_than_two_sends_with_a_doubt_or_three_in_all() {
     let doubt = [Act::Fail(10, Unconfirmed)];
     let failed = [Act::Fail(10, Unavailable)];
@@ -299,4 +362,31 @@ async fn row_44_a_wall_clock_that_jumps_moves_no_deadline() {
         assert_eq!(understand(&reply.body), Understood::Command("PENDING".into(), Some("b".into()), None));
         assert_eq!(stage.transcript(), ["0 a asked", "1200 b asked", "2575 Okta hears 200"]);
     }
+}
+
+thread_local! { static LOOKS: Cell<u32> = const { Cell::new(0) }; }
+
+/// A wall clock that breaks at one look.
+fn breaking() -> jiff::Timestamp {
+    let left = LOOKS.get();
+    LOOKS.set(left.saturating_sub(1));
+    assert_ne!(left, 1, "scripted panic");
+    jiff::Timestamp::now()
+}
+
+#[tokio::test(start_paused = true)]
+async fn wherever_we_break_nobody_hears_that_nothing_was_sent_once_a_provider_was_asked() {
+    let (mut before, mut after) = (0, 0);
+    for look in 1..30 {
+        let stage = Stage::with_clock("", &[("a", &[Act::Accept(10)])], Clock::new(breaking));
+        LOOKS.set(look);
+        let reply = stage.call(&okta::another_sms()).await;
+        let has_broken = LOOKS.replace(0) == 0;
+        let was_asked = stage.transcript().iter().any(|line| line.ends_with("a asked"));
+        let is_error = matches!(understand(&reply.body), Understood::Error(_));
+        assert!(!(was_asked && is_error), "look {look}: {:?}", stage.transcript());
+        before += usize::from(has_broken && is_error);
+        after += usize::from(has_broken && was_asked);
+    }
+    assert!(before > 0 && after > 0, "broken {before} times before the send, {after} times after it");
 }

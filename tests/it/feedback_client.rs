@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::support::eventually;
 use crate::support::moody::{Mood, Moody};
 use crate::support::okta;
 use crate::support::server::{self, TestServer};
@@ -296,12 +297,11 @@ async fn who_does_not_know_a_provider_leaves_its_work_to_others_for_an_hour() {
     old.work_off(agenda.take([used("now", Timestamp::now())]).await, until()).await;
     assert!(!conversions(&seen_by_old));
     vendor.then(Answer::json(200, json!({ "status": "approved" })));
-    let begun = Instant::now();
-    while !conversions(&seen_by_new) {
-        assert!(begun.elapsed() < Duration::from_secs(20), "nobody tells Verify");
+    eventually("Verify is told", async || {
         new.work_off(agenda.due(9).await, until()).await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        conversions(&seen_by_new)
+    })
+    .await;
     assert_eq!(vendor.calls()[0].body, "Status=approved");
 
     noted("VEdddddddddddddddddddddddddddddddd").await;

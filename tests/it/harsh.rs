@@ -21,8 +21,8 @@ const CALLERS: usize = 32;
 const DOWN: usize = 3500;
 const UP: usize = 5500;
 
-/// Okta's own patience.
-const IN_TIME: Duration = Duration::from_secs(3);
+/// Okta waits for three seconds. The rest is for a machine that has other work: what misses its deadline hangs for longer.
+const IN_TIME: Duration = Duration::from_secs(9);
 
 /// One call: which event, at which replica.
 #[derive(Debug, Clone, Copy)]
@@ -106,9 +106,10 @@ async fn no_event_is_sent_twice_while_the_replicas_can_talk_and_every_hook_is_an
         .collect();
 
     let reached = |count: usize| {
-        let next = Arc::clone(&next);
+        let (next, callers) = (&next, &callers);
         async move {
             while next.load(Ordering::Relaxed) < count {
+                assert!(callers.iter().any(|caller| !caller.is_finished()), "every caller has given up");
                 sleep(Duration::from_millis(1)).await;
             }
         }
@@ -147,6 +148,7 @@ async fn no_event_is_sent_twice_while_the_replicas_can_talk_and_every_hook_is_an
         assert_eq!(count, 1, "event {event}: {seen:?}");
         assert_eq!(seen.answers.len(), 1, "event {event} heard different answers");
     }
+    // Those before the outage alone are some two thousand, however long it lasts.
     assert!(judged > 600 && repeated > 250, "{judged} events judged, {repeated} of them repeated");
     for (place, replica) in replicas.iter().enumerate() {
         let averted = ["event", "in_flight", "fingerprint"].map(|reason| {

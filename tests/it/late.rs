@@ -9,6 +9,7 @@ use okta_telephony_hook::store::Store;
 use serde_json::json;
 use tokio::time::sleep;
 
+use crate::support::eventually;
 use crate::support::moody::{Mood, Moody};
 use crate::support::okta::{self, Understood, understand};
 use crate::support::server::TestServer;
@@ -197,20 +198,13 @@ async fn a_real_vendor_that_answers_late_is_believed_when_it_reports() {
     let late = r#"okta_hook_late_outcomes_total{provider="eight",channel="sms",kind="accepted"}"#;
     assert_eq!(tell().await.status, 200);
     assert_eq!((server.metric(unknown).await, server.metric(delivered).await), (1.0, 0.0), "nobody knows it yet");
-    for _ in 0..200 {
-        if server.metric(late).await > 0.0 {
-            break;
-        }
-        sleep(Duration::from_millis(25)).await;
-    }
-    assert_eq!(server.metric(late).await, 1.0);
+    eventually("its answer comes", async || server.metric(late).await == 1.0).await;
     // It is noted a moment after it is counted.
-    for _ in 0..200 {
+    eventually("the report is believed", async || {
         assert_eq!(tell().await.status, 200);
-        if server.metric(delivered).await > 0.0 {
-            break;
-        }
-    }
+        server.metric(delivered).await > 0.0
+    })
+    .await;
     assert_eq!(server.metric(delivered).await, 1.0);
     server.stop().await;
     assert_eq!(vendor.finish().len(), 1, "asked once");

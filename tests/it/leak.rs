@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::eventually;
 use crate::support::okta::{self, SECRET};
 use crate::support::process::Place;
 use crate::support::redis::RedisServer;
@@ -115,14 +116,13 @@ async fn nothing_personal_or_secret_is_ever_printed_or_stored() {
             answers.push_str(&String::from_utf8_lossy(&answer.body));
         }
     }
-    let mut stored = redis.everything();
-    while !["event:", "fingerprint:", "journal-to:", "journal-user:", "journal-transaction:", "journal-number:"]
-        .iter()
-        .all(|kind| stored.contains(kind))
-    {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    let kinds = ["event:", "fingerprint:", "journal-to:", "journal-user:", "journal-transaction:", "journal-number:"];
+    let mut stored = String::new();
+    eventually("every kind of key stands there", async || {
         stored = redis.everything();
-    }
+        kinds.iter().all(|kind| stored.contains(kind))
+    })
+    .await;
     redis.kill();
     let mut last = okta::sms(&number, CODE);
     last["requestType"] = "com.okta.user.telephony.last".into();

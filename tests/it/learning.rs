@@ -142,6 +142,18 @@ async fn observed_it_is_told_and_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_preview_goes_as_the_route_says() {
+    let mut org = Org::new("learn = 'enforce'", 26, 26);
+    org.learn().await;
+    let mut preview = okta::sms("+15005559999", "482913");
+    preview["data"]["context"]["request"]["url"]["value"] = "/api/internal/v1/x/generatePreview".into();
+    preview["data"]["messageProfile"].as_object_mut().expect("object").remove("otpExpires");
+    let reply = org.stage.call(&preview).await;
+    assert!(matches!(understand(&reply.body), Understood::Command(_, Some(by), _) if by == "a"));
+    assert_eq!(org.code().await.0, "b", "everybody else goes by what was learnt");
+}
+
+#[tokio::test(start_paused = true)]
 async fn weighted_routes_go_as_their_weights_say() {
     let route =
         "learn = 'enforce'\n[[orgs.main.routes]]\nsend = ['a', 'b']\nstrategy = 'weighted'\nweights = { b = 0 }";
@@ -210,7 +222,7 @@ async fn row_49_an_event_feed_that_stops_is_told_and_not_believed() {
 
 #[tokio::test(start_paused = true)]
 async fn row_53_hooks_that_stop_are_told_and_the_next_one_ends_it() {
-    let mut org = Org::new("", 200, 0);
+    let mut org = Org::new("", 211, 0);
     let _watch = org.watch();
     let silent = |org: &Org| org.stage.metric("okta_hook_silent{org=\"main\"}");
     for _ in 0..25 * 4 {

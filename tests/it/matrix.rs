@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::support::eventually;
 use crate::support::okta::{self, Understood, understand};
 use crate::support::server::TestServer;
 use crate::support::vendor::{Answer, VendorServer};
@@ -178,9 +179,7 @@ async fn row_7_an_acceptance_after_the_failover_is_counted_as_late() {
     let answer = server.hook(&okta::sms("+15005550010", "482913")).await;
     assert!(matches!(understand(&answer.body), Understood::Command(_, Some(p), _) if p == "b"));
     let line = r#"okta_hook_late_outcomes_total{provider="a",channel="sms",kind="accepted"}"#;
-    while server.metric(line).await < 1.0 {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    eventually("the late outcome is counted", async || server.metric(line).await >= 1.0).await;
     assert_eq!((a.finish().len(), b.finish().len()), (1, 1));
 }
 

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use okta_telephony_hook::app::Stop;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::console::page;
+use crate::support::eventually;
 use crate::support::issuer::{Issuer, Mode};
 use crate::support::jwt::{AUDIENCE, CLIENT, FIRST, SCOPE, SECOND, claims, good};
 use crate::support::okta::{self, SECRET};
@@ -25,15 +26,8 @@ pub fn configuration(issuer: &str) -> String {
 
 /// Waits until the server has its keys; tells how long that took.
 pub async fn ready(server: &TestServer) -> Duration {
-    until(async || server.admin_page("/readyz").await.status == 200).await
-}
-
-async fn until(condition: impl AsyncFn() -> bool) -> Duration {
     let started = Instant::now();
-    while !condition().await {
-        assert!(started.elapsed() < Duration::from_secs(10), "waited in vain");
-        sleep(Duration::from_millis(10)).await;
-    }
+    eventually("it is ready", async || server.admin_page("/readyz").await.status == 200).await;
     started.elapsed()
 }
 
@@ -80,7 +74,7 @@ async fn keys_that_are_held_outlive_their_issuer() {
         let asked = issuer.asked().len();
         assert_eq!(call(&server, &unknown).await.status, 401);
         if matches!(mode, Mode::Garbage(200, _)) {
-            until(async || issuer.asked().len() > asked).await;
+            eventually("the issuer is asked", async || issuer.asked().len() > asked).await;
         }
         let started = Instant::now();
         assert_eq!(call(&server, &good(&FIRST, &issuer.name)).await.status, 200, "{mode:?}");
@@ -89,7 +83,7 @@ async fn keys_that_are_held_outlive_their_issuer() {
     }
     for org in ["bare", "main"] {
         let age = format!("okta_hook_jwks_age_seconds{{org=\"{org}\"}}");
-        until(async || server.metric(&age).await >= 1.0).await;
+        eventually("the keys grow old", async || server.metric(&age).await >= 1.0).await;
     }
 }
 
@@ -168,7 +162,7 @@ async fn a_change_of_keys_without_overlap_is_caught_up_with_at_once() {
     issuer.publish(&[&SECOND]);
     let (old, new) = (good(&FIRST, &issuer.name), good(&SECOND, &issuer.name));
     assert_eq!(call(&server, &new).await.status, 401, "not known, and not waited for");
-    until(async || call(&server, &new).await.status == 200).await;
+    eventually("the new key is known", async || call(&server, &new).await.status == 200).await;
     assert_eq!(call(&server, &old).await.status, 401, "withdrawn");
     assert_eq!(issuer.key_fetches(), 2);
 }
@@ -194,7 +188,7 @@ async fn metadata_cannot_make_us_call_somebody_else() {
     let issuer = Issuer::start(Mode::Up, &[&FIRST]).await;
     issuer.point_at(&format!("{}/keys", victim.url.replace("127.0.0.1", "localhost")));
     let server = TestServer::start(&configuration(&issuer.name)).await;
-    until(async || issuer.asked().len() >= 2).await;
+    eventually("the issuer is asked", async || issuer.asked().len() >= 2).await;
     assert_eq!(server.admin_page("/readyz").await.status, 503);
     assert!(victim.finish().is_empty());
     assert_eq!(issuer.key_fetches(), 0, "and its usual place is not trusted instead");
@@ -235,7 +229,7 @@ async fn tokens_are_told_of_by_reason_and_never_printed() {
         )
         .await
     };
-    until(async || page("/readyz").await.status == 200).await;
+    eventually("it is ready", async || page("/readyz").await.status == 200).await;
     let expired =
         FIRST.token(&FIRST.header(), &claims(&issuer.name, &json!({ "exp": 1_700_000_000, "sub": "canary" })));
     let fresh = good(&FIRST, &issuer.name);

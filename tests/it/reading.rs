@@ -49,6 +49,13 @@ async fn a_code_that_came_as_a_number_is_told_whole_in_texts_and_calls() {
     }
 }
 
+#[test]
+fn a_text_keeps_its_lines_and_loses_what_no_handset_shows() {
+    let sms = with(okta::sms(NUMBER, "482913"), "msgTemplate", "Your\u{7} code\r\nis\t482913\u{85}.".into());
+    let template = read(&sms, "").expect("readable").message.template.expect("a text");
+    assert_eq!(template.expose(), "Your code\nis482913.");
+}
+
 #[tokio::test]
 async fn the_log_warns_of_what_is_odd_and_holds_neither_code_nor_number() {
     let place = Place::new()

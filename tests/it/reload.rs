@@ -9,7 +9,6 @@ use okta_telephony_hook::config::{self, Sources};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::Instant;
 
 use crate::callbacks;
 use crate::support::eventually;
@@ -20,7 +19,6 @@ use crate::support::process::{Place, Running};
 use crate::support::server::{Answer, exchange, read_answer};
 use crate::support::vendor::{self, VendorServer};
 
-const PATIENCE: Duration = Duration::from_secs(20);
 const OLD: &str = "the-old-credential-of-32-letters-and-more";
 const NEW: &str = "the-new-credential-of-32-letters-and-more";
 
@@ -39,11 +37,7 @@ pub async fn reload(server: &Running, toml: &str, result: &str) {
     let before = reloads(server, result).await;
     std::fs::write(server.place.directory.path().join("hook.toml"), toml).expect("written");
     server.signal("HUP");
-    let started = Instant::now();
-    while reloads(server, result).await == before {
-        assert!(started.elapsed() < PATIENCE, "not reloaded");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    eventually("it is read again", async || reloads(server, result).await != before).await;
 }
 
 async fn reloads(server: &Running, result: &str) -> f64 {
@@ -259,11 +253,7 @@ async fn the_ages_of_keys_that_nobody_needs_any_more_and_the_clocks_of_orgs_that
         let of = |line: &str| Some(line.strip_prefix(metric)?.split('"').nth(1)?.to_owned());
         page.lines().filter_map(of).collect::<BTreeSet<_>>()
     };
-    let begun = Instant::now();
-    while shown("okta_hook_jwks_age_seconds").await.len() < 3 {
-        assert!(begun.elapsed() < PATIENCE, "no keys");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    eventually("all have keys", async || shown("okta_hook_jwks_age_seconds").await.len() == 3).await;
     let mut stream = TcpStream::connect(server.public).await.expect("connects");
     for path in ["/stays", "/changes", "/goes"] {
         assert_eq!(provider(&ask(&mut stream, path, SECRET).await), "sandbox");
@@ -300,17 +290,10 @@ async fn no_connection_is_kept_open_to_a_provider_that_is_gone() {
     let toml = |providers: &str| settings(&auth, &format!("{providers}[outbound]\nkeep_warm = '5s'\n"));
     let server = start(&toml(&format!("{stays}{goes}"))).await;
     let count = |of: &AtomicUsize| of.load(Ordering::Relaxed);
-    let until = async |are_there: &dyn Fn() -> bool| {
-        let begun = Instant::now();
-        while !are_there() {
-            assert!(begun.elapsed() < PATIENCE, "nobody connects");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    until(&|| count(&kept) > 0 && count(&left) > 0).await;
+    eventually("both are connected to", async || count(&kept) > 0 && count(&left) > 0).await;
     reload(&server, &toml(&stays), "ok").await;
     let before = (count(&kept), count(&left));
-    until(&|| count(&kept) >= before.0 + 2).await;
+    eventually("connections are kept open", async || count(&kept) >= before.0 + 2).await;
     assert_eq!(count(&left), before.1);
     assert_eq!(server.stop().await.code, Some(0));
 }

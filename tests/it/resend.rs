@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use crate::callbacks::{PUBLIC, TOKEN, report_of};
+use crate::support::eventually;
 use crate::support::okta::{self, Understood, understand};
 use crate::support::redis::RedisServer;
 use crate::support::server::{Answer as Answered, TestServer, exchange};
@@ -51,11 +51,11 @@ fn took(answer: &Answered) -> (String, Value) {
 /// sooner is of a message that nobody knows, so it is repeated until it counts.
 async fn undelivered(server: &TestServer) {
     let counted = r#"okta_hook_delivery_reports_total{provider="a",channel="sms",status="undelivered"}"#;
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while server.metric(counted).await < 1.0 {
-        assert!(Instant::now() < deadline, "never counted");
+    eventually("the report counts", async || {
         assert_eq!(report_of(server, "a", SID, "undelivered").await.status, 200);
-    }
+        server.metric(counted).await >= 1.0
+    })
+    .await;
 }
 
 #[tokio::test]

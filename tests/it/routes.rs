@@ -1,6 +1,11 @@
-//! Routes as `check-config` judges them: what is never reached, and what cannot be meant.
+//! Routes: which one a message takes, and what `check-config` says of those that none can take or that cannot be meant.
+
+use okta_telephony_hook::okta::decode;
+use serde_json::{Value, json};
 
 use crate::config::{GOOD, SECRETS, findings};
+use crate::support::okta;
+use crate::support::stub::Stage;
 
 /// Faults and warnings of one org's routes.
 #[track_caller]
@@ -58,4 +63,32 @@ fn weights_that_leave_nobody_to_draw_are_a_fault() {
         let (faults, _) = findings(&format!("{GOOD}[[orgs.main.routes]]\nsend = ['twilio']\n{rest}\n"), &SECRETS);
         assert_eq!(faults, expected, "{rest}");
     }
+}
+
+#[tokio::test]
+async fn a_message_takes_the_first_route_all_of_whose_conditions_it_meets() {
+    let route = |when: &str, send: &str| format!("[[orgs.main.routes]]\nwhen = {{ {when} }}\nsend = ['{send}']\n");
+    let routes = [
+        ("country = ['GB', 'FR'], channel = 'sms'", "a"),
+        ("country = 'GB'", "b"),
+        ("request_type = 'password-reset'", "c"),
+        ("locale = 'fr-*'", "d"),
+    ];
+    let routes: String = routes.iter().map(|(when, send)| route(when, send)).collect();
+    let last = "[[orgs.main.routes]]\nsend = ['e']\n";
+    let stage = Stage::new(&format!("{routes}{last}"), &["a", "b", "c", "d", "e"].map(|name| (name, &[][..])));
+    let of = |mut request: Value, kind: &str, locale: &str| {
+        request["requestType"] = format!("com.okta.user.telephony.{kind}").into();
+        request["data"]["messageProfile"]["locale"] = json!(locale);
+        let message = decode(request.to_string().as_bytes(), None).expect("readable").message;
+        stage.hook.plan(&message, None).providers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    let (us, gb, fr) = ("+15005550010", "+447400123456", "+33612345678");
+    assert_eq!(of(okta::sms(gb, "482913"), "password-reset", "fr"), "a");
+    assert_eq!(of(okta::sms(fr, "482913"), "mfa-verification", "en"), "a");
+    assert_eq!(of(okta::voice(gb, "482913"), "password-reset", "fr"), "b", "another channel");
+    assert_eq!(of(okta::voice(fr, "482913"), "password-reset", "fr"), "c", "another channel and another country");
+    assert_eq!(of(okta::sms(us, "482913"), "password-reset", "fr-CA"), "c", "another country");
+    assert_eq!(of(okta::sms(us, "482913"), "mfa-verification", "fr-CA"), "d", "another reason");
+    assert_eq!(of(okta::sms(us, "482913"), "mfa-verification", "en"), "e", "another language");
 }

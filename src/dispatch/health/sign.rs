@@ -49,3 +49,27 @@ pub(super) fn pause(error: &SendError) -> Option<Duration> {
         | FailureKind::Unconfirmed => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_as_long_as_was_asked_for_and_a_minute_at_most() {
+        let seconds = Duration::from_secs;
+        for (kind, asked, expected) in [
+            (FailureKind::Throttled, None, Some(1)),
+            (FailureKind::Throttled, Some(7), Some(7)),
+            (FailureKind::Throttled, Some(3600), Some(60)),
+            (FailureKind::Unavailable, None, None),
+            (FailureKind::Unavailable, Some(7), Some(7)),
+            (FailureKind::Unavailable, Some(3600), Some(60)),
+            // It was the message that it minded, or nobody knows what became of it.
+            (FailureKind::Rejected, Some(7), None),
+            (FailureKind::Unconfirmed, Some(7), None),
+        ] {
+            let error = SendError { retry_after: asked.map(seconds), ..SendError::new(kind, "x") };
+            assert_eq!(pause(&error), expected.map(seconds), "{kind} {asked:?}");
+        }
+    }
+}

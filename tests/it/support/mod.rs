@@ -27,10 +27,15 @@ pub fn data(path: &str) -> PathBuf {
 }
 
 /// Waits until something is so, and no longer than that.
-pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+pub async fn eventually(what: &str, is_so: impl AsyncFnMut() -> bool) {
+    within(LONG, what, is_so).await;
+}
+
+/// As `eventually`, for what is slow on purpose.
+pub async fn within(limit: Duration, what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !is_so().await {
-        assert!(begun.elapsed() < LONG, "not within {LONG:?}: {what}");
+        assert!(begun.elapsed() < limit, "not within {limit:?}: {what}");
         sleep(Duration::from_millis(20)).await;
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -57,6 +58,7 @@ struct Stub {
     name: ProviderName,
     script: Mutex<VecDeque<Act>>,
     accepted: AtomicUsize,
+    unscripted: AtomicUsize,
     transcript: Transcript,
     zero: Instant,
 }
@@ -106,7 +108,12 @@ impl Provider for Stub {
     async fn send(&self, _: &Message, _: SendOptions<'_>) -> Result<Accepted, SendError> {
         let act = self.script.lock().expect("script").pop_front();
         self.note("asked");
-        match act.unwrap_or_else(|| panic!("{} was not expected to be asked", self.name)) {
+        let Some(act) = act else {
+            // A panic would be caught as one of a provider's: the stage's end tells of it.
+            self.unscripted.fetch_add(1, Ordering::Relaxed);
+            return Err(SendError::new(FailureKind::Unconfirmed, "unscripted"));
+        };
+        match act {
             Act::Accept(ms) => {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
                 self.note("accepts");
@@ -130,7 +137,7 @@ impl Provider for Stub {
     }
 }
 
-/// One hook over scripted providers.
+/// One hook over scripted providers. Its end fails when one of them was asked more often than its script says.
 pub struct Stage {
     pub hook: Arc<Hook>,
     pub metrics: Arc<Metrics>,
@@ -178,6 +185,7 @@ impl Stage {
                     name: ProviderName::new(name),
                     script: Mutex::new(script.iter().copied().collect()),
                     accepted: AtomicUsize::new(0),
+                    unscripted: AtomicUsize::new(0),
                     transcript: Arc::clone(&transcript),
                     zero,
                 })
@@ -261,8 +269,7 @@ impl Stage {
         self.transcript.lock().expect("transcript").clone()
     }
 
-    /// Lets everything detached end, then gives the transcript. Fails when a script was not used up.
-    #[track_caller]
+    /// How many acts are left in each script that was not used up.
     pub fn unused(&self) -> BTreeMap<String, usize> {
         let left = |stub: &Arc<Stub>| stub.script.lock().expect("script").len();
         self.stubs.iter().filter(|s| left(s) > 0).map(|s| (s.name.to_string(), left(s))).collect()
@@ -272,5 +279,18 @@ impl Stage {
     pub fn metric(&self, line: &str) -> f64 {
         let page = self.metrics.render();
         page.lines().find_map(|l| l.strip_prefix(line)?.trim().parse().ok()).unwrap_or_default()
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let beyond = |stub: &Arc<Stub>| stub.unscripted.load(Ordering::Relaxed);
+        let asked: Vec<_> = self.stubs.iter().filter(|s| beyond(s) > 0).map(|s| (s.name.as_str(), beyond(s))).collect();
+        // A second panic would hide the first.
+        assert!(
+            asked.is_empty() || thread::panicking(),
+            "asked beyond the script: {asked:?} in {:?}",
+            self.transcript()
+        );
     }
 }
