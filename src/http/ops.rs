@@ -26,7 +26,7 @@ use crate::okta::jwks::Issuer;
 use crate::otp::ProviderName;
 use crate::provider::Provider;
 use crate::recent::Recent;
-use crate::secret::{CredentialDigest, Secret, basic_pair, bearer};
+use crate::secret::{CredentialDigest, Secret, basic_pair, bearer, only};
 
 /// What the admin listener shows.
 #[derive(Debug, Clone)]
@@ -107,7 +107,7 @@ impl Ops {
 }
 
 fn authorization(headers: &HeaderMap) -> &[u8] {
-    headers.get(AUTHORIZATION).map(|v| v.as_bytes()).unwrap_or_default()
+    only(headers, &AUTHORIZATION).unwrap_or_default()
 }
 
 /// Whether traffic should come here: from the moment we listen, and can recognise Okta, until a shutdown begins.

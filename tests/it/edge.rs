@@ -57,6 +57,8 @@ async fn the_admin_listener_tells_life_readiness_and_metrics() {
     let request =
         "GET /metrics HTTP/1.1\r\nhost: x\r\nauthorization: Bearer a long enough token\r\nconnection: close\r\n\r\n";
     assert_eq!(exchange(guarded.admin, request.as_bytes()).await.status, 200);
+    let twice = request.replace("connection:", "authorization: Bearer another\r\nconnection:");
+    assert_eq!(exchange(guarded.admin, twice.as_bytes()).await.status, 401);
 }
 
 #[tokio::test]
