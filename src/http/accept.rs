@@ -121,7 +121,7 @@ impl Listener {
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         let listener = socket.listen(BACKLOG)?;
-        let places = Arc::new(Semaphore::new(terms.max_connections));
+        let places = Arc::new(Semaphore::new(terms.max_connections.min(Semaphore::MAX_PERMITS)));
         let crowd = Crowd::new(terms.max_per_address, terms.proxies.clone());
         Ok(Self { listener, terms, places, crowd, failed: Reminder::default(), refused: Reminder::default() })
     }
