@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::hook::Shared;
-use crate::http::accept::{Listener, Patience, Terms};
+use crate::http::accept::{Ending, Listener, Patience, Terms};
 use crate::http::tls::{self, CertificateFault, Certificates, Tls};
 use crate::http::{Proxies, ServerSettings};
 use crate::learn::Learn;
@@ -166,7 +166,8 @@ impl App {
         let (readiness, upkeep) = (reloader.readiness().clone(), reloader.upkeep().clone());
         let (public_routes, admin_routes) = reloader.routes();
         // What ends with the public listener, with the admin listener; `upkeep` ends with the last attempt.
-        let (front, back) = (CancellationToken::new(), CancellationToken::new());
+        let front = Ending::default();
+        let back = Ending { announced: front.announced.clone(), stop: CancellationToken::new() };
         tokio::spawn(outbound.stay_warm(upkeep.clone()));
         tokio::spawn(learn.watch(upkeep.clone()));
         reloader.keep().await;
@@ -180,10 +181,11 @@ impl App {
         let how = stop.await;
         tracing::info!(detached = tasks.len(), "stopping");
         readiness.set(false);
+        front.announced.cancel();
         if how == Stop::Announced {
             tokio::time::sleep(server.shutdown_delay).await;
         }
-        front.cancel();
+        front.stop.cancel();
         let drained = async {
             let _ = public.await;
             tasks.close();
@@ -191,10 +193,10 @@ impl App {
         };
         let in_time = tokio::time::timeout(server.shutdown_grace, drained).await.is_ok();
         upkeep.cancel();
-        back.cancel();
+        back.stop.cancel();
         if in_time {
-            // Nobody waits for an operator's keep-alive connection: it is told to close and given a moment.
-            let _ = tokio::time::timeout(Duration::from_millis(200), admin).await;
+            // Nobody waits long for an operator's keep-alive connection.
+            let _ = tokio::time::timeout(Duration::from_millis(500), admin).await;
             tracing::info!("stopped");
         } else {
             tracing::warn!(left = tasks.len(), "stopped before everything in flight had ended");

@@ -17,8 +17,8 @@ use crate::dispatch::health::Limits;
 use crate::http::{AdminSettings, ServerSettings};
 use crate::otp::{Channel, ProviderName};
 use crate::route::Capability;
-use crate::secret::{Environment, Pseudonyms, Secret, SecretRef};
-use crate::settings::Findings;
+use crate::secret::{Environment, GUESSABLE, Pseudonyms, Secret, SecretRef};
+use crate::settings::{Finding, Findings, NAME, is_name};
 use crate::{hook, journal, outbound, provider, store, telemetry};
 pub use keys::Keys;
 pub use sources::{DEFAULT, Sources};
@@ -124,14 +124,17 @@ pub struct Loaded {
 /// With every fault found, each under its key path.
 pub fn load(sources: &Sources) -> Result<Loaded, Box<Invalid>> {
     let mut findings = Findings::default();
-    let environment = sources.environment(&mut findings);
-    let settings = read::settings(sources, &environment, &mut findings);
+    let Some(environments) = sources.environments(&mut findings) else { return Err(Box::new(Invalid(findings))) };
+    let settings = read::settings(sources, &environments, &mut findings);
+    let [below, over] = &environments;
+    let environment = below.under(over);
     let config = settings.and_then(|(settings, keys)| {
         let config = check(&settings, sources.sandbox, &environment, &mut findings)?;
         Some(Config { keys, ..config })
     });
     findings.faults.sort();
     findings.faults.dedup();
+    leave_out_what_follows(&mut findings.faults);
     match config {
         Some(config) if findings.faults.is_empty() => Ok(Loaded { config, findings }),
         _ => Err(Box::new(Invalid(findings))),
@@ -141,9 +144,22 @@ pub fn load(sources: &Sources) -> Result<Loaded, Box<Invalid>> {
 /// Reads the settings of the two listeners alone: `healthcheck` must work whatever else is wrong.
 pub fn load_listeners(sources: &Sources) -> (ServerSettings, AdminSettings) {
     let mut findings = Findings::default();
-    let environment = sources.environment(&mut findings);
-    let (settings, _) = read::settings(sources, &environment, &mut findings).unwrap_or_default();
+    let environments =
+        sources.environments(&mut findings).unwrap_or_else(|| [Environment::default(), sources.process()]);
+    let (settings, _) = read::settings(sources, &environments, &mut findings).unwrap_or_default();
     (settings.server, settings.admin)
+}
+
+/// What could not be read was left out of the tree, and then missed: one fault, not two.
+fn leave_out_what_follows(faults: &mut Vec<Finding>) {
+    let told: Vec<Finding> = faults.clone();
+    faults.retain(|fault| {
+        let is_at = |key: &str| {
+            key.strip_prefix(fault.key.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        !fault.rule.starts_with("is required")
+            || !told.iter().any(|other| other.rule != fault.rule && is_at(&other.key))
+    });
 }
 
 fn check(settings: &Settings, sandbox: bool, environment: &Environment, findings: &mut Findings) -> Option<Config> {
@@ -159,7 +175,12 @@ fn check(settings: &Settings, sandbox: bool, environment: &Environment, findings
     let providers = check_providers(settings, sandbox, environment, findings);
     let orgs = check_orgs(settings, &providers, environment, findings);
     let pseudonyms = match &settings.privacy.hash_key {
-        Some(key) => key.resolve(environment).and_then(|key| Pseudonyms::new(Some(&key)).map_err(|e| e.to_string())),
+        Some(key) => key.resolve(environment).and_then(|key| {
+            if key.is_guessable() {
+                findings.warn("privacy.hash_key", GUESSABLE);
+            }
+            Pseudonyms::new(Some(&key)).map_err(|e| e.to_string())
+        }),
         None if state.is_shared() => common_pseudonyms(&orgs, findings),
         None => Pseudonyms::new(None).map_err(|e| e.to_string()),
     };
@@ -223,6 +244,9 @@ fn check_providers(
     if settings.providers.is_empty() && !findings.faults.iter().any(|f| f.key.starts_with("providers")) {
         findings.fault("providers", "configure at least one, such as providers.twilio, or try serve --sandbox");
     }
+    if !settings.providers.keys().all(|name| is_name(name)) {
+        findings.fault("providers", format!("each {NAME}"));
+    }
     let mut providers = BTreeMap::new();
     for (name, provider) in &settings.providers {
         let at = format!("providers.{name}");
@@ -230,11 +254,10 @@ fn check_providers(
             findings.fault(format!("{at}.kind"), "sandbox sends nothing: set allow_sandbox = true if that is meant");
         }
         let limits = settings.limits.get(name).copied().unwrap_or_default();
-        if limits.max_in_flight == Some(0) || limits.max_per_second == Some(0) {
-            findings.fault(
-                format!("{at}.limits"),
-                "must be at least 1; to stop asking a provider, leave it out of the routes",
-            );
+        let whole = [("max_in_flight", limits.max_in_flight), ("max_per_second", limits.max_per_second)];
+        for (key, _) in whole.into_iter().filter(|(_, limit)| *limit == Some(0)) {
+            let rule = "must be at least 1; to stop asking a provider, leave it out of the routes";
+            findings.fault(format!("{at}.limits.{key}"), rule);
         }
         if let Some(config) = provider.check(&at, environment, findings) {
             providers.insert(name.clone(), config);
@@ -251,6 +274,9 @@ fn check_orgs(
 ) -> Vec<hook::Config> {
     if settings.orgs.is_empty() {
         findings.fault("orgs", "configure at least one, with its auth, such as orgs.main.auth.header.secret");
+    }
+    if !settings.orgs.keys().all(|name| is_name(name)) {
+        findings.fault("orgs", format!("each {NAME}"));
     }
     // A provider whose own settings are at fault still counts: its faults are told, not those that follow from them.
     let supports = |name: &str, channel| providers.get(name).is_none_or(|config| config.supports(channel));

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::otp::{Channel, Country, Message, ProviderName, RequestType};
-use crate::settings::{Findings, List, word};
+use crate::settings::{Findings, List, NAME, is_name, word};
 
 /// `[[orgs.*.routes]]`: the first one whose `when` fits decides.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -194,6 +194,9 @@ impl Route {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         let pattern = |p: &str| p == ANY || p.trim_end_matches("-*").bytes().all(plain);
         read(&when.locale, "locale", "must hold locales such as fr, fr-CA, fr-* or *", &pattern);
+        if !settings.name.as_deref().is_none_or(is_name) {
+            findings.fault(format!("{at}.name"), NAME);
+        }
         let any_locale = when.locale.0.iter().any(|p| p == ANY);
         let locales = when.locale.0.iter().filter(|_| !any_locale);
         Self {

@@ -19,6 +19,12 @@ use zeroize::Zeroizing;
 pub use presented::{basic_pair, bearer, only};
 pub use pseudonym::{IdentityHasher, KeyedHash, Pseudonyms};
 
+/// 32 random bytes are 43 characters in base64, and 64 in hexadecimal digits.
+const GUESSABLE_BELOW_CHARS: usize = 32;
+
+/// What is said of such a secret.
+pub const GUESSABLE: &str = "is shorter than 32 characters and can be guessed; use 32 random bytes";
+
 /// A secret text: never empty, white space trimmed.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
@@ -42,6 +48,11 @@ impl Secret {
             return Err(RandomFault);
         }
         Ok(Self(Zeroizing::new(hex(bytes.as_ref()))))
+    }
+
+    /// Whether it is so short that it can be guessed: see `GUESSABLE`.
+    pub fn is_guessable(&self) -> bool {
+        self.0.chars().count() < GUESSABLE_BELOW_CHARS
     }
 
     /// The secret. Only for what is handed to the party that knows it.
@@ -115,7 +126,9 @@ impl SecretRef {
                 (Zeroizing::new(text), place)
             }
         };
-        Secret::new(&text).ok_or(format!("{place} is empty"))
+        // Editors on Windows begin a file with a byte-order mark.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        Secret::new(text).ok_or(format!("{place} is empty"))
     }
 
     /// Reads a secret that others send us in a header: one that no header can carry would admit nobody.
@@ -187,9 +200,21 @@ impl<'de> Deserialize<'de> for SecretRef {
 pub struct Environment(BTreeMap<String, Zeroizing<String>>);
 
 impl Environment {
-    /// Collects variables; later ones win.
+    /// Collects variables; later ones win, but for empty ones, which count as not set.
     pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self(variables.into_iter().map(|(name, text)| (name, Zeroizing::new(text))).collect())
+        let mut all = BTreeMap::new();
+        for (name, text) in variables {
+            if !text.is_empty() || !all.contains_key(&name) {
+                all.insert(name, Zeroizing::new(text));
+            }
+        }
+        Self(all)
+    }
+
+    /// These variables, and those of another environment where it has some of the same names.
+    #[must_use]
+    pub fn under(&self, over: &Self) -> Self {
+        Self::new([self, over].into_iter().flat_map(Self::iter).map(|(name, text)| (name.to_owned(), text.to_owned())))
     }
 
     /// One variable.

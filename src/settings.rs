@@ -61,6 +61,14 @@ impl Findings {
     }
 }
 
+/// What a name in log lines, labels and pages must be.
+pub const NAME: &str = "must have a name of 1 to 64 characters, none of them a control character";
+
+/// Whether it is such a name.
+pub fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.chars().count()) && !text.contains(char::is_control)
+}
+
 /// Writes a duration as settings do: `2600ms`, `15s`.
 pub fn show(duration: Duration) -> String {
     if duration.subsec_nanos() == 0 {
@@ -118,7 +126,7 @@ pub fn optional_word<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserialize
     text.map(|text| T::deserialize(text.into_deserializer())).transpose()
 }
 
-/// A list: a TOML array, or one text with commas, as an environment variable has to write it.
+/// A list: a TOML array, or one text with commas or such an array in it, as an environment variable has to write it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct List(pub Vec<String>);
 
@@ -133,6 +141,10 @@ impl<'de> Deserialize<'de> for List {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<List, E> {
+                if text.trim_start().starts_with('[') {
+                    let rule = "must be a list such as a,b or [\"a\",\"b\"]";
+                    return serde_json::from_str(text).map(List).map_err(|_| E::custom(rule));
+                }
                 Ok(List(text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned).collect()))
             }
 
@@ -239,6 +251,22 @@ mod tests {
         let texts = Localized::deserialize(map).expect("texts");
         for (locale, expected) in [("fr-CA", "environment"), ("fr-BE", "language"), ("fr", "language"), ("it", "any")] {
             assert_eq!(Locale::parse(locale).and_then(|l| texts.of(&l).map(str::to_owned)).as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_text_may_hold_a_list_in_two_ways() {
+        let read = |text: &str| List::deserialize(de::value::StrDeserializer::<de::value::Error>::new(text)).ok();
+        let list = |items: &[&str]| Some(List(items.iter().map(|item| (*item).to_owned()).collect()));
+        for (text, expected) in [
+            ("a, b,", list(&["a", "b"])),
+            (" [\"a\", \"b\"] ", list(&["a", "b"])),
+            ("[\"a,b\"]", list(&["a,b"])),
+            ("[]", list(&[])),
+            ("[a,b]", None),
+            ("[1]", None),
+        ] {
+            assert_eq!(read(text), expected, "{text}");
         }
     }
 

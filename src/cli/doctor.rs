@@ -98,7 +98,7 @@ async fn okta(org: &hook::Config, outbound: &Outbound, table: &mut Table) {
             Ok(keys) => Diagnosis::Ok(format!("{keys} usable")),
             Err(fault) => Diagnosis::Fail(fault.to_string()),
         };
-        table.add(&*subject, Check::new("signing keys", diagnosis));
+        table.add(&*subject, Check::new("JWKS", diagnosis));
     }
     if let Some(config) = &org.okta {
         let diagnosis = match Factors::new(config.clone(), outbound.clone()).check().await {

@@ -34,7 +34,7 @@ pub(super) struct PreviewArguments {
     /// Last word of Okta's requestType
     #[arg(long, default_value = "mfa-verification")]
     request_type: String,
-    /// Org whose hook is played; the first one by default
+    /// Org whose hook is played; by default the one whose path --url has, else the first one
     #[arg(long)]
     org: Option<String>,
     /// The code
@@ -88,7 +88,9 @@ pub(super) fn run(sources: &Sources, arguments: &PreviewArguments) -> ExitCode {
             Ok(hooks) => hooks,
             Err(e) => return super::fail(e),
         };
-        let hook = match find(&hooks, arguments.org.as_deref()) {
+        let base_path = loaded.config.server.base_path();
+        let called = arguments.url.as_ref().and_then(|url| owner(&hooks, url.path(), base_path));
+        let hook = match find(&hooks, arguments.org.as_deref().or(called.as_deref())) {
             Ok(hook) => hook,
             Err(e) => return super::refuse(e),
         };
@@ -116,6 +118,15 @@ pub(super) fn run(sources: &Sources, arguments: &PreviewArguments) -> ExitCode {
         hooks.shared.tasks.wait().await;
         if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     })
+}
+
+/// The org whose hook stands at a path, with or without the path of the public address before it.
+fn owner(hooks: &Hooks, path: &str, base_path: &str) -> Option<Arc<str>> {
+    let is_at = |hook: &&Arc<Hook>| {
+        let own = hook.config().path.as_str();
+        path == own || path.strip_prefix(base_path) == Some(own)
+    };
+    hooks.hooks.iter().find(is_at).map(|hook| Arc::clone(&hook.config().name))
 }
 
 fn find(hooks: &Hooks, org: Option<&str>) -> Result<Arc<Hook>, String> {

@@ -24,15 +24,16 @@ const SERDES: [&str; 5] = ["invalid type", "invalid value", "invalid length", "u
 /// Reads all settings, and what was set of them; `None` when not even the tree could be built.
 pub(super) fn settings(
     sources: &Sources,
-    environment: &Environment,
+    environments: &[Environment; 2],
     findings: &mut Findings,
 ) -> Option<(Settings, Keys)> {
-    let mut tree = sources.tree(environment, findings)?;
+    let mut tree = sources.tree(environments, findings)?;
     sources::warn_of_secrets(&tree, "", findings);
     if let Some(secret) = &sources.sandbox_secret {
         sandbox(&mut tree, secret.expose());
     }
-    let keys = Keys::of(&tree, environment);
+    let [below, over] = environments;
+    let keys = Keys::of(&tree, &below.under(over));
     let providers = take(&mut tree, "providers");
     let mut settings: Settings = read(tree, "", "providers", findings);
     if let Some(tree) = providers {

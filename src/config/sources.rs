@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::ErrorKind;
+use std::num::ParseIntError;
 use std::path::{Path, PathBuf};
 
-use config::{ConfigError, File, FileFormat, Map, Source, Value, ValueKind};
+use config::{FileFormat, Format as _, Map, Source as _, Value, ValueKind};
 
 use crate::secret::{Environment, Secret};
 use crate::settings::Findings;
@@ -58,47 +59,55 @@ impl Sources {
         Self { files, variables: variables.collect(), directory: Some(PathBuf::from(".")), ..Self::default() }
     }
 
-    /// The environment: the process's variables over those of `.env`.
-    pub(super) fn environment(&self, findings: &mut Findings) -> Environment {
+    /// The variables of `.env`, and the process's, which win. None where `.env` cannot be read: what else would be found
+    /// at fault would follow from that.
+    pub(super) fn environments(&self, findings: &mut Findings) -> Option<[Environment; 2]> {
         let path = self.directory.as_ref().map(|d| d.join(".env")).filter(|path| !is_absent(path));
-        let from_file = path.map(|path| dot_env(&path, findings)).unwrap_or_default();
-        Environment::new(from_file.into_iter().chain(self.variables.iter().cloned()))
+        let from_file = match path {
+            Some(path) => dot_env(&path, findings)?,
+            None => Vec::new(),
+        };
+        Some([Environment::new(from_file), self.process()])
+    }
+
+    /// The process's variables.
+    pub(super) fn process(&self) -> Environment {
+        Environment::new(self.variables.iter().cloned())
     }
 
     /// Everything merged into one tree.
-    pub(super) fn tree(&self, environment: &Environment, findings: &mut Findings) -> Option<Value> {
-        let mut layers: Vec<Box<dyn Source>> = vec![Box::new(File::from_str(DEFAULT, FileFormat::Toml))];
+    pub(super) fn tree(&self, environments: &[Environment], findings: &mut Findings) -> Option<Value> {
+        let mut tree = empty();
         let mut is_whole = true;
+        let mut put = |layer: Option<Value>| match layer {
+            Some(layer) => lay(layer, &mut tree, ""),
+            None => is_whole = false,
+        };
+        put(toml(None, DEFAULT, findings));
         for path in self.existing_files() {
-            // config names no file that it cannot read.
-            match std::fs::read(&path) {
-                Ok(_) => layers.push(Box::new(File::from(path).format(FileFormat::Toml))),
+            let name = path.display().to_string();
+            // Read once: it may be a pipe.
+            match std::fs::read_to_string(&path) {
+                Ok(text) => put(toml(Some(&name), without_mark(&text), findings)),
                 Err(e) => {
-                    findings.fault(path.display().to_string(), format!("cannot be read: {}", e.kind()));
-                    is_whole = false;
+                    findings.fault(name, format!("cannot be read: {}", e.kind()));
+                    put(None);
                 }
             }
         }
-        set_twice(environment, findings);
-        let variables = environment.iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
-        // `try_parsing` would turn +15550001111 into a number; `ignore_empty` makes KEY= the same as no KEY.
-        let environment = config::Environment::with_prefix("OKTA_HOOK")
-            .prefix_separator("__")
-            .separator("__")
-            .ignore_empty(true)
-            .source(Some(variables));
-        layers.push(Box::new(environment));
-
-        let mut tree = empty();
-        for layer in layers {
+        // One over the other, as files are: a secret may be written in another way in each.
+        for environment in environments {
+            set_twice(environment, findings);
+            let variables = environment.iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
+            // `try_parsing` would turn +15550001111 into a number; `ignore_empty` makes KEY= the same as no KEY.
+            let variables = config::Environment::with_prefix("OKTA_HOOK")
+                .prefix_separator("__")
+                .separator("__")
+                .ignore_empty(true)
+                .source(Some(variables));
             let mut own = empty();
-            match layer.collect_to(&mut own) {
-                Ok(()) => lay(own, &mut tree, ""),
-                Err(e) => {
-                    unreadable(&e, findings);
-                    is_whole = false;
-                }
-            }
+            let collected = variables.collect_to(&mut own);
+            put(collected.map_err(|e| findings.fault("the environment", e.to_string())).ok().map(|()| own));
         }
         is_whole.then_some(tree)
     }
@@ -179,13 +188,17 @@ fn set_twice(environment: &Environment, findings: &mut Findings) {
 /// Reads `.env` as `docker run --env-file` does: `NAME=value` a line, `#` for comments, the value as it stands. Quotes
 /// around a whole value are taken off, for those who are used to a shell; nothing is expanded, so that both readers see
 /// one secret.
-fn dot_env(path: &Path, findings: &mut Findings) -> Vec<(String, String)> {
-    let Ok(text) = std::fs::read_to_string(path) else {
-        findings.fault(".env", "cannot be read");
-        return Vec::new();
+fn dot_env(path: &Path, findings: &mut Findings) -> Option<Vec<(String, String)>> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) => {
+            let rule = if e.kind() == ErrorKind::InvalidData { "must be UTF-8 text" } else { "cannot be read" };
+            findings.fault(".env", rule);
+            return None;
+        }
     };
     let mut variables = Vec::new();
-    for (number, line) in text.lines().enumerate().filter(|(_, line)| !is_comment(line)) {
+    for (number, line) in without_mark(&text).lines().enumerate().filter(|(_, line)| !is_comment(line)) {
         match line.split_once('=') {
             Some((name, value)) if !name.trim().is_empty() && !name.trim().contains(char::is_whitespace) => {
                 variables.push((name.trim().to_owned(), unquoted(value.trim()).to_owned()));
@@ -194,7 +207,12 @@ fn dot_env(path: &Path, findings: &mut Findings) -> Vec<(String, String)> {
             _ => findings.fault(".env", format!("line {} must be NAME=value", number + 1)),
         }
     }
-    variables
+    Some(variables)
+}
+
+/// Without the byte-order mark with which editors on Windows begin a file.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 fn is_comment(line: &str) -> bool {
@@ -206,17 +224,35 @@ fn unquoted(value: &str) -> &str {
     inside('"').or_else(|| inside('\'')).unwrap_or(value)
 }
 
-/// A file that is missing or no TOML. The parser quotes the line it stumbled over, which may hold a secret: left out.
-fn unreadable(error: &ConfigError, findings: &mut Findings) {
-    match error {
-        ConfigError::FileParse { uri, cause } => {
-            let text = cause.to_string();
+/// Reads TOML; its values remember the file's name.
+fn toml(file: Option<&String>, text: &str, findings: &mut Findings) -> Option<Value> {
+    let cause = match FileFormat::Toml.parse(file, text) {
+        Ok(table) => return Some(table.into()),
+        Err(cause) => cause,
+    };
+    let rule = match line_of_number(text, file) {
+        Some(line) => format!("line {line}: a number is too large"),
+        // The parser quotes the line it stumbled over, which may hold a secret: left out.
+        None => {
+            let cause = cause.to_string();
             let quoted = |line: &&str| !line.contains('|') && !line.trim().is_empty();
-            let told: Vec<&str> = text.lines().filter(quoted).map(str::trim).collect();
-            findings.fault(uri.clone().unwrap_or_else(|| "configuration".to_owned()), told.join(": "));
+            cause.lines().filter(quoted).map(str::trim).collect::<Vec<_>>().join(": ")
         }
-        other => findings.fault("configuration", other.to_string()),
-    }
+    };
+    findings.fault(file.map_or("configuration", String::as_str), rule);
+    None
+}
+
+/// The line up to which a text is at fault for a number that does not fit alone; of that config tells no place.
+fn line_of_number(text: &str, file: Option<&String>) -> Option<usize> {
+    let mut end = 0;
+    let ends = text.split_inclusive('\n').map(|line| {
+        end += line.len();
+        end
+    });
+    let is_too_large =
+        |end: &usize| FileFormat::Toml.parse(file, &text[..*end]).is_err_and(|cause| cause.is::<ParseIntError>());
+    ends.collect::<Vec<_>>().iter().position(is_too_large).map(|line| line + 1)
 }
 
 /// Warns of secrets that stand in a file in clear: files get copied, committed and backed up.

@@ -48,6 +48,8 @@ struct State {
     breaker: Breaker,
     /// What the metric says of the breaker.
     shown: Standing,
+    /// Another stands for this provider now, or none: the metric is no longer this one's.
+    retired: bool,
 }
 
 /// Why a provider is not asked now.
@@ -129,7 +131,7 @@ impl Health {
         for (name, limits) in providers {
             let lane = Arc::new(Lane::new(limits, now));
             for channel in Channel::ALL {
-                let state = Mutex::new(State { breaker: Breaker::new(now), shown: Standing::Closed });
+                let state = Mutex::new(State { breaker: Breaker::new(now), shown: Standing::Closed, retired: false });
                 entries.insert((name.clone(), channel), Arc::new(Entry { state, lane: Arc::clone(&lane) }));
             }
         }
@@ -151,6 +153,7 @@ impl Health {
             match next.entries.get_mut(key) {
                 Some(place) if stay(&key.0) => *place = Arc::clone(entry),
                 _ => {
+                    lock(&entry.state).retired = true;
                     let labels = ChannelLabels { provider: key.0.shared(), channel: key.1.as_str() };
                     self.metrics.breaker_state.remove(&labels);
                 }
@@ -241,7 +244,7 @@ impl Health {
 
     /// Brings the metric up to date when the breaker has moved.
     fn show(&self, name: &ProviderName, channel: Channel, state: &mut State, standing: Standing) {
-        if std::mem::replace(&mut state.shown, standing) == standing {
+        if std::mem::replace(&mut state.shown, standing) == standing || state.retired {
             return;
         }
         let labels = ChannelLabels { provider: name.shared(), channel: channel.as_str() };
@@ -267,5 +270,26 @@ impl Entry {
             return Err(Skip::BreakerOpen);
         };
         Ok(Asked { entry: Arc::clone(self), era })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::otp::{FailureKind, SendError};
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_been_replaced_no_longer_moves_the_metric() {
+        let metrics = Arc::new(Metrics::new());
+        let name = ProviderName::new("one");
+        let one = || [(name.clone(), Limits::default())];
+        let before = Arc::new(Health::new(one(), Switches::default(), Arc::clone(&metrics)));
+        let late = before.begin(&name, Channel::Sms, Turn::First).expect("no limit");
+        let after = Arc::new(before.after_change(one(), |_| false));
+        late.settle(Err(&SendError::new(FailureKind::Account, "20003")));
+        assert!(!metrics.render().contains("breaker_state{"), "{}", metrics.render());
+        let own = after.begin(&name, Channel::Sms, Turn::First).expect("no limit");
+        own.settle(Err(&SendError::new(FailureKind::Account, "20003")));
+        assert!(metrics.render().contains("breaker_state{provider=\"one\",channel=\"sms\"} 2"));
     }
 }

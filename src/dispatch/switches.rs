@@ -70,11 +70,12 @@ pub struct Switches {
 }
 
 impl Switches {
-    /// Sets a switch.
-    pub fn set(&self, target: Target, setting: Setting) {
+    /// Sets a switch; false when it was set so already.
+    pub fn set(&self, target: Target, setting: Setting) -> bool {
         let mut set = locks::write(&self.set);
-        set.insert(target, setting);
+        let before = set.insert(target, setting);
         self.any.store(true, Ordering::Release);
+        before != Some(setting)
     }
 
     /// Clears a switch; false when it was not set.

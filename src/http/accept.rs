@@ -8,20 +8,22 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::response::Response;
 use http::header::{CONNECTION, HeaderValue};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use super::body;
 pub use super::connection::Patience;
 use super::connection::{Patient, Watch};
 use super::crowd::{Crowd, Guest};
@@ -43,6 +45,9 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// mostly free again within one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// After the stop, for whoever is connected and has said nothing yet: what is on its way arrives, or nothing will.
+const LAST_CALL: Duration = Duration::from_millis(250);
+
 /// How often the same trouble is told of; the metrics count every case.
 const REMIND: Duration = Duration::from_secs(60);
 
@@ -61,6 +66,15 @@ pub struct Terms {
     pub tls: Option<Tls>,
     /// Where they are counted.
     pub metrics: ConnectionMetrics,
+}
+
+/// How the end comes to a listener, in two steps.
+#[derive(Debug, Clone, Default)]
+pub struct Ending {
+    /// It is near: every answer says that its connection closes.
+    pub announced: CancellationToken,
+    /// Nobody new is let in. Not before it is announced.
+    pub stop: CancellationToken,
 }
 
 /// A bound listener and what its connections are held to.
@@ -101,7 +115,7 @@ impl Listener {
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         let listener = socket.listen(BACKLOG)?;
-        let places = Arc::new(Semaphore::new(terms.max_connections));
+        let places = Arc::new(Semaphore::new(terms.max_connections.min(Semaphore::MAX_PERMITS)));
         let crowd = Crowd::new(terms.max_per_address, terms.proxies.clone());
         Ok(Self { listener, terms, places, crowd, told: Seldom::new(REMIND) })
     }
@@ -114,28 +128,55 @@ impl Listener {
         self.listener.local_addr()
     }
 
-    /// Serves until `stop`, then lets every connection finish the request it is at.
-    pub async fn serve(self, routes: Swap, stop: CancellationToken) {
+    /// Serves until `ending` says stop, then whoever is connected by then, and lets every connection finish the request
+    /// it is at.
+    pub async fn serve(self, routes: Swap, ending: Ending) {
         let tasks = TaskTracker::new();
-        while let Some(admitted) = stop.run_until_cancelled(self.accept()).await {
-            let connection = Connection { terms: self.terms.clone(), routes: routes.clone(), peer: admitted.peer };
-            let stop = stop.clone();
+        let terms = self.terms.clone();
+        let serve = |admitted: Admitted| {
+            let connection = Connection {
+                terms: terms.clone(),
+                routes: routes.clone(),
+                ending: ending.clone(),
+                peer: admitted.peer,
+            };
             tasks.spawn(async move {
                 let Admitted { stream, _place, _guest, .. } = admitted;
                 let open = connection.terms.metrics.open.clone();
                 open.inc();
-                connection.serve(stream, stop).await;
+                connection.serve(stream).await;
                 open.dec();
             });
+        };
+        while let Some(admitted) = ending.stop.run_until_cancelled(self.accept()).await {
+            serve(admitted);
+        }
+        let until = Instant::now() + LAST_CALL;
+        while let Ok(Some(admitted)) = timeout_at(until, self.accept_waiting()).await {
+            serve(admitted);
         }
         drop(self.listener);
         tasks.close();
         tasks.wait().await;
     }
 
+    /// Lets in one who is connected already, and would be reset along with the listener; none when nobody is.
+    async fn accept_waiting(&self) -> Option<Admitted> {
+        loop {
+            let place = self.place().await;
+            // Asked of the system itself: tokio knows of a connection only once it has been told.
+            let (socket, peer) = SockRef::from(&self.listener).accept().ok()?;
+            socket.set_nonblocking(true).ok()?;
+            let stream = TcpStream::from_std(socket.into()).ok()?;
+            if let Some(admitted) = self.admit(stream, peer.as_socket()?.ip(), place) {
+                return Some(admitted);
+            }
+        }
+    }
+
     async fn accept(&self) -> Admitted {
         loop {
-            let place = Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed");
+            let place = self.place().await;
             let (stream, peer) = match self.listener.accept().await {
                 Ok((stream, peer)) => (stream, peer.ip()),
                 Err(e) => {
@@ -143,11 +184,21 @@ impl Listener {
                     continue;
                 }
             };
-            let Some(guest) = self.guest(peer) else { continue };
-            // Answers are one small write: waiting for more to send only delays them.
-            let _ = stream.set_nodelay(true);
-            return Admitted { stream, peer, _place: place, _guest: guest };
+            if let Some(admitted) = self.admit(stream, peer, place) {
+                return admitted;
+            }
         }
+    }
+
+    async fn place(&self) -> OwnedSemaphorePermit {
+        Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed")
+    }
+
+    fn admit(&self, stream: TcpStream, peer: IpAddr, place: OwnedSemaphorePermit) -> Option<Admitted> {
+        let guest = self.guest(peer)?;
+        // Answers are one small write: waiting for more to send only delays them.
+        let _ = stream.set_nodelay(true);
+        Some(Admitted { stream, peer, _place: place, _guest: guest })
     }
 
     fn guest(&self, peer: IpAddr) -> Option<Guest> {
@@ -178,31 +229,41 @@ impl Listener {
 struct Connection {
     terms: Terms,
     routes: Swap,
+    ending: Ending,
     peer: IpAddr,
 }
 
 impl Connection {
-    async fn serve(self, stream: TcpStream, stop: CancellationToken) {
-        let Some(tls) = &self.terms.tls else { return self.talk(stream, stop).await };
-        // Boxed: TLS takes several times as much, and connections without it would keep room for it.
-        let handshake = Box::pin(stop.run_until_cancelled(tls.handshake(stream, &self.terms.metrics))).await;
-        if let Some(stream) = handshake.flatten() {
-            Box::pin(self.talk(stream, stop)).await;
+    async fn serve(self, stream: TcpStream) {
+        let Some(tls) = &self.terms.tls else { return self.talk(stream).await };
+        // Boxed: TLS takes several times as much, and connections without it would keep room for it. Not cut short by a
+        // stop: its own time-out is a short one.
+        if let Some(stream) = Box::pin(tls.handshake(stream, &self.terms.metrics)).await {
+            Box::pin(self.talk(stream)).await;
         }
     }
 
     /// HTTP/1.1 only: a hook is a single POST, HTTP/2 would add nothing but its floods.
-    async fn talk(&self, stream: impl AsyncRead + AsyncWrite + Unpin, stop: CancellationToken) {
+    async fn talk(&self, stream: impl AsyncRead + AsyncWrite + Unpin) {
         let watch = Watch::new(self.terms.patience);
         let service = service_fn(|request: hyper::Request<Incoming>| self.answer(request, watch.clone()));
         let mut builder = http1::Builder::new();
         builder.max_buf_size(MAX_HEAD_BYTES).header_read_timeout(None).half_close(true);
         let connection = builder.serve_connection(TokioIo::new(Patient::new(stream, watch.clone())), service);
         let mut connection = std::pin::pin!(connection);
+        let last_call = async {
+            self.ending.stop.cancelled().await;
+            sleep(LAST_CALL).await;
+        };
         // What a peer does wrong on the wire is its own affair: hyper has answered it where an answer was possible.
         tokio::select! {
+            biased;
             _ = connection.as_mut() => return,
-            () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+            () = last_call => {}
+        }
+        // Of a request that has begun the answer closes the connection. hyper would cut off half a head.
+        if watch.is_quiet() {
+            connection.as_mut().graceful_shutdown();
         }
         let _ = connection.await;
     }
@@ -217,14 +278,17 @@ impl Connection {
         tracing::debug!(client = %client.0, malformed = begun.sound.err().map(|m| m.0), "request");
         let mut response = match begun.sound {
             Ok(()) => {
-                let mut request = request.map(Body::new);
+                let (head, body) = request.into_parts();
+                let body = body::drained(body, &head.headers);
+                let mut request = hyper::Request::from_parts(head, body);
                 request.extensions_mut().insert(begun.received);
                 request.extensions_mut().insert(client);
                 self.routes.current().oneshot(request).await?
             }
             Err(_) => super::malformed(),
         };
-        if !watch.end() {
+        // A client that reuses a connection which is about to close loses a request.
+        if !watch.end() || self.ending.announced.is_cancelled() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(response)

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::respond;
 use crate::okta::Reply;
-use crate::secret::{CredentialDigest, Secret, basic_pair, bearer};
+use crate::secret::{CredentialDigest, Secret, basic_pair, bearer, only};
 
 /// Judges callers by the token; where none is set, by how they name the host.
 #[derive(Debug, Clone)]
@@ -76,7 +76,7 @@ impl IntoResponse for Refusal {
 }
 
 fn authorization(headers: &HeaderMap) -> &[u8] {
-    headers.get(AUTHORIZATION).map(|v| v.as_bytes()).unwrap_or_default()
+    only(headers, &AUTHORIZATION).unwrap_or_default()
 }
 
 /// Whether the host is named as nobody else can name it. A page from elsewhere that has its own name point here, to read

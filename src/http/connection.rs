@@ -90,8 +90,16 @@ impl Watch {
             Phase::Serving { complete: Complete { extent: Ok(Extent::Known(length)), beyond } } => length == beyond,
             _ => false,
         };
-        *phase = Phase::Quiet { until: Instant::now() + self.patience.idle };
+        // Otherwise what still comes is the rest of a body, and no head.
+        if whole {
+            *phase = Phase::Quiet { until: Instant::now() + self.patience.idle };
+        }
         whole
+    }
+
+    /// Whether no request is under way.
+    pub(super) fn is_quiet(&self) -> bool {
+        matches!(*self.phase(), Phase::Quiet { .. })
     }
 
     /// Bytes arrived.

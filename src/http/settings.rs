@@ -5,19 +5,23 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use url::Url;
 
 use super::proxies::Proxies;
 use super::tls::TlsSettings;
-use crate::secret::{Environment, SecretRef};
+use crate::secret::{Environment, GUESSABLE, Secret, SecretRef};
 use crate::settings::{Findings, duration};
+
+/// More hooks than one machine can have, fewer than a semaphore can count.
+const MAX_IN_FLIGHT: usize = 1_000_000;
 
 /// `[server]`: the public listener.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerSettings {
     /// Address and port.
+    #[serde(deserialize_with = "socket_address")]
     pub listen: SocketAddr,
     /// The address Okta and the providers know us by: with it, providers that can prove themselves are asked for reports.
     pub public_url: Option<Url>,
@@ -79,14 +83,14 @@ impl Default for ServerSettings {
 impl ServerSettings {
     /// Checks the rules; `at` is the key path of this table.
     pub fn check(&self, at: &str, findings: &mut Findings) {
-        let at_least_one = [("max_in_flight", self.max_in_flight), ("max_connections", self.max_connections)];
-        for (key, value) in at_least_one {
-            if value == 0 {
-                findings.fault(format!("{at}.{key}"), "must be at least 1");
-            }
+        if !(1..=MAX_IN_FLIGHT).contains(&self.max_in_flight) {
+            findings.fault(format!("{at}.max_in_flight"), format!("must be between 1 and {MAX_IN_FLIGHT}"));
         }
-        if !(1024..=1024 * 1024).contains(&self.max_body) {
-            findings.fault(format!("{at}.max_body"), "must be between 1024 and 1048576 bytes");
+        if self.max_connections == 0 {
+            findings.fault(format!("{at}.max_connections"), "must be at least 1");
+        }
+        if !(1..=1024 * 1024).contains(&self.max_body) {
+            findings.fault(format!("{at}.max_body"), "must be between 1 and 1048576 bytes");
         }
         let seconds = Duration::from_secs;
         let millis = Duration::from_millis;
@@ -129,6 +133,7 @@ impl ServerSettings {
 #[serde(default, deny_unknown_fields)]
 pub struct AdminSettings {
     /// Address and port; off loopback only with a token.
+    #[serde(deserialize_with = "socket_address")]
     pub listen: SocketAddr,
     /// Bearer token that guards everything but `/livez` and `/readyz`.
     pub token: Option<SecretRef>,
@@ -152,13 +157,23 @@ impl AdminSettings {
     }
 
     /// Reads the token and checks the rules; `at` is the key path of this table.
-    pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<crate::secret::Secret> {
+    pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Secret> {
         let Some(token) = &self.token else {
             if !self.listen.ip().is_loopback() {
                 findings.fault(format!("{at}.token"), "is required when admin.listen is not a loopback address");
             }
             return None;
         };
-        token.resolve_for_header(environment).map_err(|rule| findings.fault(format!("{at}.token"), rule)).ok()
+        let at = format!("{at}.token");
+        let token = token.resolve_for_header(environment).map_err(|rule| findings.fault(at.as_str(), rule)).ok()?;
+        if token.is_guessable() && !self.listen.ip().is_loopback() {
+            findings.warn(at, GUESSABLE);
+        }
+        Some(token)
     }
+}
+
+fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let rule = "must be an IP address and a port, such as 127.0.0.1:8080 or [::]:8080";
+    String::deserialize(deserializer)?.trim().parse().map_err(|_| de::Error::custom(rule))
 }

@@ -98,17 +98,22 @@ fn change(ops: &Ops, scope: &str, name: &str, change: Change) -> Response {
     let Some(target) = target(scope, name, ops) else {
         return refuse("no such switch: provider/NAME, country/CC, channel/sms, channel/voice or everything");
     };
+    // As the switch is called, however it was typed.
+    let called = json!(target);
+    let [scope, name] = ["scope", "name"].map(|word| called[word].as_str().unwrap_or_default());
     match change {
         Change::Set(Setting::Drained) if !matches!(target, Target::Provider(_)) => {
             return refuse("state: only a provider can be drained");
         }
         Change::Set(state) => {
-            tracing::warn!(scope, name, state = state.as_str(), "switch set");
-            ops.switches().set(target, state);
+            if ops.switches().set(target, state) {
+                tracing::warn!(scope, name, state = state.as_str(), "switch set");
+            }
         }
         Change::Clear => {
-            tracing::warn!(scope, name, "switch cleared");
-            ops.switches().clear(&target);
+            if ops.switches().clear(&target) {
+                tracing::warn!(scope, name, "switch cleared");
+            }
         }
         Change::Unreadable => return refuse("state: must be {\"state\": \"disabled\"} or {\"state\": \"drained\"}"),
     }

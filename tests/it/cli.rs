@@ -254,6 +254,30 @@ async fn preview_plays_okta_towards_a_running_server() {
 }
 
 #[tokio::test]
+async fn preview_takes_the_org_whose_path_an_address_has() {
+    let place = Place::new().file(
+        "config/local.toml",
+        &format!(
+            "allow_sandbox = true\n[providers.log]\nkind = 'sandbox'\n[server]\npublic_url = 'https://otp.example.com/base'\n\
+             [orgs.first]\npath = '/first'\nauth.header = {{ name = 'x-first', secret = '{SECRET}' }}\n\
+             [orgs.second]\npath = '/second'\nauth.header = {{ name = 'x-second', secret = '{SECRET}' }}\n"
+        ),
+    );
+    for (arguments, header) in [
+        (&["--url", "http://host/second"][..], "x-second"),
+        (&["--url", "http://host/base/second"], "x-second"),
+        (&["--url", "http://host/first"], "x-first"),
+        (&["--url", "http://host"], "x-first"),
+        (&["--url", "http://host/elsewhere"], "x-first"),
+        (&["--url", "http://host/second", "--org", "first"], "x-first"),
+        (&["--org", "second"], "x-second"),
+    ] {
+        let printed = place.run(&[&["preview", "--curl"], arguments].concat()).await;
+        assert!(printed.stdout.contains(&format!("-H \"{header}: ")), "{arguments:?}: {}", printed.stdout);
+    }
+}
+
+#[tokio::test]
 async fn preview_reaches_a_server_with_a_certificate_of_its_own_authority_and_past_the_proxy() {
     let pki = Pki::new();
     let server = tls::serve(&pki).await;
@@ -407,12 +431,16 @@ async fn a_drop_that_okta_does_not_hear_of_is_a_warn_line_by_provider_and_by_swi
 async fn check_config_live_tells_what_the_running_server_has_switched_off() {
     let server = twilio("http://127.0.0.1:9").serve(&["serve"]).await;
     let put = "PUT /switches/country/GB HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 20\r\n\r\n{\"state\":\"disabled\"}";
-    assert_eq!(exchange(server.admin, put.as_bytes()).await.status, 200);
+    for name in ["gb", "GB"] {
+        assert_eq!(exchange(server.admin, put.replace("GB", name).as_bytes()).await.status, 200);
+    }
     let place = twilio("http://127.0.0.1:9").set("OKTA_HOOK__ADMIN__LISTEN", &server.admin.to_string());
     let printed = place.run(&["check-config", "--live"]).await;
     assert_eq!(printed.code, Some(0), "{}", printed.stderr);
     assert!(printed.stdout.contains("server ready\nswitch country GB disabled\n"), "{}", printed.stdout);
-    server.stop().await;
+    let log = server.stop().await.stderr;
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("switch set")).collect();
+    assert!(matches!(lines[..], [line] if line.contains("\"name\":\"GB\"")), "once, as it is called: {lines:?}");
     assert_eq!(place.run(&["check-config", "--live"]).await.code, Some(1));
 }
 

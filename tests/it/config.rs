@@ -85,7 +85,7 @@ fn every_fault_is_told_at_once_under_its_key() {
         [server]
         listen = 'nowhere'
         colour = 'red'
-        max_body = 12
+        max_body = 0
         max_in_flight = 0
         public_url = 'http://otp.example.com'
         [admin]
@@ -170,9 +170,9 @@ fn every_fault_is_told_at_once_under_its_key() {
             providers.twilio.voice.repeat: must be between 1 and 5
             providers.twilio.voice.twiml_url: must be an http or https address
             server.colour: is no known key; known are listen, public_url, tls, trusted_proxies, max_in_flight, max_connections, max_connections_per_address, max_body, handshake_timeout, header_timeout, body_timeout, idle_timeout, shutdown_delay, shutdown_grace
-            server.listen: invalid socket address syntax
-            server.max_body: must be between 1024 and 1048576 bytes
-            server.max_in_flight: must be at least 1
+            server.listen: must be an IP address and a port, such as 127.0.0.1:8080 or [::]:8080
+            server.max_body: must be between 1 and 1048576 bytes
+            server.max_in_flight: must be between 1 and 1000000
             server.public_url: must be an https address without query: Okta calls no other
             state.max_entries: must be at least 1
             state.prefix: must be 1 to 64 letters, digits and -._:/

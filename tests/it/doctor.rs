@@ -86,7 +86,11 @@ async fn what_is_wrong_with_an_account_is_told_and_fails() {
 async fn a_verify_service_must_take_our_codes() {
     for (body, verdict, told) in [
         (json!({ "custom_code_enabled": true }), "ok", "custom codes enabled"),
-        (json!({ "custom_code_enabled": false }), "fail", "custom codes are not enabled"),
+        (
+            json!({ "custom_code_enabled": false }),
+            "fail",
+            "custom codes are not enabled: switch them on in the service's settings, under General",
+        ),
         (json!({ "friendly_name": "x" }), "ok", "does not tell"),
     ] {
         let printed = examine([root(0), Answer::json(200, body)], verify).await;

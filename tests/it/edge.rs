@@ -58,6 +58,8 @@ async fn the_admin_listener_tells_life_readiness_and_metrics() {
     let request =
         "GET /metrics HTTP/1.1\r\nhost: x\r\nauthorization: Bearer a long enough token\r\nconnection: close\r\n\r\n";
     assert_eq!(exchange(guarded.admin, request.as_bytes()).await.status, 200);
+    let twice = request.replace("connection:", "authorization: Bearer another\r\nconnection:");
+    assert_eq!(exchange(guarded.admin, twice.as_bytes()).await.status, 401);
 }
 
 #[tokio::test]
@@ -265,4 +267,120 @@ async fn a_stop_lets_requests_in_flight_end_and_detached_attempts_too() {
     assert!(matches!(understand(&answer.body), Understood::Command(status, ..) if status == "SUCCESSFUL"));
     server.ended().await;
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+fn hook_request(body: &str) -> String {
+    format!(
+        "POST /okta/telephony HTTP/1.1\r\nhost: x\r\nauthorization: {SECRET}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+#[tokio::test]
+async fn between_announcement_and_end_every_answer_says_that_the_connection_closes() {
+    let mut server = TestServer::start(&format!("{SANDBOX}\n[server]\nshutdown_delay = '300ms'")).await;
+    let mut kept = TcpStream::connect(server.public).await.expect("connects");
+    let hook = hook_request(&okta::another_sms().to_string());
+    kept.write_all(hook.as_bytes()).await.expect("written");
+    assert!(!read_answer(&mut kept).await.head.contains("connection: close"));
+    server.begin_stop(Stop::Announced);
+    while server.admin_page("/readyz").await.status == 200 {
+        tokio::task::yield_now().await;
+    }
+    let livez = "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n";
+    let mut others = Vec::new();
+    for address in [server.public, server.admin] {
+        let mut stream = TcpStream::connect(address).await.expect("connects");
+        stream.write_all(livez.as_bytes()).await.expect("written");
+        others.push(stream);
+    }
+    kept.write_all(hook_request(&okta::another_sms().to_string()).as_bytes()).await.expect("written");
+    others.push(kept);
+    for mut stream in others {
+        let answer = read_answer(&mut stream).await;
+        assert!(answer.status == 200 && answer.head.contains("connection: close"), "{}", answer.head);
+    }
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn who_is_connected_when_the_end_comes_is_answered() {
+    let mut server = TestServer::start(SANDBOX).await;
+    let hook = hook_request(&okta::another_sms().to_string());
+    let (early, late) = hook.split_at(40);
+    let mut silent = TcpStream::connect(server.public).await.expect("connects");
+    let mut half = TcpStream::connect(server.public).await.expect("connects");
+    half.write_all(early.as_bytes()).await.expect("written");
+    // Until both have been let in.
+    while server.metric("okta_hook_connections ").await < 2.0 {
+        tokio::task::yield_now().await;
+    }
+    // In the kernel's queue: nothing runs between this and the stop that could let it in.
+    let waiting = std::net::TcpStream::connect(server.public).expect("connects");
+    server.begin_stop(Stop::Immediate);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    silent.write_all(hook_request(&okta::another_sms().to_string()).as_bytes()).await.expect("written");
+    waiting.set_nonblocking(true).expect("set");
+    let mut waiting = TcpStream::from_std(waiting).expect("a stream");
+    waiting.write_all(hook_request(&okta::another_sms().to_string()).as_bytes()).await.expect("written");
+    for stream in [&mut silent, &mut waiting] {
+        assert_eq!(read_answer(stream).await.status, 200);
+    }
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    half.write_all(late.as_bytes()).await.expect("written");
+    assert_eq!(read_answer(&mut half).await.status, 200);
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn a_stop_resets_nobody_who_has_been_let_connect() {
+    let mut server = TestServer::start(&format!("{SANDBOX}\n[server]\nshutdown_delay = '100ms'")).await;
+    let address = server.public;
+    let client = || async move {
+        let mut answered = 0;
+        // Until nobody listens any more.
+        while let Ok(mut stream) = TcpStream::connect(address).await {
+            let hook = hook_request(&okta::another_sms().to_string());
+            stream.write_all(hook.as_bytes()).await.expect("not reset");
+            assert_eq!(read_answer(&mut stream).await.status, 200);
+            answered += 1;
+        }
+        answered
+    };
+    let clients: Vec<_> = (0..8).map(|_| tokio::spawn(client())).collect();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    server.begin_stop(Stop::Announced);
+    for client in clients {
+        assert!(client.await.expect("no reset") > 0);
+    }
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn who_writes_everything_before_it_reads_hears_why_it_was_turned_away() {
+    let server = TestServer::start(SANDBOX).await;
+    let body = vec![b'x'; 10_000_000];
+    for (path, credential, status) in
+        [("/okta/telephony", SECRET, 413), ("/okta/telephony", "wrong", 401), ("/nowhere", SECRET, 404)]
+    {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: {credential}\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(server.public).await.expect("connects");
+        stream.write_all(head.as_bytes()).await.expect("written");
+        stream.write_all(&body).await.expect("not reset");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.expect("not reset");
+        assert!(answer.starts_with(format!("HTTP/1.1 {status} ").as_bytes()), "{path} {credential}");
+    }
+    // What comes without end is not waited for.
+    let mut stream = TcpStream::connect(server.public).await.expect("connects");
+    let started = Instant::now();
+    stream.write_all(b"POST /nowhere HTTP/1.1\r\nhost: x\r\ncontent-length: 900000000\r\n\r\n").await.expect("written");
+    while started.elapsed() < Duration::from_secs(10) && stream.write_all(b"x").await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert_eq!(server.attempts().await, [""; 0]);
 }

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use okta_telephony_hook::app::Stop;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{HandshakeKind, ProtocolVersion};
 
 use crate::support::eventually;
 use crate::support::server::TestServer;
-use crate::support::tls::{LIVEZ, PATIENCE, Pki, SANDBOX, handshake, hook, serve, serve_with};
+use crate::support::tls::{LIVEZ, NAME, PATIENCE, Pki, SANDBOX, handshake, hook, serve, serve_with};
 
 async fn handshakes(server: &TestServer, result: &str) -> f64 {
     server.metric(&format!(r#"okta_hook_tls_handshakes_total{{result="{result}"}}"#)).await
@@ -150,4 +153,24 @@ async fn the_budget_of_a_hook_does_not_count_the_handshake() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.expect("answer");
     assert!(answer.contains("SUCCESSFUL"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_handshake_that_the_end_meets_goes_on_and_its_request_is_answered() {
+    let pki = Pki::new();
+    let mut server = serve(&pki).await;
+    let stream = TcpStream::connect(server.public).await.expect("connects");
+    while server.metric("okta_hook_connections ").await < 1.0 {
+        tokio::task::yield_now().await;
+    }
+    server.begin_stop(Stop::Immediate);
+    // Longer than one without a handshake is given for its first byte.
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let name = ServerName::try_from(NAME).expect("name");
+    let mut stream = TlsConnector::from(pki.client().config()).connect(name, stream).await.expect("a handshake");
+    stream.write_all(LIVEZ).await.expect("written");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    server.ended().await;
 }

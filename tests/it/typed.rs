@@ -220,3 +220,102 @@ fn warnings_come_in_the_same_order_every_time() {
         assert_eq!(keys(), expected);
     }
 }
+
+/// Loads GOOD in a directory with this `.env` and these variables.
+fn with_dot_env(dot_env: &[u8], variables: &[(&str, &str)]) -> Result<config::Loaded, String> {
+    let directory = tempfile::tempdir().expect("directory");
+    std::fs::create_dir(directory.path().join("config")).expect("made");
+    std::fs::write(directory.path().join("config/local.toml"), GOOD).expect("written");
+    std::fs::write(directory.path().join(".env"), dot_env).expect("written");
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let sources = Sources { directory: Some(directory.path().to_owned()), variables, ..Sources::default() };
+    let told = |invalid: Box<config::Invalid>| invalid.0.faults.iter().map(|fault| format!("{fault}\n")).collect();
+    config::load(&sources).map_err(told)
+}
+
+#[test]
+fn the_environment_wins_over_dot_env_whichever_way_a_secret_is_written() {
+    let file = tempfile::NamedTempFile::new().expect("file");
+    std::fs::write(file.path(), "\u{feff}from-a-file-0123456789abcdef0123\n").expect("written");
+    let path = file.path().display().to_string();
+    let secret = "OKTA_HOOK__ORGS__MAIN__AUTH__HEADER__SECRET";
+    let secret_file = "OKTA_HOOK__ORGS__MAIN__AUTH__HEADER__SECRET__FILE";
+    let twilio = ("TWILIO_TOKEN", "x");
+    for (dot_env, variable, expected) in [
+        (format!("{secret}=from-dot-env\n"), (secret_file, path.as_str()), "from-a-file-0123456789abcdef0123"),
+        (format!("{secret_file}={path}\n"), (secret, "from-the-environment"), "from-the-environment"),
+        (format!("\u{feff}{secret}=from-dot-env\n"), (secret, ""), "from-dot-env"),
+        ("HOOK_SECRET=from-dot-env\n".to_owned(), ("HOOK_SECRET", ""), "from-dot-env"),
+    ] {
+        let loaded = with_dot_env(dot_env.as_bytes(), &[variable, twilio]).expect("no fault");
+        let (_, secret) = loaded.config.orgs[0].authenticate.current().expect("a secret");
+        assert_eq!(secret.expose(), expected, "{dot_env}");
+    }
+    let twice = [(secret, "x"), (secret_file, path.as_str()), twilio];
+    assert!(with_dot_env(b"", &twice).expect_err("a fault").contains("cannot be set too"));
+    assert_eq!(with_dot_env(b"A=\xff\n", &[]).expect_err("a fault"), ".env: must be UTF-8 text\n");
+}
+
+#[test]
+fn a_file_is_read_once_and_may_begin_with_a_mark() {
+    let directory = tempfile::tempdir().expect("directory");
+    let pipe = directory.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    let writer = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::write(pipe, format!("\u{feff}{GOOD}"))
+    });
+    let variables = SECRETS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let loaded = config::load(&Sources { files: vec![pipe], variables, ..Sources::default() });
+    assert!(loaded.is_ok_and(|loaded| loaded.findings.warnings.is_empty()));
+    writer.join().expect("no panic").expect("written");
+}
+
+#[test]
+fn what_is_wrong_is_told_once_and_where() {
+    let limits = "[providers.twilio.limits]\nmax_in_flight = 0\nmax_per_second = 0\n";
+    let rule = "must be at least 1; to stop asking a provider, leave it out of the routes";
+    let limits_told =
+        format!("providers.twilio.limits.max_in_flight: {rule}\nproviders.twilio.limits.max_per_second: {rule}\n");
+    assert_eq!(faults_of(&[GOOD, limits], &SECRETS), limits_told);
+    for secret in ["{ envv = 'X' }", "{ env = 'X', file = 'Y' }", "5"] {
+        let good = GOOD.replace("{ env = 'HOOK_SECRET' }", secret);
+        let faults = faults_of(&[&good], &SECRETS);
+        let told = "orgs.main.auth.header.secret: must be a text, { env = \"NAME\" } or { file = \"/path\" }\n";
+        assert_eq!(faults, told, "{secret}");
+    }
+    let faults = faults_of(&["[server]\n\nmax_body = 99999999999999999999\n", GOOD], &SECRETS);
+    assert!(faults.ends_with("/0.toml: line 3: a number is too large\n"), "{faults}");
+    for address in [":8080", "localhost:8080", "127.0.0.1"] {
+        let faults = faults_of(&[GOOD, &format!("[server]\nlisten = '{address}'\n")], &SECRETS);
+        assert_eq!(faults, "server.listen: must be an IP address and a port, such as 127.0.0.1:8080 or [::]:8080\n");
+    }
+    let many = faults_of(&[GOOD, "[server]\nmax_in_flight = 4611686018427387904\nmax_body = 1\n"], &SECRETS);
+    assert_eq!(many, "server.max_in_flight: must be between 1 and 1000000\n");
+}
+
+#[test]
+fn names_are_short_and_fit_a_line() {
+    let name = "must have a name of 1 to 64 characters, none of them a control character";
+    for bad in ["", "a\\nb", &"x".repeat(65)] {
+        let provider = GOOD.replace("[providers.twilio]", &format!("[providers.\"{bad}\"]"));
+        assert!(faults_of(&[&provider], &SECRETS).contains(&format!("providers: each {name}\n")), "{bad}");
+        let org = GOOD.replace("[orgs.main.", &format!("[orgs.\"{bad}\"."));
+        assert!(faults_of(&[&org], &SECRETS).contains(&format!("orgs: each {name}\n")), "{bad}");
+        let route = format!("[[orgs.main.routes]]\nname = \"{bad}\"\nsend = ['twilio']\n");
+        assert_eq!(faults_of(&[GOOD, &route], &SECRETS), format!("orgs.main.routes[0].name: {name}\n"));
+    }
+}
+
+#[test]
+fn short_keys_that_guard_something_are_warned_of() {
+    let guessable = "is shorter than 32 characters and can be guessed; use 32 random bytes";
+    let short = "[privacy]\nhash_key = { env = 'KEY' }\n[admin]\ntoken = { env = 'KEY' }\n";
+    let warnings = |listen: &str, key: &str| {
+        let variables = [SECRETS[0], SECRETS[1], ("KEY", key), ("OKTA_HOOK__ADMIN__LISTEN", listen)];
+        crate::config::findings(&format!("{GOOD}{short}"), &variables).1
+    };
+    assert_eq!(warnings("0.0.0.0:9464", "short"), format!("admin.token: {guessable}\nprivacy.hash_key: {guessable}\n"));
+    assert_eq!(warnings("127.0.0.1:9464", "short"), format!("privacy.hash_key: {guessable}\n"));
+    assert_eq!(warnings("0.0.0.0:9464", "0123456789abcdef0123456789abcdef"), "");
+}

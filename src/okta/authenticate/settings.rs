@@ -12,11 +12,8 @@ use serde::Deserialize;
 
 use super::Authenticate;
 use crate::okta::oauth;
-use crate::secret::{CredentialDigest, Environment, Secret, SecretRef};
+use crate::secret::{CredentialDigest, Environment, GUESSABLE, Secret, SecretRef};
 use crate::settings::Findings;
-
-/// Below this a secret can be guessed; 32 random bytes are 43 characters in base64.
-const WEAK_BELOW_CHARS: usize = 32;
 
 /// Headers that HTTP, or a proxy on the way, has a use of its own for: they never hold just what Okta was told to send.
 const TAKEN: [HeaderName; 14] = [
@@ -150,9 +147,8 @@ fn required(place: Option<&SecretRef>, at: &str, environment: &Environment, find
 
 fn optional(place: Option<&SecretRef>, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Secret> {
     let secret = place?.resolve_for_header(environment).map_err(|rule| findings.fault(at, rule)).ok()?;
-    if secret.expose().chars().count() < WEAK_BELOW_CHARS {
-        findings
-            .warn(at, format!("is shorter than {WEAK_BELOW_CHARS} characters and can be guessed; use 32 random bytes"));
+    if secret.is_guessable() {
+        findings.warn(at, GUESSABLE);
     }
     Some(secret)
 }

@@ -39,7 +39,8 @@ pub(super) async fn service(outbound: &Outbound, url: Url, authorization: &Heade
     let diagnosis = match look::<Service>(outbound, Request::get(url, authorization)).await {
         Ok(Service { custom_code_enabled: Some(true) }) => Diagnosis::Ok("custom codes enabled".to_owned()),
         Ok(Service { custom_code_enabled: Some(false) }) => {
-            Diagnosis::Fail("custom codes are not enabled: ask Twilio's Support or Sales to".to_owned())
+            let rule = "custom codes are not enabled: switch them on in the service's settings, under General";
+            Diagnosis::Fail(rule.to_owned())
         }
         Ok(Service { custom_code_enabled: None }) => {
             Diagnosis::Ok("found; Twilio does not tell whether custom codes are enabled".to_owned())
