@@ -193,6 +193,15 @@ async fn a_silent_block_takes_as_long_as_what_was_sent_and_an_honest_no_does_not
         assert_eq!(took, [300, 700, 500, if waits { 300 } else { 0 }, if waits { 500 } else { 0 }], "{reply}");
         assert_eq!(asked(&stage), 3);
     }
+    // An org without transactions to spare at Okta does not wait either.
+    let settings = "okta_concurrency = 1\n[orgs.main.guard.per_prefix]\nmode = 'enforce'\nnumbers = 4";
+    let stage = Stage::new(settings, &[("a", &[Act::Accept(100); 3])]);
+    let mut ends = Vec::new();
+    for n in 0..4 {
+        stage.call(&text(&format!("+44740012{}456", n * 2), &format!("00u{n}"), "127.0.0.1")).await;
+        ends.push(stage.transcript().pop().expect("a line"));
+    }
+    assert_eq!(ends, ["100", "200", "300", "300"].map(|ms| format!("{ms} Okta hears 200")));
 }
 
 async fn fate_of_blocked(stage: &Stage, to: &str) -> String {
