@@ -178,6 +178,31 @@ async fn a_store_that_is_down_costs_a_late_outcome_its_entry_and_nothing_else() 
     assert!(!knows(&stage.shared.journal, "one").await);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_away_for_a_moment_has_the_entry_in_the_end() {
+    // Accepted in time, and late; what is noted is tried at once, after 250 ms, and after another second.
+    for taken in [1000, 4000] {
+        let store = Moody::new(Mood::Well);
+        let stage = Stage::sharing(&(Arc::clone(&store) as Arc<dyn Store>), "", &[("one", &[Act::Accept(taken)])]);
+        let moods = async {
+            sleep(Duration::from_millis(taken - 100)).await;
+            store.be(Mood::Down);
+            sleep(Duration::from_millis(600)).await;
+            store.be(Mood::Well);
+        };
+        let call = async {
+            stage.call(&okta::sms(NUMBER, "482913")).await;
+            ended(&stage).await;
+        };
+        tokio::join!(call, moods);
+        assert_eq!(last(&stage.shared.journal).await, ("one".into(), Some("id-one".into()), None), "{taken}");
+        assert!(knows(&stage.shared.journal, "one").await, "{taken}");
+        let faults = stage.metric("okta_hook_store_faults_total{operation=\"tally\"}")
+            + stage.metric("okta_hook_store_faults_total{operation=\"read\"}");
+        assert!(faults >= 2.0, "{taken}: {faults}");
+    }
+}
+
 #[tokio::test]
 async fn a_real_vendor_that_answers_late_is_believed_when_it_reports() {
     const SECRET: &str = "Bearer 3f9c1d7a-webhook-secret";
