@@ -81,6 +81,8 @@ enum Ending {
     Again,
     /// The store did not tell: to be tried again soon.
     Unknown,
+    /// To be looked at again then.
+    Later(Duration),
     /// Somebody else is at it.
     Left,
 }
@@ -153,6 +155,7 @@ impl Worker {
             }
             Ending::Again => (age / 4).clamp(MIN_PAUSE, MAX_PAUSE),
             Ending::Unknown => MIN_PAUSE,
+            Ending::Later(pause) => pause,
         };
         self.tools.agenda.postpone(&task, pause).await;
         None
@@ -190,10 +193,9 @@ impl Worker {
                 None => Ok(Ending::Done),
             },
             Item::Report { provider, transaction_id, delivery, since } => {
-                if let Some(id) = TransactionId::parse(transaction_id) {
-                    reports::note(&self.tools, &ProviderName::new(provider), &id, *delivery, *since).await?;
-                }
-                Ok(Ending::Done)
+                let Some(id) = TransactionId::parse(transaction_id) else { return Ok(Ending::Done) };
+                let look = reports::note(&self.tools, &ProviderName::new(provider), &id, *delivery, *since).await?;
+                Ok(look.map_or(Ending::Done, Ending::Later))
             }
         }
     }
