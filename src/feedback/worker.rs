@@ -231,7 +231,8 @@ impl Worker {
 
     /// A code that is over was used, or goes on under a newer message, or its provider hears that it was not. To call a
     /// used code unused would teach the provider the wrong thing, so it must be known: by a journal that could have told
-    /// whose code was used, when no event waits for a store that fails.
+    /// whose code was used, when no event waits for a store that fails. Where two providers carried the code that was
+    /// used, the one that Okta was not told of hears nothing: nobody knows whose copy it was.
     async fn over(
         &self,
         provider: &ProviderName,
@@ -240,11 +241,9 @@ impl Worker {
         since: Timestamp,
     ) -> Result<Ending, StoreFault> {
         let journal = &self.tools.journal;
-        let goes_on = match journal.of_transaction(provider, id.as_str()).await? {
-            Some(entry) => entry.sent_at > since,
-            None => return Ok(Ending::Done),
-        };
-        if goes_on || journal.is_used(provider.as_str(), id.as_str()).await? {
+        let Some(entry) = journal.of_transaction(provider, id.as_str()).await? else { return Ok(Ending::Done) };
+        let goes_on = entry.sent_at > since;
+        if goes_on || journal.is_used(&entry).await? {
             return Ok(Ending::Done);
         }
         if !self.tools.agenda.is_settled() {

@@ -57,18 +57,30 @@ impl Journal {
         let Some(left) = self.left(&entry) else { return Ok(Use::Unknown) };
         let Some(id) = &entry.transaction_id else { return Ok(Use::Of(entry)) };
         let key = self.0.used(entry.provider.as_str(), id.as_str());
-        Ok(match self.0.claim(&key, event.to_string().into(), left).await? {
-            Claim::Existing(_) => Use::Known,
-            Claim::Claimed => Use::Of(entry),
-        })
+        if let Claim::Existing(_) = self.0.claim(&key, event.to_string().into(), left).await? {
+            return Ok(Use::Known);
+        }
+        if let Some(message) = &entry.event {
+            let key = self.0.used_of_message(message);
+            self.0.store.write(slice::from_ref(&key), event.to_string().into(), left).await?;
+        }
+        Ok(Use::Of(entry))
     }
 
-    /// Whether the code of a send is known to have been used.
+    /// Whether the code of a send is known to have been used, if only as that of another provider: of one message, all
+    /// that was sent carries the same code.
     ///
     /// # Errors
     /// When the store does not tell: then it may have been.
-    pub async fn is_used(&self, provider: &str, id: &str) -> Result<bool, StoreFault> {
-        Ok(self.0.store.read(&self.0.used(provider, id)).await?.is_some())
+    pub async fn is_used(&self, entry: &Entry) -> Result<bool, StoreFault> {
+        let of_send = entry.transaction_id.as_ref().map(|id| self.0.used(entry.provider.as_str(), id.as_str()));
+        let of_message = entry.event.as_ref().map(|message| self.0.used_of_message(message));
+        for key in of_send.iter().chain(&of_message) {
+            if self.0.store.read(key).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The key of an event of an org.
@@ -103,6 +115,11 @@ impl Journal {
 }
 
 impl Inner {
+    /// `message` is the keyed hash of its event.
+    fn used_of_message(&self, message: &str) -> Key {
+        Key::new("journal-used-message", self.pseudonyms.hash(&[b"journal-used-message", message.as_bytes()]))
+    }
+
     fn used(&self, provider: &str, id: &str) -> Key {
         Key::new("journal-used", self.pseudonyms.hash(&[b"journal-used", provider.as_bytes(), id.as_bytes()]))
     }

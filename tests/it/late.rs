@@ -82,6 +82,26 @@ async fn beside_one_that_was_taken_in_time_a_late_one_is_found_by_its_id_alone()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_code_that_was_used_is_unused_at_nobody_who_carried_it() {
+    let stage = Stage::new("", &[("one", &[Act::Accept(4000), Act::Accept(100)]), ("two", &[Act::Accept(100)])]);
+    stage.call(&okta::sms(NUMBER, "482913")).await;
+    ended(&stage).await;
+    let journal = &stage.shared.journal;
+    let (person, event) = (journal.user_key("main", &user(), Channel::Sms), journal.event_key("main", "one"));
+    let entry = async |provider, id| {
+        journal.of_transaction(&ProviderName::new(provider), id).await.expect("answers").expect("an entry")
+    };
+    let (late, in_time) = (entry("one", "id-one").await, entry("two", "id-two").await);
+    assert_eq!((journal.is_used(&late).await, journal.is_used(&in_time).await), (Ok(false), Ok(false)));
+    assert!(matches!(journal.used(&person, &event).await, Ok(Use::Of(used)) if used == in_time));
+    assert_eq!((journal.is_used(&late).await, journal.is_used(&in_time).await), (Ok(true), Ok(true)));
+    // The next code of the same person is another one.
+    stage.call(&okta::sms(NUMBER, "999999")).await;
+    ended(&stage).await;
+    assert_eq!(journal.is_used(&entry("one", "id-one-2").await).await, Ok(false));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_newer_message_stays_the_last() {
     let only_one = "after_unconfirmed.sms = 'stop'";
     let stage = Stage::new(only_one, &[("one", &[Act::Accept(6000)]), ("two", &[Act::Accept(100)])]);
