@@ -181,12 +181,22 @@ impl Worker {
                     Begun::Busy => return Ok(Ending::Left),
                     Begun::Ours => {}
                 }
-                let is_done = match self.tools.journal.used(&user, &event).await? {
-                    Use::Of(entry) => self.used(org, &entry, *at).await,
-                    Use::Unknown => self.unknown(org, user_id.as_ref(), *channel).await,
-                    Use::Known => true,
+                let (is_done, entry) = match self.tools.journal.used(&user, &event).await? {
+                    Use::Of(entry) => (self.used(&entry, *at).await, Some(entry)),
+                    Use::Unknown => (self.unknown(org, user_id.as_ref(), *channel).await, None),
+                    Use::Known => (true, None),
                 };
-                Ok(self.end(&event, is_done).await)
+                if !is_done {
+                    self.tools.journal.give_back_event(&event).await;
+                    return Ok(Ending::Again);
+                }
+                if self.tools.journal.end_event(&event, *since, Agenda::LEASE).await
+                    && let Some(entry) = entry
+                {
+                    self.tools.metrics.feedback.converted(&entry.provider, entry.channel);
+                    self.tools.learn.used(org, &entry.sent());
+                }
+                Ok(Ending::Done)
             }
             Item::Over { provider, transaction_id, channel, since } => match TransactionId::parse(transaction_id) {
                 Some(id) => self.over(&ProviderName::new(provider), &id, *channel, *since).await,
@@ -200,25 +210,10 @@ impl Worker {
         }
     }
 
-    async fn end(&self, event: &Key, is_done: bool) -> Ending {
-        if is_done {
-            self.tools.journal.end_event(event).await;
-            return Ending::Done;
-        }
-        self.tools.journal.give_back_event(event).await;
-        Ending::Again
-    }
-
     /// A code of ours was used; false when telling its provider is worth another try.
-    async fn used(&self, org: &str, entry: &Entry, at: Option<Timestamp>) -> bool {
-        if let Some(id) = &entry.transaction_id
-            && !self.tell(&entry.provider, News { id, channel: entry.channel, fate: Fate::Used, at }).await
-        {
-            return false;
-        }
-        self.tools.metrics.feedback.converted(&entry.provider, entry.channel);
-        self.tools.learn.used(org, &entry.sent());
-        true
+    async fn used(&self, entry: &Entry, at: Option<Timestamp>) -> bool {
+        let Some(id) = &entry.transaction_id else { return true };
+        self.tell(&entry.provider, News { id, channel: entry.channel, fate: Fate::Used, at }).await
     }
 
     /// A code was used that the journal knows nothing of.
