@@ -10,13 +10,13 @@ use okta_telephony_hook::deadline::Clock;
 use okta_telephony_hook::feedback::{Tools, Worker};
 use okta_telephony_hook::journal::{self, Journal};
 use okta_telephony_hook::learn::Learn;
-use okta_telephony_hook::metrics::Metrics;
+use okta_telephony_hook::metrics::{LookupMetrics, Metrics};
 use okta_telephony_hook::okta::decode;
 use okta_telephony_hook::otp::{
     Accepted, Attempt, Channel, FailureKind, Outcome, Phone, ProviderName, SendError, TransactionId,
 };
 use okta_telephony_hook::outbound::{self, Outbound};
-use okta_telephony_hook::provider::{Fate, FeedbackClient, News};
+use okta_telephony_hook::provider::{self, Fate, FeedbackClient, Means, News};
 use okta_telephony_hook::secret::Pseudonyms;
 use okta_telephony_hook::store::{State, Store};
 use serde_json::{Value, json};
@@ -53,7 +53,9 @@ fn eight(url: &str, sms: &str) -> String {
 fn client(provider: &str) -> Option<FeedbackClient> {
     let config = server::load(&format!("[orgs.main]\n[providers.x]\n{provider}\n")).config;
     let outbound = Outbound::new(&outbound::Settings::default()).expect("certificate authorities");
-    FeedbackClient::new(&config.providers["x"], &outbound)
+    let (pseudonyms, lookups, tasks) = (&config.pseudonyms, &LookupMetrics::default(), &TaskTracker::new());
+    let means = Means { outbound: &outbound, pseudonyms, lookups, tasks };
+    provider::build("x", config.providers["x"].clone(), means).feedback_client()
 }
 
 async fn tell(client: &FeedbackClient, channel: Channel, id: &str, fate: Fate) -> Result<bool, SendError> {
