@@ -69,7 +69,8 @@ pub enum Item {
         /// When the message was sent.
         since: Timestamp,
     },
-    /// A provider has told how far a message has come, and the journal could not be asked or did not keep it.
+    /// A provider has told how far a message has come, and the journal does not know the message yet, could not be asked
+    /// or did not keep it.
     Report {
         /// Name of the provider.
         provider: String,

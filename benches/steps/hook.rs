@@ -12,7 +12,7 @@ use okta_telephony_hook::dispatch::{Dispatch, Team};
 use okta_telephony_hook::hook::Hook;
 use okta_telephony_hook::otp::{Accepted, Channel, Message, ProviderName, SendError, TransactionId};
 use okta_telephony_hook::outbound::Request;
-use okta_telephony_hook::provider::{Check, Provider, SendOptions};
+use okta_telephony_hook::provider::{Check, FeedbackClient, Provider, SendOptions};
 use okta_telephony_hook::telemetry;
 use tokio::time::Instant;
 
@@ -107,6 +107,10 @@ impl Provider for Stub {
 
     async fn check(&self) -> Vec<Check> {
         Vec::new()
+    }
+
+    fn feedback_client(&self) -> Option<FeedbackClient> {
+        None
     }
 
     async fn send(&self, _: &Message, _: SendOptions<'_>) -> Result<Accepted, SendError> {

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::hooks::Providers;
 use crate::config::Config;
 use crate::feedback::{Events, Reports, Tools, UnknownUsers, Worker};
 use crate::hook::Shared;
@@ -32,13 +33,13 @@ pub(super) fn reporting(config: &Config, name: &str, pseudonyms: &Pseudonyms) ->
 }
 
 impl Feedback {
-    pub(super) fn build(config: &Config, shared: &Shared, outbound: &Outbound) -> Self {
+    pub(super) fn build(config: &Config, shared: &Shared, providers: &Providers, outbound: &Outbound) -> Self {
         let mut callbacks = BTreeMap::new();
         let mut clients = BTreeMap::new();
         for name in config.providers.keys() {
             let provider = reporting(config, name, &shared.pseudonyms);
             callbacks.extend(callback::build(&provider).map(|callback| (ProviderName::new(name), callback)));
-            clients.insert(ProviderName::new(name), FeedbackClient::new(&provider, outbound));
+            clients.insert(ProviderName::new(name), providers[&ProviderName::new(name)].feedback_client());
         }
         let tools = Tools {
             agenda: shared.agenda.clone(),

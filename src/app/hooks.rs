@@ -30,7 +30,7 @@ use crate::provider::{self, Means, Provider};
 use crate::recent::Recent;
 use crate::store::State;
 
-type Providers = BTreeMap<ProviderName, Arc<dyn Provider>>;
+pub(super) type Providers = BTreeMap<ProviderName, Arc<dyn Provider>>;
 
 /// Every org's hook with what it stands on; no listener yet. `preview` needs no more.
 #[derive(Debug)]
@@ -119,7 +119,7 @@ impl Hooks {
         outbound.keep_open(providers.values().flat_map(|provider| provider.addresses()));
         let health = Arc::new(health);
         let (hooks, keepers) = hooks(config, &providers, &health, &shared, kept.issuers);
-        let feedback = Feedback::build(config, &shared, &outbound);
+        let feedback = Feedback::build(config, &shared, &providers, &outbound);
         let hooks = Self { hooks, providers, shared, outbound, feedback, health, keepers };
         series::begin(config, &hooks);
         hooks

@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use super::{Identity, Reason};
 use crate::okta::Reply;
 use crate::secret::random_below;
-use crate::store::{Claim, Faults, Key, State, Store, StoreFault};
+use crate::store::{Claim, Faults, Key, State, Store, StoreFault, insist};
 
 /// A claim whose process died is free again after this: longer than the longest budget and the 10 s a detached attempt
 /// may take.
@@ -23,9 +23,6 @@ const IN_FLIGHT: Duration = Duration::from_secs(15);
 
 /// How often the answer of another replica is looked for.
 const POLL: Duration = Duration::from_millis(50);
-
-/// Pauses before an answer is told to the store: it may have been restarted a moment ago.
-const TELL: [Duration; 3] = [Duration::ZERO, Duration::from_millis(250), Duration::from_secs(1)];
 
 /// The other replicas, as far as the store between us tells of them.
 #[derive(Debug)]
@@ -187,12 +184,7 @@ impl Replicas {
         let replicas = Arc::clone(self);
         self.tasks.spawn(async move {
             for held in &hold.keys {
-                for pause in TELL {
-                    sleep(pause).await;
-                    if replicas.tell(&hold, held, &answer).await.is_ok() {
-                        break;
-                    }
-                }
+                drop(insist(|| replicas.tell(&hold, held, &answer)).await);
             }
         });
     }

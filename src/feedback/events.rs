@@ -152,9 +152,11 @@ impl Events {
             None => "unknown",
             Some(request) => journal.answer_to(&self.org, request).await.map_or("unknown", |answer| self.cause(answer)),
         };
+        if !journal.end_event(&key, now, Agenda::LEASE).await {
+            return;
+        }
         metrics.feedback.failed_at_okta(&self.org, cause);
         tracing::warn!(org = %self.org, cause, "Okta reports that an inline hook failed");
-        journal.end_event(&key).await;
     }
 
     /// Why an answer was of no use to Okta.

@@ -16,6 +16,10 @@ use crate::otp::{Delivery, ProviderName, TransactionId};
 use crate::provider::callback::{Callback, CallbackRequest, Forged, Report};
 use crate::store::StoreFault;
 
+/// When it is looked again for a message that nobody knows: soon, as the journal is written after Okta was answered; and
+/// once more when any answer must have been read that tells us of the message, which is waited for up to ten seconds.
+const LOOKS: [Duration; 2] = [MIN_PAUSE, Duration::from_secs(15)];
+
 /// How long the answer to a callback waits for the store. Vendors want theirs at once.
 const PATIENCE: Duration = Duration::from_millis(50);
 
@@ -73,23 +77,26 @@ impl Inner {
     /// Few vendors tell again what could not be noted, and none says so of all its reports: it is kept here.
     async fn take(&self, provider: &ProviderName, id: &TransactionId, delivery: Delivery) {
         let since = self.tools.clock.now();
-        if note(&self.tools, provider, id, delivery, since).await.is_ok() {
-            return;
-        }
+        let pause = match note(&self.tools, provider, id, delivery, since).await {
+            Ok(None) => return,
+            Ok(Some(pause)) => pause,
+            Err(_) => MIN_PAUSE,
+        };
         let report =
             Item::Report { provider: provider.to_string(), transaction_id: id.as_str().to_owned(), delivery, since };
-        self.tools.agenda.note([report], MIN_PAUSE).await;
+        self.tools.agenda.note([report], pause).await;
     }
 }
 
-/// Notes what a provider says of a message, heard of `since`; a fault when that is to be done again.
+/// Notes what a provider says of a message, heard of `since`; a fault when that is to be done again. When no message is
+/// known of, it tells after how long to look again, if one may still become known.
 pub(super) async fn note(
     tools: &Tools,
     provider: &ProviderName,
     id: &TransactionId,
     delivery: Delivery,
     since: Timestamp,
-) -> Result<(), StoreFault> {
+) -> Result<Option<Duration>, StoreFault> {
     let feedback = &tools.metrics.feedback;
     match tools.journal.report(provider, id, delivery, since).await? {
         Reported::News(entry) => {
@@ -98,7 +105,17 @@ pub(super) async fn note(
             tracing::debug!(%provider, channel = %entry.channel, %delivery, transaction_id = id.as_str(), "report");
         }
         Reported::Nothing => {}
-        Reported::Unknown => feedback.refused(provider, "unknown"),
+        Reported::Unknown => {
+            let age = Duration::try_from(tools.clock.now().duration_since(since)).unwrap_or_default();
+            let look = LOOKS.into_iter().find(|look| *look > age);
+            if look.is_none() {
+                feedback.refused(provider, "unknown");
+            }
+            return Ok(look.map(|look| look - age));
+        }
     }
-    Ok(())
+    Ok(None)
 }
+
+#[cfg(test)]
+mod tests;

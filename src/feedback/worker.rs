@@ -81,6 +81,8 @@ enum Ending {
     Again,
     /// The store did not tell: to be tried again soon.
     Unknown,
+    /// To be looked at again then.
+    Later(Duration),
     /// Somebody else is at it.
     Left,
 }
@@ -153,6 +155,7 @@ impl Worker {
             }
             Ending::Again => (age / 4).clamp(MIN_PAUSE, MAX_PAUSE),
             Ending::Unknown => MIN_PAUSE,
+            Ending::Later(pause) => pause,
         };
         self.tools.agenda.postpone(&task, pause).await;
         None
@@ -178,45 +181,39 @@ impl Worker {
                     Begun::Busy => return Ok(Ending::Left),
                     Begun::Ours => {}
                 }
-                let is_done = match self.tools.journal.used(&user, &event).await? {
-                    Use::Of(entry) => self.used(org, &entry, *at).await,
-                    Use::Unknown => self.unknown(org, user_id.as_ref(), *channel).await,
-                    Use::Known => true,
+                let (is_done, entry) = match self.tools.journal.used(&user, &event).await? {
+                    Use::Of(entry) => (self.used(&entry, *at).await, Some(entry)),
+                    Use::Unknown => (self.unknown(org, user_id.as_ref(), *channel).await, None),
+                    Use::Known => (true, None),
                 };
-                Ok(self.end(&event, is_done).await)
+                if !is_done {
+                    self.tools.journal.give_back_event(&event).await;
+                    return Ok(Ending::Again);
+                }
+                if self.tools.journal.end_event(&event, *since, Agenda::LEASE).await
+                    && let Some(entry) = entry
+                {
+                    self.tools.metrics.feedback.converted(&entry.provider, entry.channel);
+                    self.tools.learn.used(org, &entry.sent());
+                }
+                Ok(Ending::Done)
             }
             Item::Over { provider, transaction_id, channel, since } => match TransactionId::parse(transaction_id) {
                 Some(id) => self.over(&ProviderName::new(provider), &id, *channel, *since).await,
                 None => Ok(Ending::Done),
             },
             Item::Report { provider, transaction_id, delivery, since } => {
-                if let Some(id) = TransactionId::parse(transaction_id) {
-                    reports::note(&self.tools, &ProviderName::new(provider), &id, *delivery, *since).await?;
-                }
-                Ok(Ending::Done)
+                let Some(id) = TransactionId::parse(transaction_id) else { return Ok(Ending::Done) };
+                let look = reports::note(&self.tools, &ProviderName::new(provider), &id, *delivery, *since).await?;
+                Ok(look.map_or(Ending::Done, Ending::Later))
             }
         }
     }
 
-    async fn end(&self, event: &Key, is_done: bool) -> Ending {
-        if is_done {
-            self.tools.journal.end_event(event).await;
-            return Ending::Done;
-        }
-        self.tools.journal.give_back_event(event).await;
-        Ending::Again
-    }
-
     /// A code of ours was used; false when telling its provider is worth another try.
-    async fn used(&self, org: &str, entry: &Entry, at: Option<Timestamp>) -> bool {
-        if let Some(id) = &entry.transaction_id
-            && !self.tell(&entry.provider, News { id, channel: entry.channel, fate: Fate::Used, at }).await
-        {
-            return false;
-        }
-        self.tools.metrics.feedback.converted(&entry.provider, entry.channel);
-        self.tools.learn.used(org, &entry.sent());
-        true
+    async fn used(&self, entry: &Entry, at: Option<Timestamp>) -> bool {
+        let Some(id) = &entry.transaction_id else { return true };
+        self.tell(&entry.provider, News { id, channel: entry.channel, fate: Fate::Used, at }).await
     }
 
     /// A code was used that the journal knows nothing of.
@@ -229,7 +226,8 @@ impl Worker {
 
     /// A code that is over was used, or goes on under a newer message, or its provider hears that it was not. To call a
     /// used code unused would teach the provider the wrong thing, so it must be known: by a journal that could have told
-    /// whose code was used, when no event waits for a store that fails.
+    /// whose code was used, when no event waits for a store that fails. Where two providers carried the code that was
+    /// used, the one that Okta was not told of hears nothing: nobody knows whose copy it was.
     async fn over(
         &self,
         provider: &ProviderName,
@@ -238,11 +236,9 @@ impl Worker {
         since: Timestamp,
     ) -> Result<Ending, StoreFault> {
         let journal = &self.tools.journal;
-        let goes_on = match journal.of_transaction(provider, id.as_str()).await? {
-            Some(entry) => entry.sent_at > since,
-            None => return Ok(Ending::Done),
-        };
-        if goes_on || journal.is_used(provider.as_str(), id.as_str()).await? {
+        let Some(entry) = journal.of_transaction(provider, id.as_str()).await? else { return Ok(Ending::Done) };
+        let goes_on = entry.sent_at > since;
+        if goes_on || journal.is_used(&entry).await? {
             return Ok(Ending::Done);
         }
         if !self.tools.agenda.is_settled() {

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::{Inner, Journal};
 use crate::otp::RequestId;
 use crate::store::{Key, StoreFault};
@@ -27,8 +29,8 @@ impl Journal {
         let key = inner.answer(org, request);
         let word = if answer.leaves_to_okta { LEFT } else { OURS };
         let value = format!("{} {word}", answer.elapsed.as_millis());
-        // A fault was counted and told where it came up.
-        let write = async move { drop(inner.store.write(&[key], value.into(), TTL).await) };
+        let (key, value) = ([key], Bytes::from(value));
+        let write = async move { drop(inner.keep(|| inner.store.write(&key, value.clone(), TTL)).await) };
         self.aside(write).await;
     }
 

@@ -36,17 +36,22 @@ impl Journal {
         let inner = &self.0;
         let to = inner.recipient(org, message.user.as_ref(), &message.recipient);
         let entry = inner.entry(org, message, attempt, since, &to);
-        let mut keys = Vec::new();
+        let index = inner.number(&message.recipient);
+        let keys: Vec<Key> = inner.transaction_of(&entry).into_iter().chain(inner.last(org, message, &to)).collect();
+        drop(inner.keep(|| self.write_late(&index, &keys, &entry)).await);
+        true
+    }
+
+    /// Writes what was taken late, but not over what it does not outdo. What cannot be read may be that.
+    async fn write_late(&self, index: &Key, keys: &[Key], late: &Entry) -> Result<(), StoreFault> {
+        let mut free = Vec::new();
         // Its own id may be taken: Verify gives one to all messages that go out under one verification.
-        for key in inner.transaction_of(&entry).into_iter().chain(inner.last(org, message, &to)) {
-            // What may stand there and cannot be read is left alone.
-            if self.read(&key).await.is_ok_and(|last| last.is_none_or(|last| gives_way(&last, &entry))) {
-                keys.push(key);
+        for key in keys {
+            if self.read(key).await?.is_none_or(|last| gives_way(&last, late)) {
+                free.push(key.clone());
             }
         }
-        // A fault was counted and told where it came up.
-        drop(inner.write(&inner.number(&message.recipient), &keys, &entry).await);
-        true
+        self.0.write(index, &free, late).await
     }
 
     /// Notes how far a message has come, `heard` of then. After a fault it is to be told again, for the same time: by that

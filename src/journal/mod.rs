@@ -25,7 +25,7 @@ use crate::learn::Sent;
 use crate::otp::{Attempt, Channel, Delivery, Message, Outcome, Phone, ProviderName, TransactionId, UserId};
 use crate::secret::{KeyedHash, Pseudonyms};
 use crate::settings::{Findings, duration};
-use crate::store::{Add, Key, State, Store, StoreFault, Tally};
+use crate::store::{Add, Key, State, Store, StoreFault, Tally, insist};
 pub use answers::Answer;
 pub use entry::Entry;
 pub use later::Reported;
@@ -174,8 +174,7 @@ impl Journal {
         let inner = Arc::clone(inner);
         let write = async move {
             for (keys, entry) in &pages {
-                // A fault was counted and told where it came up.
-                drop(inner.write(&index, keys, entry).await);
+                drop(inner.keep(|| inner.write(&index, keys, entry)).await);
             }
             drop(until_noted);
         };
@@ -246,6 +245,15 @@ impl Inner {
             awaited: false,
             to: Some(to.clone()),
         }
+    }
+
+    /// Does it again if a distant store fails. Memory that is full is so a moment later too, and a hook waits for it.
+    async fn keep<T, W>(&self, work: impl Fn() -> W) -> Result<T, StoreFault>
+    where
+        W: Future<Output = Result<T, StoreFault>>,
+    {
+        // A fault was counted and told where it came up.
+        if self.is_remote { insist(work).await } else { work().await }
     }
 
     /// The index comes first: what could not be found again is not written.

@@ -310,6 +310,25 @@ async fn a_final_report_is_not_undone_by_an_earlier_one_that_is_written_later() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_event_counts_for_one_however_long_another_was_stopped_over_it() {
+    let (memory, lease) = (Arc::new(Memory::new(100)), Duration::from_secs(20));
+    let [stopped, other] = [(); 2].map(|()| journal(Arc::clone(&memory) as Arc<dyn Store>));
+    for (name, is_taken_over) in [("one", true), ("two", false)] {
+        let (event, heard) = (stopped.event_key("main", name), now());
+        assert_eq!(stopped.begin_event(&event, heard, lease).await, Ok(Begun::Ours));
+        assert_eq!(other.begin_event(&event, heard, lease).await, Ok(Begun::Busy));
+        tokio::time::advance(lease + Duration::from_secs(1)).await;
+        if is_taken_over {
+            assert_eq!(other.begin_event(&event, heard, lease).await, Ok(Begun::Ours));
+            assert!(!stopped.end_event(&event, heard, lease).await, "at work");
+            assert!(other.end_event(&event, heard, lease).await);
+        }
+        assert_eq!(stopped.end_event(&event, heard, lease).await, !is_taken_over, "{name}");
+        assert_eq!(other.begin_event(&event, heard, lease).await, Ok(Begun::Done), "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_entry_of_a_later_version_is_read_and_garbage_is_none() {
     let entry = br#"{"org":"main","provider":"one","channel":"voice","kind":"throttled","sent_at":"2026-01-05T10:00:00Z","new":[1]}"#;
     let entry = Entry::read(entry).expect("an entry");

@@ -6,6 +6,7 @@
 use std::slice;
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::later::unique;
@@ -57,18 +58,30 @@ impl Journal {
         let Some(left) = self.left(&entry) else { return Ok(Use::Unknown) };
         let Some(id) = &entry.transaction_id else { return Ok(Use::Of(entry)) };
         let key = self.0.used(entry.provider.as_str(), id.as_str());
-        Ok(match self.0.claim(&key, event.to_string().into(), left).await? {
-            Claim::Existing(_) => Use::Known,
-            Claim::Claimed => Use::Of(entry),
-        })
+        if let Claim::Existing(_) = self.0.claim(&key, event.to_string().into(), left).await? {
+            return Ok(Use::Known);
+        }
+        if let Some(message) = &entry.event {
+            let key = self.0.used_of_message(message);
+            self.0.store.write(slice::from_ref(&key), event.to_string().into(), left).await?;
+        }
+        Ok(Use::Of(entry))
     }
 
-    /// Whether the code of a send is known to have been used.
+    /// Whether the code of a send is known to have been used, if only as that of another provider: of one message, all
+    /// that was sent carries the same code.
     ///
     /// # Errors
     /// When the store does not tell: then it may have been.
-    pub async fn is_used(&self, provider: &str, id: &str) -> Result<bool, StoreFault> {
-        Ok(self.0.store.read(&self.0.used(provider, id)).await?.is_some())
+    pub async fn is_used(&self, entry: &Entry) -> Result<bool, StoreFault> {
+        let of_send = entry.transaction_id.as_ref().map(|id| self.0.used(entry.provider.as_str(), id.as_str()));
+        let of_message = entry.event.as_ref().map(|message| self.0.used_of_message(message));
+        for key in of_send.iter().chain(&of_message) {
+            if self.0.store.read(key).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The key of an event of an org.
@@ -82,18 +95,24 @@ impl Journal {
     /// # Errors
     /// When the store does not tell whose it is.
     pub async fn begin_event(&self, event: &Key, heard: Timestamp, lease: Duration) -> Result<Begun, StoreFault> {
-        let me = self.0.me.get_or_init(|| unique("begun"));
-        let value = [me, heard.to_string().as_bytes()].join(&b' ');
-        Ok(match self.0.store.claim(event, value.into(), lease).await? {
+        Ok(match self.0.store.claim(event, self.0.begun(heard), lease).await? {
             Claim::Existing(value) if value == DONE => Begun::Done,
             Claim::Existing(_) => Begun::Busy,
             Claim::Claimed => Begun::Ours,
         })
     }
 
-    /// Remembers that an event was dealt with.
-    pub async fn end_event(&self, event: &Key) {
+    /// Remembers that an event, `heard` of then, was dealt with; tells whether it was still the caller's. It is not when
+    /// the caller was stopped for longer than its `lease`: then somebody else has dealt with it or does so now, and counts
+    /// it. A store that does not tell whose it is leaves it to the caller: counted twice is better than lost.
+    pub async fn end_event(&self, event: &Key, heard: Timestamp, lease: Duration) -> bool {
+        // Nobody's any more, or still the caller's.
+        let claim = self.0.store.claim(event, self.0.begun(heard), lease).await;
+        if matches!(claim, Ok(Claim::Existing(_))) {
+            return false;
+        }
         drop(self.0.store.write(slice::from_ref(event), DONE.into(), EVENT_TTL).await);
+        true
     }
 
     /// Gives an event back that could not be dealt with.
@@ -103,6 +122,17 @@ impl Journal {
 }
 
 impl Inner {
+    /// What claims an event for this process, and for what it heard at that time.
+    fn begun(&self, heard: Timestamp) -> Bytes {
+        let me = self.me.get_or_init(|| unique("begun"));
+        [me, heard.to_string().as_bytes()].join(&b' ').into()
+    }
+
+    /// `message` is the keyed hash of its event.
+    fn used_of_message(&self, message: &str) -> Key {
+        Key::new("journal-used-message", self.pseudonyms.hash(&[b"journal-used-message", message.as_bytes()]))
+    }
+
     fn used(&self, provider: &str, id: &str) -> Key {
         Key::new("journal-used", self.pseudonyms.hash(&[b"journal-used", provider.as_bytes(), id.as_bytes()]))
     }

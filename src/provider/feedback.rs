@@ -9,10 +9,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::timeout;
 
+use super::eight_by_eight;
 use super::twilio::verify;
-use super::{Config, eight_by_eight};
 use crate::otp::{Channel, FailureKind, Phone, SendError, TransactionId};
-use crate::outbound::Outbound;
 
 /// Nobody waits for these calls, but a shutdown waits for their tasks: as long as for an attempt.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -62,17 +61,6 @@ pub enum FeedbackClient {
 }
 
 impl FeedbackClient {
-    /// The client of a provider; `None` for one that does not want to hear.
-    pub fn new(config: &Config, outbound: &Outbound) -> Option<Self> {
-        match config {
-            Config::EightByEight(config) => {
-                eight_by_eight::Feedback::new(config, outbound.clone()).map(Self::EightByEight)
-            }
-            Config::Verify(config) => Some(Self::Verify(verify::Feedback::new(config, outbound.clone()))),
-            Config::Sandbox(_) | Config::Telesign(_) | Config::Twilio(_) => None,
-        }
-    }
-
     /// Tells what became of a code; false when this provider does not want to hear of that channel, and nothing was
     /// asked. A message that the provider no longer knows is as good as told. Waits up to 10 s.
     ///

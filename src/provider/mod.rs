@@ -67,6 +67,9 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
     /// Looks, without sending or changing anything, whether it could send: credentials, sender. For `doctor`.
     async fn check(&self) -> Vec<Check>;
 
+    /// Who tells its vendor afterwards what became of a code; `None` when it does not want to hear.
+    fn feedback_client(&self) -> Option<FeedbackClient>;
+
     /// Hands the message over, once.
     ///
     /// # Errors

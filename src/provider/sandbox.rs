@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use url::Url;
 
-use super::{Check, Diagnosis, Provider, SendOptions};
+use super::{Check, Diagnosis, FeedbackClient, Provider, SendOptions};
 use crate::otp::{Accepted, Channel, FailureKind, Message, ProviderName, SendError, TransactionId};
 use crate::outbound::Request;
 use crate::settings::{Findings, duration};
@@ -148,6 +148,10 @@ impl Provider for Sandbox {
 
     async fn check(&self) -> Vec<Check> {
         vec![Check::new("account", Diagnosis::Ok("sends nothing".to_owned()))]
+    }
+
+    fn feedback_client(&self) -> Option<FeedbackClient> {
+        None
     }
 
     async fn send(&self, message: &Message, _: SendOptions<'_>) -> Result<Accepted, SendError> {

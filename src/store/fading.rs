@@ -81,6 +81,11 @@ impl<V> Fading<V> {
         self.entries.remove(key).map(|e| e.value)
     }
 
+    /// Takes out all entries but these. Looks at every one.
+    pub fn retain(&mut self, stays: impl Fn(&V) -> bool) {
+        self.entries.retain(|_, entry| stays(&entry.value));
+    }
+
     /// Takes one entry out whose time is over at `now`, if the second it ended in is over too.
     pub fn pop_over(&mut self, now: Instant) -> Option<V> {
         let over = whole_seconds(self.nanos(now));

@@ -6,6 +6,7 @@
 mod expiring;
 mod fading;
 mod faults;
+mod insist;
 mod members;
 mod memory;
 mod queue;
@@ -27,6 +28,7 @@ use crate::secret::KeyedHash;
 use expiring::Expiring;
 pub use fading::Fading;
 pub use faults::Faults;
+pub use insist::insist;
 pub use memory::Memory;
 pub use queue::Queue;
 pub use redis::{Redis, SetupFault};

@@ -10,13 +10,13 @@ use okta_telephony_hook::deadline::Clock;
 use okta_telephony_hook::feedback::{Tools, Worker};
 use okta_telephony_hook::journal::{self, Journal};
 use okta_telephony_hook::learn::Learn;
-use okta_telephony_hook::metrics::Metrics;
+use okta_telephony_hook::metrics::{LookupMetrics, Metrics};
 use okta_telephony_hook::okta::decode;
 use okta_telephony_hook::otp::{
     Accepted, Attempt, Channel, FailureKind, Outcome, Phone, ProviderName, SendError, TransactionId,
 };
 use okta_telephony_hook::outbound::{self, Outbound};
-use okta_telephony_hook::provider::{Fate, FeedbackClient, News};
+use okta_telephony_hook::provider::{self, Fate, FeedbackClient, Means, News};
 use okta_telephony_hook::secret::Pseudonyms;
 use okta_telephony_hook::store::{State, Store};
 use serde_json::{Value, json};
@@ -53,7 +53,9 @@ fn eight(url: &str, sms: &str) -> String {
 fn client(provider: &str) -> Option<FeedbackClient> {
     let config = server::load(&format!("[orgs.main]\n[providers.x]\n{provider}\n")).config;
     let outbound = Outbound::new(&outbound::Settings::default()).expect("certificate authorities");
-    FeedbackClient::new(&config.providers["x"], &outbound)
+    let (pseudonyms, lookups, tasks) = (&config.pseudonyms, &LookupMetrics::default(), &TaskTracker::new());
+    let means = Means { outbound: &outbound, pseudonyms, lookups, tasks };
+    provider::build("x", config.providers["x"].clone(), means).feedback_client()
 }
 
 async fn tell(client: &FeedbackClient, channel: Channel, id: &str, fate: Fate) -> Result<bool, SendError> {
@@ -243,6 +245,52 @@ async fn nobody_hears_that_a_code_was_not_used_while_that_is_not_known() {
     vendor.then(Answer::json(200, json!({ "status": "canceled" })));
     work_off().await;
     assert_eq!(vendor.finish()[0].body, "Status=canceled");
+}
+
+#[tokio::test]
+async fn who_carried_a_used_code_beside_another_does_not_hear_that_it_was_not_used() {
+    let vendor = VendorServer::start([]).await;
+    let (metrics, clock, tasks) = (Arc::new(Metrics::new()), Clock::SYSTEM, TaskTracker::new());
+    let store = Moody::new(Mood::Well) as Arc<dyn Store>;
+    let state = State::over(store, Duration::from_secs(1), Arc::clone(&metrics));
+    let pseudonyms = Pseudonyms::new(None).expect("random");
+    let agenda = Agenda::new(&state, &pseudonyms);
+    let journal = Journal::new(&state, &journal::Settings::default(), pseudonyms, clock, tasks.clone());
+    let worker = Arc::new(Worker::new(Tools {
+        agenda: agenda.clone(),
+        journal: journal.clone(),
+        clients: Arc::new([("slow", client(&verify(&vendor.url))), ("quick", None)].map(known).into()),
+        unknown_users: Arc::default(),
+        learn: Learn::new(clock, Arc::clone(&metrics)),
+        metrics: Arc::clone(&metrics),
+        clock,
+    }));
+    let (message, since) =
+        (decode(okta::another_sms().to_string().as_bytes(), None).expect("readable").message, Timestamp::now());
+    let attempt = |provider: &str, id: &str| {
+        let result = Ok(Accepted::new(TransactionId::parse(id).expect("an id")));
+        Attempt { provider: ProviderName::new(provider), result, elapsed: Duration::ZERO }
+    };
+    let outcome = Outcome::of(Channel::Sms, "default".into(), vec![attempt("quick", "u-1")]);
+    journal.note("main", &message, &outcome, None, CancellationToken::new().drop_guard()).await;
+    tasks.close();
+    tasks.wait().await;
+    assert!(journal.note_late("main", &message, &attempt("slow", SID), since).await);
+    let user = journal.user_key("main", message.user.as_ref().expect("a user"), Channel::Sms).to_string();
+    let event = journal.event_key("main", "an event").to_string();
+    let (org, channel) = ("main".to_owned(), Channel::Sms);
+    let used = Item::Used { org, event, user, channel, at: None, since, user_id: None };
+    let over = Item::Over { provider: "slow".into(), transaction_id: SID.into(), channel, since };
+    for item in [used, over] {
+        worker.work_off(agenda.take([item]).await, Instant::now() + Duration::from_secs(5)).await;
+    }
+    let page = metrics.render();
+    assert!(page.contains("okta_hook_conversions_total{provider=\"quick\",channel=\"sms\"} 1"), "{page}");
+    assert_eq!(vendor.finish().len(), 0, "nobody knows whose copy was used");
+}
+
+fn known((name, client): (&str, Option<FeedbackClient>)) -> (ProviderName, Option<FeedbackClient>) {
+    (ProviderName::new(name), client)
 }
 
 #[tokio::test]

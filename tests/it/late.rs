@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use crate::support::eventually;
 use crate::support::moody::{Mood, Moody};
 use crate::support::okta::{self, Understood, understand};
+use crate::support::redis::RedisServer;
 use crate::support::server::TestServer;
 use crate::support::stub::{Act, Stage};
 use crate::support::vendor::{Answer, VendorServer};
@@ -78,6 +79,26 @@ async fn beside_one_that_was_taken_in_time_a_late_one_is_found_by_its_id_alone()
         "two ids, one recipient, one user"
     );
     assert!(!knows(&stage.shared.journal, "one").await && !knows(&stage.shared.journal, "two").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_code_that_was_used_is_unused_at_nobody_who_carried_it() {
+    let stage = Stage::new("", &[("one", &[Act::Accept(4000), Act::Accept(100)]), ("two", &[Act::Accept(100)])]);
+    stage.call(&okta::sms(NUMBER, "482913")).await;
+    ended(&stage).await;
+    let journal = &stage.shared.journal;
+    let (person, event) = (journal.user_key("main", &user(), Channel::Sms), journal.event_key("main", "one"));
+    let entry = async |provider, id| {
+        journal.of_transaction(&ProviderName::new(provider), id).await.expect("answers").expect("an entry")
+    };
+    let (late, in_time) = (entry("one", "id-one").await, entry("two", "id-two").await);
+    assert_eq!((journal.is_used(&late).await, journal.is_used(&in_time).await), (Ok(false), Ok(false)));
+    assert!(matches!(journal.used(&person, &event).await, Ok(Use::Of(used)) if used == in_time));
+    assert_eq!((journal.is_used(&late).await, journal.is_used(&in_time).await), (Ok(true), Ok(true)));
+    // The next code of the same person is another one.
+    stage.call(&okta::sms(NUMBER, "999999")).await;
+    ended(&stage).await;
+    assert_eq!(journal.is_used(&entry("one", "id-one-2").await).await, Ok(false));
 }
 
 #[tokio::test(start_paused = true)]
@@ -178,34 +199,56 @@ async fn a_store_that_is_down_costs_a_late_outcome_its_entry_and_nothing_else() 
     assert!(!knows(&stage.shared.journal, "one").await);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_away_for_a_moment_has_the_entry_in_the_end() {
+    // Accepted in time, and late; what is noted is tried at once, after 250 ms, and after another second.
+    for taken in [1000, 4000] {
+        let store = Moody::new(Mood::Well);
+        let stage = Stage::sharing(&(Arc::clone(&store) as Arc<dyn Store>), "", &[("one", &[Act::Accept(taken)])]);
+        let moods = async {
+            sleep(Duration::from_millis(taken - 100)).await;
+            store.be(Mood::Down);
+            sleep(Duration::from_millis(600)).await;
+            store.be(Mood::Well);
+        };
+        let call = async {
+            stage.call(&okta::sms(NUMBER, "482913")).await;
+            ended(&stage).await;
+        };
+        tokio::join!(call, moods);
+        assert_eq!(last(&stage.shared.journal).await, ("one".into(), Some("id-one".into()), None), "{taken}");
+        assert!(knows(&stage.shared.journal, "one").await, "{taken}");
+        let faults = stage.metric("okta_hook_store_faults_total{operation=\"tally\"}")
+            + stage.metric("okta_hook_store_faults_total{operation=\"read\"}");
+        assert!(faults >= 2.0, "{taken}: {faults}");
+    }
+}
+
 #[tokio::test]
-async fn a_real_vendor_that_answers_late_is_believed_when_it_reports() {
+async fn a_real_vendor_that_reports_before_it_has_answered_is_believed() {
     const SECRET: &str = "Bearer 3f9c1d7a-webhook-secret";
-    let queued = json!({ "umid": "u-late", "status": { "code": "QUEUED" } }).to_string();
-    let vendor = VendorServer::start([Answer::Late(Duration::from_millis(1500), 200, queued)]).await;
-    let server = TestServer::start(&format!(
-        "[server]\npublic_url = 'https://otp.example.com'\n[orgs.main]\nbudget = '1s'\n[providers.eight]\n\
-         kind = '8x8'\napi_key = 'k'\nsubaccount_id = 'acme_otp'\nbase_url = '{}'\ncallback_secret = '{SECRET}'\n",
-        vendor.url
-    ))
-    .await;
-    let answer = server.hook(&okta::another_sms()).await;
-    assert_eq!(understand(&answer.body), Understood::Command("PENDING".into(), Some("eight".into()), None));
-    let report = json!({ "payload": { "umid": "u-late", "status": { "state": "delivered" } } }).to_string();
-    let tell = || server.post("/callbacks/eight", &[("authorization", SECRET)], report.as_bytes());
-    let unknown = r#"okta_hook_callbacks_refused_total{provider="eight",reason="unknown"}"#;
-    let delivered = r#"okta_hook_delivery_reports_total{provider="eight",channel="sms",status="delivered"}"#;
-    let late = r#"okta_hook_late_outcomes_total{provider="eight",channel="sms",kind="accepted"}"#;
-    assert_eq!(tell().await.status, 200);
-    assert_eq!((server.metric(unknown).await, server.metric(delivered).await), (1.0, 0.0), "nobody knows it yet");
-    eventually("its answer comes", async || server.metric(late).await == 1.0).await;
-    // It is noted a moment after it is counted.
-    eventually("the report is believed", async || {
-        assert_eq!(tell().await.status, 200);
-        server.metric(delivered).await > 0.0
-    })
-    .await;
-    assert_eq!(server.metric(delivered).await, 1.0);
-    server.stop().await;
-    assert_eq!(vendor.finish().len(), 1, "asked once");
+    for redis in [None, Some(RedisServer::start())] {
+        let queued = json!({ "umid": "u-late", "status": { "code": "QUEUED" } }).to_string();
+        let vendor = VendorServer::start([Answer::Late(Duration::from_millis(1500), 200, queued)]).await;
+        let state = redis.as_ref().map(|redis| format!("[state]\nurl = '{}'\n", redis.url())).unwrap_or_default();
+        let server = TestServer::start(&format!(
+            "privacy.hash_key = 'a test key'\n{state}[server]\npublic_url = 'https://otp.example.com'\n[orgs.main]\n\
+             budget = '1s'\n[providers.eight]\nkind = '8x8'\napi_key = 'k'\nsubaccount_id = 'acme_otp'\n\
+             base_url = '{}'\ncallback_secret = '{SECRET}'\n",
+            vendor.url
+        ))
+        .await;
+        let answer = server.hook(&okta::another_sms()).await;
+        assert_eq!(understand(&answer.body), Understood::Command("PENDING".into(), Some("eight".into()), None));
+        let report = json!({ "payload": { "umid": "u-late", "status": { "state": "delivered" } } }).to_string();
+        let told = server.post("/callbacks/eight", &[("authorization", SECRET)], report.as_bytes()).await;
+        assert_eq!(told.status, 200, "it never comes again");
+        let delivered = r#"okta_hook_delivery_reports_total{provider="eight",channel="sms",status="delivered"}"#;
+        assert_eq!(server.metric(delivered).await, 0.0, "nobody knows it yet");
+        eventually("the report counts", async || server.metric(delivered).await == 1.0).await;
+        let unknown = r#"okta_hook_callbacks_refused_total{provider="eight",reason="unknown"}"#;
+        assert_eq!(server.metric(unknown).await, 0.0);
+        server.stop().await;
+        assert_eq!(vendor.finish().len(), 1, "asked once");
+    }
 }

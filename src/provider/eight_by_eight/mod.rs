@@ -30,7 +30,7 @@ pub use self::feedback::Feedback;
 pub(super) use self::reports::Reports;
 use super::account::{self, Senders, base_url, join};
 use super::callback::Address;
-use super::{Check, Provider, SendOptions};
+use super::{Check, FeedbackClient, Provider, SendOptions};
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
 use crate::secret::{Environment, Secret, SecretRef};
@@ -284,6 +284,10 @@ impl Provider for EightByEight {
         }
         checks.push(Check::sender());
         checks
+    }
+
+    fn feedback_client(&self) -> Option<FeedbackClient> {
+        Feedback::new(&self.config, self.outbound.clone()).map(FeedbackClient::EightByEight)
     }
 
     async fn send(&self, message: &Message, options: SendOptions<'_>) -> Result<Accepted, SendError> {

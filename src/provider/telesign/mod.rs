@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::account::join;
-use super::{Check, Provider, SendOptions};
+use super::{Check, FeedbackClient, Provider, SendOptions};
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
 
@@ -205,6 +205,10 @@ impl Provider for Telesign {
         }
         checks.push(Check::sender());
         checks
+    }
+
+    fn feedback_client(&self) -> Option<FeedbackClient> {
+        None
     }
 
     async fn send(&self, message: &Message, options: SendOptions<'_>) -> Result<Accepted, SendError> {

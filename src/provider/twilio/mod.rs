@@ -29,7 +29,7 @@ use self::lookup::Gate;
 pub(super) use self::reports::Reports;
 use super::account::{base_url, join, previous};
 use super::callback::Address;
-use super::{Check, Provider, SendOptions};
+use super::{Check, FeedbackClient, Provider, SendOptions};
 use crate::metrics::LookupMetrics;
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
@@ -230,6 +230,10 @@ impl Provider for Twilio {
         let config = &self.config;
         let url = join(&config.base_url, &format!("/2010-04-01/Accounts/{}.json", config.account_sid));
         vec![check::account(&self.outbound, url, &config.authorization).await, Check::sender()]
+    }
+
+    fn feedback_client(&self) -> Option<FeedbackClient> {
+        None
     }
 
     async fn send(&self, message: &Message, options: SendOptions<'_>) -> Result<Accepted, SendError> {

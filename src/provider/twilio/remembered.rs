@@ -48,6 +48,11 @@ impl<V: Clone> Remembered<V> {
         self.lock().remove(&self.key(number));
     }
 
+    /// Forgets all of which this is so. Looks at every one: at the most, that is a millisecond or two.
+    pub(super) fn remove_all(&self, is_gone: impl Fn(&V) -> bool) {
+        self.lock().retain(|value| !is_gone(value));
+    }
+
     fn key(&self, number: &Phone) -> KeyedHash {
         self.pseudonyms.hash(&[b"twilio-number", number.expose().as_bytes()])
     }

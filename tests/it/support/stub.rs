@@ -25,7 +25,7 @@ use okta_telephony_hook::metrics::Metrics;
 use okta_telephony_hook::okta::Reply;
 use okta_telephony_hook::otp::{Accepted, Channel, FailureKind, Message, ProviderName, SendError, TransactionId};
 use okta_telephony_hook::outbound::Request;
-use okta_telephony_hook::provider::{Check, Provider, SendOptions};
+use okta_telephony_hook::provider::{Check, FeedbackClient, Provider, SendOptions};
 use okta_telephony_hook::recent::Recent;
 use okta_telephony_hook::store::{State, Store};
 use serde_json::Value;
@@ -103,6 +103,10 @@ impl Provider for Stub {
 
     async fn check(&self) -> Vec<Check> {
         Vec::new()
+    }
+
+    fn feedback_client(&self) -> Option<FeedbackClient> {
+        None
     }
 
     async fn send(&self, _: &Message, _: SendOptions<'_>) -> Result<Accepted, SendError> {

@@ -2,10 +2,12 @@
 //!
 //! Must not know how it became known. Source: twilio-oai `verify_v2`, `UpdateVerification`.
 
+use std::sync::Arc;
+
 use http::HeaderValue;
 use url::Url;
 
-use super::{Config, FORM, answer};
+use super::{Config, FORM, Pending, Remembered, answer};
 use crate::otp::{FailureKind, Phone, SendError, TransactionId};
 use crate::outbound::{Outbound, Request};
 use crate::provider::account::join;
@@ -17,13 +19,15 @@ pub struct Feedback {
     verifications_url: Url,
     authorization: HeaderValue,
     outbound: Outbound,
+    /// What is over need not be cancelled before the next code.
+    pending: Arc<Remembered<Pending>>,
 }
 
 impl Feedback {
-    /// For the service of this configuration.
-    pub(in crate::provider) fn new(config: &Config, outbound: Outbound) -> Self {
+    /// For the service of this configuration, whose verifications these are.
+    pub(super) fn new(config: &Config, outbound: Outbound, pending: Arc<Remembered<Pending>>) -> Self {
         let verifications_url = super::verifications_url(config);
-        Self { verifications_url, authorization: config.authorization.clone(), outbound }
+        Self { verifications_url, authorization: config.authorization.clone(), outbound, pending }
     }
 
     /// Ends a verification: approved when its code was used, else cancelled, so that Verify does not take a code that
@@ -32,11 +36,12 @@ impl Feedback {
     /// # Errors
     /// When Verify refuses or does not answer.
     pub(in crate::provider) async fn tell(&self, id: &TransactionId, fate: Fate) -> Result<(), SendError> {
-        let id = id.as_str();
-        if !id.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        if !id.as_str().bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Err(SendError::new(FailureKind::Rejected, "not_a_sid"));
         }
-        self.end(id, fate).await
+        self.end(id.as_str(), fate).await?;
+        self.pending.remove_all(|pending| pending.id.as_ref() == Some(id));
+        Ok(())
     }
 
     /// Approves whatever is pending for a number: a service keeps one verification for each.
@@ -56,7 +61,9 @@ impl Feedback {
     }
 
     async fn end_of(&self, number: &Phone, fate: Fate) -> Result<(), SendError> {
-        self.end(&format!("%2B{}", number.expose_digits()), fate).await
+        self.end(&format!("%2B{}", number.expose_digits()), fate).await?;
+        self.pending.remove(number);
+        Ok(())
     }
 
     /// `segment` names the verification in the path. One that is over already, by itself or by an earlier call, is as

@@ -13,7 +13,7 @@ mod tests;
 mod wording;
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -30,7 +30,7 @@ use crate::locks::lock;
 use crate::otp::{Accepted, Channel, Content, FailureKind, Message, Phone, ProviderName, SendError, TransactionId};
 use crate::outbound::{Outbound, Request};
 use crate::provider::account::join;
-use crate::provider::{Check, Means, Provider, SendOptions};
+use crate::provider::{Check, FeedbackClient, Means, Provider, SendOptions};
 
 /// How long a verification stays pending unless Twilio's Support changed it. If they did, a cancel comes too late and
 /// is answered 404, or does not come: then Verify behaves as under `reuse`.
@@ -56,13 +56,14 @@ pub struct Verify {
     verifications_url: Url,
     outbound: Outbound,
     tasks: TaskTracker,
-    pending: Remembered<Pending>,
+    /// Also known to whoever tells Verify what became of codes, which ends verifications.
+    pending: Arc<Remembered<Pending>>,
     /// What this service turned out not to speak. At most the tags that exist, for each channel.
     refused_locales: Mutex<BTreeSet<(Channel, String)>>,
 }
 
 /// The verification of one number that is not over yet, as far as this process knows.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 struct Pending {
     /// `None` when the answer that held it was lost: then only the number names the verification.
     id: Option<TransactionId>,
@@ -79,7 +80,7 @@ impl Verify {
             config,
             outbound: means.outbound.clone(),
             tasks: means.tasks.clone(),
-            pending: Remembered::new(PENDING_LIFE, means.pseudonyms),
+            pending: Arc::new(Remembered::new(PENDING_LIFE, means.pseudonyms)),
             refused_locales: Mutex::default(),
         }
     }
@@ -159,12 +160,16 @@ impl Verify {
     /// the number, as this process may not know its id. Should a cancel come so late that it ends a newer verification,
     /// no code is lost: they have been sent, and Okta compares them itself.
     fn release(&self, message: &Message) {
-        let feedback = Feedback::new(&self.config, self.outbound.clone());
+        let feedback = self.feedback();
         let number = message.recipient.clone();
         self.tasks.spawn(async move {
             // One that fails leaves things as they were: the next sign-in finds the same and tries again.
             let _ = timeout(RELEASE_TIMEOUT, feedback.cancel_number(&number)).await;
         });
+    }
+
+    fn feedback(&self) -> Feedback {
+        Feedback::new(&self.config, self.outbound.clone(), Arc::clone(&self.pending))
     }
 
     /// Notes the verification that a create left pending, or may have left.
@@ -223,6 +228,10 @@ impl Provider for Verify {
         let config = &self.config;
         let url = join(&config.base_url, &format!("/v2/Services/{}", config.service_sid));
         vec![check::service(&self.outbound, url, &config.authorization).await]
+    }
+
+    fn feedback_client(&self) -> Option<FeedbackClient> {
+        Some(FeedbackClient::Verify(self.feedback()))
     }
 
     async fn send(&self, message: &Message, options: SendOptions<'_>) -> Result<Accepted, SendError> {

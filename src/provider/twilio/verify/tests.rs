@@ -6,6 +6,7 @@ use super::super::testing::*;
 use super::*;
 use crate::metrics::LookupMetrics;
 use crate::otp::OtpCode;
+use crate::provider::Fate;
 use crate::secret::Environment;
 use crate::settings::Findings;
 
@@ -185,6 +186,32 @@ async fn a_pending_verification_is_cancelled_before_the_next_code() {
     vendor.saw(&[CREATE]);
     assert_eq!(text(&verify, None).await, Ok("VE2".to_owned()));
     vendor.saw(&[CANCEL_VE1, CREATE]);
+}
+
+#[tokio::test]
+async fn a_verification_that_is_over_is_not_cancelled_again() {
+    let gone = || refused(404, 20404);
+    let number = message(Channel::Sms, CODE, None).recipient;
+    for (answer, by_number) in [(canceled(), false), (gone(), false), (canceled(), true), (gone(), true)] {
+        let vendor =
+            Vendor::playing([created("VE1"), answer, created("VE2"), refused(500, 20500), canceled(), created("VE3")])
+                .await;
+        let verify = verify(json!({ "base_url": vendor.base_url }));
+        assert_eq!(text(&verify, None).await, Ok("VE1".to_owned()));
+        let Some(FeedbackClient::Verify(feedback)) = verify.feedback_client() else { panic!("wants to hear") };
+        let told = async |id: &str| feedback.tell(&TransactionId::parse(id).expect("an id"), Fate::Used).await;
+        let first = if by_number { feedback.approve_number(&number).await } else { told("VE1").await };
+        assert_eq!(first, Ok(()));
+        assert_eq!(text(&verify, None).await, Ok("VE2".to_owned()));
+        let approved = if by_number { CANCEL_NUMBER } else { CANCEL_VE1 }.replace("canceled", "approved");
+        vendor.saw(&[CREATE, &approved, CREATE]);
+        // One that could not be told may still pend.
+        assert!(told("VE2").await.is_err());
+        assert_eq!(text(&verify, None).await, Ok("VE3".to_owned()));
+        let [approve, cancel] =
+            [CANCEL_VE1.replace("canceled", "approved"), CANCEL_VE1.to_owned()].map(|c| c.replace("VE1", "VE2"));
+        vendor.saw(&[&approve, &cancel, CREATE]);
+    }
 }
 
 #[tokio::test]
