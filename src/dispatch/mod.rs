@@ -49,6 +49,10 @@ use race::Race;
 /// An attempt that has not ended after this is given up: no vendor answers a create call later than that.
 const HARD_CAP: Duration = Duration::from_secs(10);
 
+/// How much sooner than `min_attempt` asks for an attempt is given up: the runtime's timers fire up to a millisecond late,
+/// and a busy process wakes later still. Then too little time would be left for the next one.
+const WAKE_UP: Duration = Duration::from_millis(10);
+
 /// Sends of one code when none of them can have worked.
 const MAX_ATTEMPTS: usize = 3;
 
@@ -231,7 +235,7 @@ impl Dispatch {
         if last {
             return deadline.due();
         }
-        let leaves_room = deadline.due() - self.policy.min_attempt;
+        let leaves_room = deadline.due() - self.policy.min_attempt - WAKE_UP;
         leaves_room.min(Instant::now() + self.policy.attempt_timeout)
     }
 
