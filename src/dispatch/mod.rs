@@ -155,23 +155,22 @@ impl Dispatch {
         let channel = job.message.channel;
         self.team.health.message();
         let Candidates { asked, mut skipped } = self.candidates(plan, channel, deadline);
+        let mut waiting = asked.into_iter();
         let mut race = Race::new(job, &self.team.metrics, &self.team.tasks);
-        for (place, provider) in asked.iter().enumerate() {
-            if deadline.remaining() < self.policy.min_attempt || !race.may_begin() {
-                break;
-            }
-            let turn = if race.asked() == 0 { Turn::First } else { Turn::Failover };
-            match self.begin(job, provider, &mut race, turn) {
-                Ok(()) => {}
-                Err(Refusal::Skip(skip)) => {
-                    skipped.push((provider.name().clone(), skip.as_str()));
+        while !race.is_won() {
+            let next = if self.may_ask(channel, &race, deadline) { waiting.next() } else { None };
+            let Some(provider) = next else {
+                // One still under way may yet be accepted, or turn out to have sent nothing, which frees its place.
+                if race.next_end(deadline.due()).await {
                     continue;
                 }
-                Err(Refusal::NoFailover) => break,
-            }
-            let until = self.patience(channel, place + 1 < asked.len(), &race, deadline);
-            if race.wait(until).await || !self.may_go_on(channel, &race) {
                 break;
+            };
+            let turn = if race.asked() == 0 { Turn::First } else { Turn::Failover };
+            match self.begin(job, provider, &mut race, turn) {
+                Ok(()) => race.wait(self.patience(channel, waiting.len() > 0, &race, deadline)).await,
+                Err(Refusal::Skip(skip)) => skipped.push((provider.name().clone(), skip.as_str())),
+                Err(Refusal::NoFailover) => waiting = Vec::new().into_iter(),
             }
         }
         // A code hook that asks nobody is an outage of its own making.
@@ -183,7 +182,6 @@ impl Dispatch {
             skipped.retain(|(name, _)| name != provider.name());
             race.wait(deadline.due()).await;
         }
-        race.linger(deadline.due()).await;
         let attempts = race.finish();
         for attempt in &attempts {
             let kind = attempt.result.as_ref().err().map(|e| e.kind);
@@ -239,14 +237,16 @@ impl Dispatch {
         leaves_room.min(Instant::now() + self.policy.attempt_timeout)
     }
 
-    /// Whether the attempts so far allow another provider. A refusal that came late, while the next one was asked,
-    /// still is one.
-    fn may_go_on(&self, channel: Channel, race: &Race) -> bool {
-        race.kinds().all(|kind| match kind.next() {
+    /// Whether time, the limits and the attempts so far allow another provider. A refusal that came late, while the next
+    /// one was asked, still is one.
+    fn may_ask(&self, channel: Channel, race: &Race, deadline: &Deadline) -> bool {
+        let is_in_time = deadline.remaining() >= self.policy.min_attempt;
+        let may_go_on = race.kinds().all(|kind| match kind.next() {
             Next::Provider => true,
             Next::ByPolicy => self.policy.after_unconfirmed(channel) == AfterUnconfirmed::Next,
             Next::Stop => false,
-        })
+        });
+        is_in_time && race.may_begin() && may_go_on
     }
 
     /// Begins an attempt.

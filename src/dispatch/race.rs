@@ -68,21 +68,22 @@ impl Race {
         self.attempts.iter().any(|entry| entry.provider == *provider)
     }
 
-    /// Waits until the attempt begun last has ended or `until` has come; true when any attempt was accepted.
-    pub(super) async fn wait(&mut self, until: Instant) -> bool {
-        while self.attempts.last().is_some_and(|a| a.finished.is_none()) {
+    /// Waits until the attempt begun last has ended, any was accepted, or `until` has come.
+    pub(super) async fn wait(&mut self, until: Instant) {
+        while !self.is_won() && self.attempts.last().is_some_and(|a| a.finished.is_none()) {
             if timeout_at(until, self.next()).await.is_err() {
                 // Not answering in time is a failure of the provider, whatever it says later.
                 if let Some(permit) = self.attempts.last().and_then(|entry| entry.permit.as_ref()) {
                     permit.settle(Err(&unanswered()));
                 }
-                return false;
-            }
-            if self.is_won() {
-                return true;
+                return;
             }
         }
-        false
+    }
+
+    /// Waits until any attempt ends; false when none is under way, or `until` comes first.
+    pub(super) async fn next_end(&mut self, until: Instant) -> bool {
+        self.attempts.iter().any(|a| a.finished.is_none()) && timeout_at(until, self.next()).await.is_ok()
     }
 
     /// How each attempt failed, in the order they were begun; one that has not ended is in doubt.
@@ -105,15 +106,6 @@ impl Race {
         self.asked() < limit
     }
 
-    /// With nobody left to ask, an attempt still under way may yet be accepted: waits for that until `until`.
-    pub(super) async fn linger(&mut self, until: Instant) {
-        while !self.is_won() && self.attempts.iter().any(|a| a.finished.is_none()) {
-            if timeout_at(until, self.next()).await.is_err() {
-                return;
-            }
-        }
-    }
-
     /// Closes the race: what comes from now on is late.
     pub(super) fn finish(mut self) -> Vec<Attempt> {
         let ending = |entry: &mut Entry| match entry.finished.take() {
@@ -127,7 +119,8 @@ impl Race {
         self.attempts.iter_mut().map(attempt).collect()
     }
 
-    fn is_won(&self) -> bool {
+    /// Whether an attempt was accepted.
+    pub(super) fn is_won(&self) -> bool {
         self.attempts.iter().any(|a| matches!(&a.finished, Some((Ok(_), _))))
     }
 

@@ -151,6 +151,33 @@ async fn a_refusal_that_comes_while_the_next_one_is_asked_is_final_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_doubt_that_turns_out_to_be_none_frees_its_place_for_the_third() {
+    let (late, failed) = ([Act::Fail(1300, Unavailable)], [Act::Fail(10, Unavailable)]);
+    let stage = Stage::new("", &[("a", &late), ("b", &failed), ("c", &[Act::Accept(100)])]);
+    let reply = stage.call(&okta::another_sms()).await;
+    assert!(matches!(understand(&reply.body), Understood::Command(_, Some(by), _) if by == "c"));
+    assert_eq!(
+        stage.transcript()[2..],
+        ["1210 b unavailable", "1300 a unavailable", "1300 c asked", "1400 c accepts", "1400 Okta hears 200"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_one_is_in_doubt_the_third_is_not_asked() {
+    let failed = [Act::Fail(10, Unavailable)];
+    for (act, heard) in [(Act::Hang, "2575"), (Act::Accept(1300), "1300"), (Act::Fail(1300, Recipient), "1300")] {
+        let stage = Stage::new("", &[("a", &[act]), ("b", &failed), ("c", &[])]);
+        stage.call(&okta::another_sms()).await;
+        assert_eq!(stage.transcript().last(), Some(&format!("{heard} Okta hears 200")), "{:?}", stage.transcript());
+    }
+    // Nor when too little time is left.
+    let stage = Stage::new("", &[("a", &[Act::Fail(2100, Unavailable)]), ("b", &failed), ("c", &[])]);
+    let reply = stage.call(&okta::another_sms()).await;
+    assert!(matches!(understand(&reply.body), Understood::Error(_)));
+    assert_eq!(stage.transcript().last().map(String::as_str), Some("2100 Okta hears 200"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_providers_limit_holds_when_everybody_fails_over_to_it() {
     let rest = "[providers.b.limits]\nmax_in_flight = 1";
     let stage = Stage::new(rest, &[("a", &[Act::Hang; 4]), ("b", &[Act::Accept(100); 4])]);
