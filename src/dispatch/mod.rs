@@ -1,8 +1,9 @@
 //! Attempts inside the deadline: asks the plan's providers one after another until one takes the message, and says what
 //! became of it.
 //!
-//! Must not know Okta, routes or any vendor. An attempt that was begun is never cancelled: when we stop waiting it goes
-//! on by itself, and its late outcome is counted, logged and handed to whoever remembers it.
+//! Must not know Okta, routes or any vendor. An attempt that has handed its message over is never cancelled: when we stop
+//! waiting it goes on by itself, and its late outcome is counted, logged and handed to whoever remembers it. But it hands
+//! nothing over then: one that was still preparing is dropped, and has failed for certain.
 //!
 //! Who is asked, by how a provider stands:
 //!
@@ -41,7 +42,7 @@ use crate::deadline::{Clock, Deadline};
 use crate::learn::{Learn, Way};
 use crate::metrics::{AttemptLabels, Metrics};
 use crate::otp::{Attempt, Channel, Content, FailureKind, Message, Next, Outcome, ProviderName, SendError};
-use crate::provider::{Provider, SendOptions};
+use crate::provider::{Handover, Provider, SendOptions};
 use crate::route::Plan;
 use health::{Availability, Health, Refusal, Skip, Turn};
 use race::Race;
@@ -259,17 +260,19 @@ impl Dispatch {
         job.begun.store(true, Ordering::Release);
         let (job, asked) = (Arc::clone(job), Arc::clone(provider));
         let now = self.team.clock.now();
+        let handover = Arc::new(Handover::default());
+        let asks = Arc::clone(&handover);
         let learn = (!job.message.preview).then(|| self.team.learn.clone());
         let work = async move {
             let options = SendOptions { content: &job.content, now };
-            let ending = timeout(HARD_CAP, asked.send(&job.message, options)).await;
+            let ending = timeout(HARD_CAP, asked.send(&job.message, options, &asks)).await;
             let ending = ending.unwrap_or_else(|_| Err(SendError::new(FailureKind::Unconfirmed, "timeout")));
             if let Some(learn) = learn.filter(|_| !ending.as_ref().is_err_and(|e| e.unasked)) {
                 learn.ended(&Way::of(asked.name(), &job.message), ending.is_ok());
             }
             ending
         };
-        race.begin(provider.name(), permit, Box::pin(work));
+        race.begin(provider.name(), permit, handover, Box::pin(work));
         Ok(())
     }
 }

@@ -18,6 +18,7 @@ use super::health::Permit;
 use super::{Job, MAX_ATTEMPTS, MAX_ATTEMPTS_WITH_DOUBT};
 use crate::metrics::{AttemptLabels, Metrics};
 use crate::otp::{Accepted, Attempt, FailureKind, ProviderName, SendError};
+use crate::provider::Handover;
 
 /// What becomes of one attempt.
 type Ending = Result<Accepted, SendError>;
@@ -39,6 +40,7 @@ struct Entry {
     /// Nothing once it has ended: its place at the provider is another message's then, however long this one takes.
     permit: Option<Permit>,
     started: Instant,
+    handover: Arc<Handover>,
     /// Nothing once it has ended.
     work: Option<Work>,
     finished: Option<(Ending, Duration)>,
@@ -51,11 +53,9 @@ impl Race {
     }
 
     /// Enters an attempt.
-    pub(super) fn begin(&mut self, provider: &ProviderName, permit: Permit, work: Work) {
-        let started = Instant::now();
-        let entry =
-            Entry { provider: provider.clone(), permit: Some(permit), started, work: Some(work), finished: None };
-        self.attempts.push(entry);
+    pub(super) fn begin(&mut self, provider: &ProviderName, permit: Permit, handover: Arc<Handover>, work: Work) {
+        let (provider, permit, work) = (provider.clone(), Some(permit), Some(work));
+        self.attempts.push(Entry { provider, permit, started: Instant::now(), handover, work, finished: None });
     }
 
     /// How often a provider was asked so far.
@@ -72,9 +72,8 @@ impl Race {
     pub(super) async fn wait(&mut self, until: Instant) {
         while !self.is_won() && self.attempts.last().is_some_and(|a| a.finished.is_none()) {
             if timeout_at(until, self.next()).await.is_err() {
-                // Not answering in time is a failure of the provider, whatever it says later.
-                if let Some(permit) = self.attempts.last().and_then(|entry| entry.permit.as_ref()) {
-                    permit.settle(Err(&unanswered()));
+                if let Some(entry) = self.attempts.last_mut() {
+                    entry.give_up();
                 }
                 return;
             }
@@ -113,6 +112,7 @@ impl Race {
             None => (Err(unanswered()), entry.started.elapsed()),
         };
         let attempt = |entry: &mut Entry| {
+            entry.leave();
             let (result, elapsed) = ending(entry);
             Attempt { provider: entry.provider.clone(), result, elapsed }
         };
@@ -138,10 +138,13 @@ impl Race {
 }
 
 impl Drop for Race {
-    /// A send that was begun is seen through, whoever stopped waiting for it and why.
+    /// A send that was handed over is seen through, whoever stopped waiting for it and why.
     fn drop(&mut self) {
-        for entry in self.attempts.drain(..).filter(|entry| entry.work.is_some()) {
-            self.tasks.spawn(entry.see_through(Arc::clone(&self.job), Arc::clone(&self.metrics)));
+        for mut entry in self.attempts.drain(..) {
+            entry.leave();
+            if entry.work.is_some() {
+                self.tasks.spawn(entry.see_through(Arc::clone(&self.job), Arc::clone(&self.metrics)));
+            }
         }
     }
 }
@@ -166,12 +169,34 @@ impl Entry {
             Ok(Poll::Ready(ending)) => ending,
             Err(_) => Err(SendError::new(FailureKind::Unconfirmed, "panic")),
         };
+        self.end(ending);
+        true
+    }
+
+    fn end(&mut self, ending: Ending) {
         self.work = None;
         if let Some(permit) = self.permit.take() {
             permit.settle(ending.as_ref().map(drop));
         }
         self.finished = Some((ending, self.started.elapsed()));
-        true
+    }
+
+    /// Its time is over. Not answering by then is a failure of the provider, whatever it says later; if nothing was handed
+    /// over, nothing will be, and that is certain.
+    fn give_up(&mut self) {
+        if self.work.is_some() && self.handover.close() {
+            self.end(Err(SendError::new(FailureKind::Unavailable, "timeout")));
+        } else if let Some(permit) = &self.permit {
+            permit.settle(Err(&unanswered()));
+        }
+    }
+
+    /// The race is over. If nothing was handed over the attempt says nothing of the provider: its time was not over.
+    fn leave(&mut self) {
+        if self.work.is_some() && self.handover.close() {
+            let error = SendError::new(FailureKind::Unavailable, "too_late");
+            self.end(Err(SendError { unasked: true, ..error }));
+        }
     }
 
     /// Waits for an attempt that nobody else waits for any more, and tells log, metrics and whoever remembers it how it

@@ -178,6 +178,39 @@ async fn while_one_is_in_doubt_the_third_is_not_asked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_only_prepares_when_nobody_waits_any_more_has_failed_for_certain() {
+    let failed = [Act::Fail(10, Unavailable)];
+    let stage = Stage::new("", &[("a", &[Act::Prepare]), ("b", &failed), ("c", &[Act::Accept(100)])]);
+    let reply = stage.call(&okta::another_sms()).await;
+    assert!(matches!(understand(&reply.body), Understood::Command(_, Some(by), _) if by == "c"));
+    assert_eq!(stage.transcript()[2..4], ["1210 b unavailable", "1210 c asked"]);
+    assert!(stage.tasks.is_empty(), "nobody is left to itself");
+
+    let stage = Stage::new("", &[("a", &[Act::Prepare])]);
+    let reply = stage.call(&okta::another_sms()).await;
+    assert!(matches!(understand(&reply.body), Understood::Error(_)), "nothing was sent, and Okta may");
+    assert_eq!(stage.metric("okta_hook_attempts_total{provider=\"a\",channel=\"sms\",kind=\"unavailable\"}"), 1.0);
+
+    let stage = Stage::new("", &[("a", &[Act::Prepare; 5]), ("b", &[Act::Accept(10); 6])]);
+    for _ in 0..6 {
+        stage.call(&okta::another_sms()).await;
+    }
+    assert!(stage.unused().is_empty(), "its breaker opens: {:?}", stage.transcript());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_only_prepares_when_another_accepts_is_neither_praised_nor_blamed() {
+    let late: &[Act] = &[Act::Accept(1300); 6];
+    let stage = Stage::new("", &[("a", late), ("b", &[Act::Prepare; 6])]);
+    for _ in 0..4 {
+        let reply = stage.call(&okta::another_sms()).await;
+        assert!(matches!(understand(&reply.body), Understood::Command(_, Some(by), _) if by == "a"));
+    }
+    let open = stage.metric("okta_hook_breaker_state{provider=\"b\",channel=\"sms\"}");
+    assert_eq!((open, stage.tasks.len()), (0.0, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_providers_limit_holds_when_everybody_fails_over_to_it() {
     let rest = "[providers.b.limits]\nmax_in_flight = 1";
     let stage = Stage::new(rest, &[("a", &[Act::Hang; 4]), ("b", &[Act::Accept(100); 4])]);

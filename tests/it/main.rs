@@ -21,6 +21,7 @@ mod factors;
 mod failover;
 mod feedback_client;
 mod guard;
+mod handover;
 mod harsh;
 mod hook;
 mod hostile;

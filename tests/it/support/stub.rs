@@ -24,7 +24,7 @@ use okta_telephony_hook::metrics::Metrics;
 use okta_telephony_hook::okta::Reply;
 use okta_telephony_hook::otp::{Accepted, Channel, FailureKind, Message, ProviderName, SendError, TransactionId};
 use okta_telephony_hook::outbound::Request;
-use okta_telephony_hook::provider::{Check, Provider, SendOptions};
+use okta_telephony_hook::provider::{Check, Handover, Provider, SendOptions};
 use okta_telephony_hook::recent::Recent;
 use okta_telephony_hook::store::{State, Store};
 use serde_json::Value;
@@ -46,6 +46,8 @@ pub enum Act {
     Unfit,
     /// Never answers.
     Hang,
+    /// Prepares its message for as long as one lets it, and hands nothing over.
+    Prepare,
     /// Panics.
     Panic,
 }
@@ -103,7 +105,7 @@ impl Provider for Stub {
         Vec::new()
     }
 
-    async fn send(&self, _: &Message, _: SendOptions<'_>) -> Result<Accepted, SendError> {
+    async fn send(&self, _: &Message, _: SendOptions<'_>, handover: &Handover) -> Result<Accepted, SendError> {
         let act = self.script.lock().expect("script").pop_front();
         self.note("asked");
         match act.unwrap_or_else(|| panic!("{} was not expected to be asked", self.name)) {
@@ -122,6 +124,10 @@ impl Provider for Stub {
                 Err(SendError::unasked("no_sender"))
             }
             Act::Hang => std::future::pending().await,
+            Act::Prepare => {
+                handover.prepare();
+                std::future::pending().await
+            }
             Act::Panic => {
                 self.note("panics");
                 panic!("scripted panic")

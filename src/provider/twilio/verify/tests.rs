@@ -37,7 +37,7 @@ async fn text(verify: &Verify, locale: Option<&str>) -> Result<String, (FailureK
 }
 
 async fn send(verify: &Verify, message: &Message) -> Result<String, (FailureKind, String)> {
-    let sent = verify.send(message, options(&content(message.channel))).await;
+    let sent = verify.send(message, options(&content(message.channel)), &Handover::default()).await;
     sent.map(|a| a.transaction_id.as_str().to_owned()).map_err(|e| (e.kind, e.code))
 }
 
@@ -242,7 +242,9 @@ async fn a_number_at_its_limit_is_left_to_the_next_provider_and_freed_for_the_ne
         let vendor = Vendor::playing([refused(429, 60203), canceled(), created("VE2")]).await;
         let verify = verify(json!({ "base_url": vendor.base_url, "supersede": supersede }));
         let options = content(Channel::Sms);
-        let sent = verify.send(&message(Channel::Sms, CODE, None), super::super::testing::options(&options)).await;
+        let sent = verify
+            .send(&message(Channel::Sms, CODE, None), super::super::testing::options(&options), &Handover::default())
+            .await;
         let error = sent.expect_err("throttled");
         assert_eq!((error.kind, error.code.as_str()), (FailureKind::Throttled, "60203"), "{supersede}");
         assert_eq!(error.retry_after, Some(Duration::ZERO), "a limit of one number paces nobody else");
@@ -291,7 +293,8 @@ async fn no_debug_shows_number_code_or_token() {
     assert_eq!(send(&verify, &message).await, Ok("VE1".to_owned()));
     let while_pending = format!("{verify:?}");
     assert!(while_pending.contains("Remembered(1 entries)"), "{while_pending}");
-    let error = verify.send(&message, options(&content(Channel::Sms))).await.expect_err("refused");
+    let error =
+        verify.send(&message, options(&content(Channel::Sms)), &Handover::default()).await.expect_err("refused");
     assert_eq!(error.kind, FailureKind::Recipient);
     let config = check(json!({})).0;
     let shown = format!("{while_pending} {verify:?} {config:?} {error:?} {:?}", message.code);
