@@ -25,6 +25,7 @@ mod handover;
 mod harsh;
 mod hook;
 mod hostile;
+mod http2;
 mod late;
 mod leak;
 mod learning;
