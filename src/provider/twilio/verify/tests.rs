@@ -122,7 +122,7 @@ async fn a_refused_locale_is_left_out_once_and_then_always_for_its_channel() {
 async fn a_refused_template_is_left_out_with_the_locale_once_and_only_for_this_message() {
     let template = json!({ "template_sid": "HJ00000000000000000000000000000005" });
     let in_template = |create: &str| format!("{create}&TemplateSid=HJ00000000000000000000000000000005");
-    for code in [60228, 60229, 60408] {
+    for code in [60228, 60229, 60331, 60408] {
         for (settings, locale, first) in [
             (json!({}), Some("fr"), CREATE_IN_FRENCH.to_owned()),
             (template.clone(), Some("fr"), in_template(CREATE_IN_FRENCH)),
