@@ -6,6 +6,7 @@
 mod account;
 pub mod callback;
 mod check;
+mod code;
 pub mod eight_by_eight;
 mod error;
 mod feedback;
