@@ -12,7 +12,6 @@
 //! | ready | asked | asked |
 //! | its breaker wants a probe | asked, if time is left for another one after it | asked |
 //! | drained, paused, breaker open or probe out | skipped | asked: the one whose time comes first |
-//! | left out by the plan | skipped | asked, if none of those above is there |
 //! | disabled, at a limit of ours | skipped | skipped |
 //!
 //! Nobody was asked when all were skipped, or found that the message does not fit them. After somebody was asked, however
@@ -195,7 +194,7 @@ impl Dispatch {
     fn candidates(&self, plan: &Plan, channel: Channel, deadline: &Deadline) -> Candidates<'_> {
         // A probe is likely to fail: it needs time for another attempt after it.
         let may_probe = deadline.remaining() >= self.policy.min_attempt * 2;
-        let mut candidates = Candidates { asked: Vec::new(), skipped: plan.skipped.clone() };
+        let mut candidates = Candidates { asked: Vec::new(), skipped: Vec::new() };
         for provider in plan.providers.iter().filter_map(|name| self.team.providers.get(name)) {
             let skip = match self.team.health.availability(provider.name(), channel) {
                 Availability::Probe if !may_probe => Skip::BreakerOpen,
@@ -210,8 +209,7 @@ impl Dispatch {
         candidates
     }
 
-    /// Whom to ask when nobody was: of those that the plan names and the race has not tried, the one whose time comes
-    /// first; else one that the plan leaves out.
+    /// Whom to ask when nobody was: of those that the race has not tried, the one whose time comes first.
     fn last_resort(&self, plan: &Plan, channel: Channel, race: &Race) -> Option<&Arc<dyn Provider>> {
         let now = Instant::now();
         let time = |provider: &Arc<dyn Provider>| match self.team.health.availability(provider.name(), channel) {
@@ -219,10 +217,9 @@ impl Dispatch {
             Availability::Later(_, until) => Some(until),
             Availability::Never(_) => None,
         };
-        let known = |name| self.team.providers.get(name);
-        let named = plan.providers.iter().filter(|name| !race.has_tried(name)).filter_map(known);
-        let first = named.filter_map(|p| Some((time(p)?, p))).min_by_key(|(time, _)| *time).map(|(_, p)| p);
-        first.or_else(|| plan.skipped.iter().filter_map(|(name, _)| known(name)).find(|p| time(p).is_some()))
+        let untried = plan.providers.iter().filter(|name| !race.has_tried(name));
+        let known = untried.filter_map(|name| self.team.providers.get(name));
+        known.filter_map(|p| Some((time(p)?, p))).min_by_key(|(time, _)| *time).map(|(_, p)| p)
     }
 
     /// Until when the attempt begun last is waited for: to the deadline when nobody could be asked after it.
