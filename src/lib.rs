@@ -7,7 +7,7 @@
 //! What holds everywhere (`docs/architecture.md` gives the reasons):
 //!
 //! - An authenticated, readable hook is answered inside its budget.
-//! - A send that was begun is never cancelled, only left to itself.
+//! - A send that was handed over is never cancelled, only left to itself.
 //! - No code, number, name, credential or body reaches a log, a metric or an error text.
 //! - A module names only modules on floors below its own; `tests/it/tidy.rs` has the table.
 

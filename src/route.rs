@@ -82,8 +82,6 @@ pub struct Plan {
     pub providers: Vec<ProviderName>,
     /// Whether the order is that of the route, and not drawn by lot.
     pub ordered: bool,
-    /// Who is not to be asked although the route names them, with the reason in one word.
-    pub skipped: Vec<(ProviderName, &'static str)>,
 }
 
 impl Plan {
@@ -100,17 +98,6 @@ impl Plan {
     #[must_use]
     pub fn with_last(mut self, last: &[ProviderName]) -> Self {
         self.providers.sort_by_key(|name| last.contains(name));
-        self
-    }
-
-    /// The same providers without this one, which is skipped for the reason given; all of them when it is the only one.
-    #[must_use]
-    pub fn without(mut self, name: &ProviderName, reason: &'static str) -> Self {
-        if self.providers.len() > 1
-            && let Some(place) = self.providers.iter().position(|n| n == name)
-        {
-            self.skipped.push((self.providers.remove(place), reason));
-        }
         self
     }
 }
@@ -158,7 +145,7 @@ impl Router {
     /// The plan for a message. `draw(n)` picks a number below `n` for weighted routes.
     pub fn plan(&self, message: &Message, draw: impl FnOnce(u32) -> u32) -> Plan {
         let Some(route) = self.routes.iter().find(|route| route.fits(message)) else {
-            return Plan { route: "none".into(), providers: Vec::new(), ordered: true, skipped: Vec::new() };
+            return Plan { route: "none".into(), providers: Vec::new(), ordered: true };
         };
         let offers = &route.providers[message.channel as usize];
         let mut providers: Vec<ProviderName> = offers.iter().map(|(name, _)| name.clone()).collect();
@@ -168,7 +155,7 @@ impl Router {
             providers[..=drawn].rotate_right(1);
         }
         let ordered = route.strategy == Strategy::Ordered;
-        Plan { route: Arc::clone(&route.name), providers, ordered, skipped: Vec::new() }
+        Plan { route: Arc::clone(&route.name), providers, ordered }
     }
 }
 

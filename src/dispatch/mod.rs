@@ -1,8 +1,9 @@
 //! Attempts inside the deadline: asks the plan's providers one after another until one takes the message, and says what
 //! became of it.
 //!
-//! Must not know Okta, routes or any vendor. An attempt that was begun is never cancelled: when we stop waiting it goes
-//! on by itself, and its late outcome is counted, logged and handed to whoever remembers it.
+//! Must not know Okta, routes or any vendor. An attempt that has handed its message over is never cancelled: when we stop
+//! waiting it goes on by itself, and its late outcome is counted, logged and handed to whoever remembers it. But it hands
+//! nothing over then: one that was still preparing is dropped, and has failed for certain.
 //!
 //! Who is asked, by how a provider stands:
 //!
@@ -11,7 +12,6 @@
 //! | ready | asked | asked |
 //! | its breaker wants a probe | asked, if time is left for another one after it | asked |
 //! | drained, paused, breaker open or probe out | skipped | asked: the one whose time comes first |
-//! | left out by the plan | skipped | asked, if none of those above is there |
 //! | disabled, at a limit of ours | skipped | skipped |
 //!
 //! Nobody was asked when all were skipped, or found that the message does not fit them. After somebody was asked, however
@@ -42,7 +42,7 @@ use crate::deadline::{Clock, Deadline};
 use crate::learn::{Learn, Way};
 use crate::metrics::{AttemptLabels, Metrics};
 use crate::otp::{Attempt, Channel, Content, FailureKind, Message, Next, Outcome, ProviderName, SendError};
-use crate::provider::{Provider, SendOptions};
+use crate::provider::{Handover, Provider, SendOptions};
 use crate::route::Plan;
 use discretion::discreet;
 use health::{Availability, Health, Refusal, Skip, Turn};
@@ -50,6 +50,10 @@ use race::Race;
 
 /// An attempt that has not ended after this is given up: no vendor answers a create call later than that.
 const HARD_CAP: Duration = Duration::from_secs(10);
+
+/// How much sooner than `min_attempt` asks for an attempt is given up: the runtime's timers fire up to a millisecond late,
+/// and a busy process wakes later still. Then too little time would be left for the next one.
+const WAKE_UP: Duration = Duration::from_millis(10);
 
 /// Sends of one code when none of them can have worked.
 const MAX_ATTEMPTS: usize = 3;
@@ -153,23 +157,22 @@ impl Dispatch {
         let channel = job.message.channel;
         self.team.health.message();
         let Candidates { asked, mut skipped } = self.candidates(plan, channel, deadline);
+        let mut waiting = asked.into_iter();
         let mut race = Race::new(job, &self.team.metrics, &self.team.tasks);
-        for (place, provider) in asked.iter().enumerate() {
-            if deadline.remaining() < self.policy.min_attempt || !race.may_begin() {
-                break;
-            }
-            let turn = if race.asked() == 0 { Turn::First } else { Turn::Failover };
-            match self.begin(job, provider, &mut race, turn) {
-                Ok(()) => {}
-                Err(Refusal::Skip(skip)) => {
-                    skipped.push((provider.name().clone(), skip.as_str()));
+        while !race.is_won() {
+            let next = if self.may_ask(channel, &race, deadline) { waiting.next() } else { None };
+            let Some(provider) = next else {
+                // One still under way may yet be accepted, or turn out to have sent nothing, which frees its place.
+                if race.next_end(deadline.due()).await {
                     continue;
                 }
-                Err(Refusal::NoFailover) => break,
-            }
-            let until = self.patience(channel, place + 1 < asked.len(), &race, deadline);
-            if race.wait(until).await || !self.may_go_on(channel, &race) {
                 break;
+            };
+            let turn = if race.asked() == 0 { Turn::First } else { Turn::Failover };
+            match self.begin(job, provider, &mut race, turn) {
+                Ok(()) => race.wait(self.patience(channel, waiting.len() > 0, &race, deadline)).await,
+                Err(Refusal::Skip(skip)) => skipped.push((provider.name().clone(), skip.as_str())),
+                Err(Refusal::NoFailover) => waiting = Vec::new().into_iter(),
             }
         }
         // A code hook that asks nobody is an outage of its own making.
@@ -181,7 +184,6 @@ impl Dispatch {
             skipped.retain(|(name, _)| name != provider.name());
             race.wait(deadline.due()).await;
         }
-        race.linger(deadline.due()).await;
         let attempts = race.finish();
         for attempt in &attempts {
             let kind = attempt.result.as_ref().err().map(|e| e.kind);
@@ -194,7 +196,7 @@ impl Dispatch {
     fn candidates(&self, plan: &Plan, channel: Channel, deadline: &Deadline) -> Candidates<'_> {
         // A probe is likely to fail: it needs time for another attempt after it.
         let may_probe = deadline.remaining() >= self.policy.min_attempt * 2;
-        let mut candidates = Candidates { asked: Vec::new(), skipped: plan.skipped.clone() };
+        let mut candidates = Candidates { asked: Vec::new(), skipped: Vec::new() };
         for provider in plan.providers.iter().filter_map(|name| self.team.providers.get(name)) {
             let skip = match self.team.health.availability(provider.name(), channel) {
                 Availability::Probe if !may_probe => Skip::BreakerOpen,
@@ -209,8 +211,7 @@ impl Dispatch {
         candidates
     }
 
-    /// Whom to ask when nobody was: of those that the plan names and the race has not tried, the one whose time comes
-    /// first; else one that the plan leaves out.
+    /// Whom to ask when nobody was: of those that the race has not tried, the one whose time comes first.
     fn last_resort(&self, plan: &Plan, channel: Channel, race: &Race) -> Option<&Arc<dyn Provider>> {
         let now = Instant::now();
         let time = |provider: &Arc<dyn Provider>| match self.team.health.availability(provider.name(), channel) {
@@ -218,10 +219,9 @@ impl Dispatch {
             Availability::Later(_, until) => Some(until),
             Availability::Never(_) => None,
         };
-        let known = |name| self.team.providers.get(name);
-        let named = plan.providers.iter().filter(|name| !race.has_tried(name)).filter_map(known);
-        let first = named.filter_map(|p| Some((time(p)?, p))).min_by_key(|(time, _)| *time).map(|(_, p)| p);
-        first.or_else(|| plan.skipped.iter().filter_map(|(name, _)| known(name)).find(|p| time(p).is_some()))
+        let untried = plan.providers.iter().filter(|name| !race.has_tried(name));
+        let known = untried.filter_map(|name| self.team.providers.get(name));
+        known.filter_map(|p| Some((time(p)?, p))).min_by_key(|(time, _)| *time).map(|(_, p)| p)
     }
 
     /// Until when the attempt begun last is waited for: to the deadline when nobody could be asked after it.
@@ -233,18 +233,20 @@ impl Dispatch {
         if last {
             return deadline.due();
         }
-        let leaves_room = deadline.due() - self.policy.min_attempt;
+        let leaves_room = deadline.due() - self.policy.min_attempt - WAKE_UP;
         leaves_room.min(Instant::now() + self.policy.attempt_timeout)
     }
 
-    /// Whether the attempts so far allow another provider. A refusal that came late, while the next one was asked,
-    /// still is one.
-    fn may_go_on(&self, channel: Channel, race: &Race) -> bool {
-        race.kinds().all(|kind| match kind.next() {
+    /// Whether time, the limits and the attempts so far allow another provider. A refusal that came late, while the next
+    /// one was asked, still is one.
+    fn may_ask(&self, channel: Channel, race: &Race, deadline: &Deadline) -> bool {
+        let is_in_time = deadline.remaining() >= self.policy.min_attempt;
+        let may_go_on = race.kinds().all(|kind| match kind.next() {
             Next::Provider => true,
             Next::ByPolicy => self.policy.after_unconfirmed(channel) == AfterUnconfirmed::Next,
             Next::Stop => false,
-        })
+        });
+        is_in_time && race.may_begin() && may_go_on
     }
 
     /// Begins an attempt.
@@ -257,10 +259,12 @@ impl Dispatch {
         job.begun.store(true, Ordering::Release);
         let (job, asked) = (Arc::clone(job), Arc::clone(provider));
         let now = self.team.clock.now();
+        let handover = Arc::new(Handover::default());
+        let asks = Arc::clone(&handover);
         let learn = (!job.message.preview).then(|| self.team.learn.clone());
         let work = async move {
             let options = SendOptions { content: &job.content, now };
-            let ending = timeout(HARD_CAP, asked.send(&job.message, options)).await;
+            let ending = timeout(HARD_CAP, asked.send(&job.message, options, &asks)).await;
             let ending = ending.unwrap_or_else(|_| Err(SendError::new(FailureKind::Unconfirmed, "timeout")));
             let ending = discreet(ending, &job.message);
             if let Some(learn) = learn.filter(|_| !ending.as_ref().is_err_and(|e| e.unasked)) {
@@ -268,7 +272,7 @@ impl Dispatch {
             }
             ending
         };
-        race.begin(provider.name(), permit, Box::pin(work));
+        race.begin(provider.name(), permit, handover, Box::pin(work));
         Ok(())
     }
 }

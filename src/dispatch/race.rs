@@ -18,6 +18,7 @@ use super::health::Permit;
 use super::{Job, MAX_ATTEMPTS, MAX_ATTEMPTS_WITH_DOUBT};
 use crate::metrics::{AttemptLabels, Metrics};
 use crate::otp::{Accepted, Attempt, FailureKind, ProviderName, SendError};
+use crate::provider::Handover;
 
 /// What becomes of one attempt.
 type Ending = Result<Accepted, SendError>;
@@ -39,6 +40,7 @@ struct Entry {
     /// Nothing once it has ended: its place at the provider is another message's then, however long this one takes.
     permit: Option<Permit>,
     started: Instant,
+    handover: Arc<Handover>,
     /// Nothing once it has ended.
     work: Option<Work>,
     finished: Option<(Ending, Duration)>,
@@ -51,11 +53,9 @@ impl Race {
     }
 
     /// Enters an attempt.
-    pub(super) fn begin(&mut self, provider: &ProviderName, permit: Permit, work: Work) {
-        let started = Instant::now();
-        let entry =
-            Entry { provider: provider.clone(), permit: Some(permit), started, work: Some(work), finished: None };
-        self.attempts.push(entry);
+    pub(super) fn begin(&mut self, provider: &ProviderName, permit: Permit, handover: Arc<Handover>, work: Work) {
+        let (provider, permit, work) = (provider.clone(), Some(permit), Some(work));
+        self.attempts.push(Entry { provider, permit, started: Instant::now(), handover, work, finished: None });
     }
 
     /// How often a provider was asked so far.
@@ -68,21 +68,21 @@ impl Race {
         self.attempts.iter().any(|entry| entry.provider == *provider)
     }
 
-    /// Waits until the attempt begun last has ended or `until` has come; true when any attempt was accepted.
-    pub(super) async fn wait(&mut self, until: Instant) -> bool {
-        while self.attempts.last().is_some_and(|a| a.finished.is_none()) {
+    /// Waits until the attempt begun last has ended, any was accepted, or `until` has come.
+    pub(super) async fn wait(&mut self, until: Instant) {
+        while !self.is_won() && self.attempts.last().is_some_and(|a| a.finished.is_none()) {
             if timeout_at(until, self.next()).await.is_err() {
-                // Not answering in time is a failure of the provider, whatever it says later.
-                if let Some(permit) = self.attempts.last().and_then(|entry| entry.permit.as_ref()) {
-                    permit.settle(Err(&unanswered()));
+                if let Some(entry) = self.attempts.last_mut() {
+                    entry.give_up();
                 }
-                return false;
-            }
-            if self.is_won() {
-                return true;
+                return;
             }
         }
-        false
+    }
+
+    /// Waits until any attempt ends; false when none is under way, or `until` comes first.
+    pub(super) async fn next_end(&mut self, until: Instant) -> bool {
+        self.attempts.iter().any(|a| a.finished.is_none()) && timeout_at(until, self.next()).await.is_ok()
     }
 
     /// How each attempt failed, in the order they were begun; one that has not ended is in doubt.
@@ -105,15 +105,6 @@ impl Race {
         self.asked() < limit
     }
 
-    /// With nobody left to ask, an attempt still under way may yet be accepted: waits for that until `until`.
-    pub(super) async fn linger(&mut self, until: Instant) {
-        while !self.is_won() && self.attempts.iter().any(|a| a.finished.is_none()) {
-            if timeout_at(until, self.next()).await.is_err() {
-                return;
-            }
-        }
-    }
-
     /// Closes the race: what comes from now on is late.
     pub(super) fn finish(mut self) -> Vec<Attempt> {
         let ending = |entry: &mut Entry| match entry.finished.take() {
@@ -121,13 +112,15 @@ impl Race {
             None => (Err(unanswered()), entry.started.elapsed()),
         };
         let attempt = |entry: &mut Entry| {
+            entry.leave();
             let (result, elapsed) = ending(entry);
             Attempt { provider: entry.provider.clone(), result, elapsed }
         };
         self.attempts.iter_mut().map(attempt).collect()
     }
 
-    fn is_won(&self) -> bool {
+    /// Whether an attempt was accepted.
+    pub(super) fn is_won(&self) -> bool {
         self.attempts.iter().any(|a| matches!(&a.finished, Some((Ok(_), _))))
     }
 
@@ -145,10 +138,13 @@ impl Race {
 }
 
 impl Drop for Race {
-    /// A send that was begun is seen through, whoever stopped waiting for it and why.
+    /// A send that was handed over is seen through, whoever stopped waiting for it and why.
     fn drop(&mut self) {
-        for entry in self.attempts.drain(..).filter(|entry| entry.work.is_some()) {
-            self.tasks.spawn(entry.see_through(Arc::clone(&self.job), Arc::clone(&self.metrics)));
+        for mut entry in self.attempts.drain(..) {
+            entry.leave();
+            if entry.work.is_some() {
+                self.tasks.spawn(entry.see_through(Arc::clone(&self.job), Arc::clone(&self.metrics)));
+            }
         }
     }
 }
@@ -173,12 +169,34 @@ impl Entry {
             Ok(Poll::Ready(ending)) => ending,
             Err(_) => Err(SendError::new(FailureKind::Unconfirmed, "panic")),
         };
+        self.end(ending);
+        true
+    }
+
+    fn end(&mut self, ending: Ending) {
         self.work = None;
         if let Some(permit) = self.permit.take() {
             permit.settle(ending.as_ref().map(drop));
         }
         self.finished = Some((ending, self.started.elapsed()));
-        true
+    }
+
+    /// Its time is over. Not answering by then is a failure of the provider, whatever it says later; if nothing was handed
+    /// over, nothing will be, and that is certain.
+    fn give_up(&mut self) {
+        if self.work.is_some() && self.handover.close() {
+            self.end(Err(SendError::new(FailureKind::Unavailable, "timeout")));
+        } else if let Some(permit) = &self.permit {
+            permit.settle(Err(&unanswered()));
+        }
+    }
+
+    /// The race is over. If nothing was handed over the attempt says nothing of the provider: its time was not over.
+    fn leave(&mut self) {
+        if self.work.is_some() && self.handover.close() {
+            let error = SendError::new(FailureKind::Unavailable, "too_late");
+            self.end(Err(SendError { unasked: true, ..error }));
+        }
     }
 
     /// Waits for an attempt that nobody else waits for any more, and tells log, metrics and whoever remembers it how it

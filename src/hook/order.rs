@@ -15,7 +15,6 @@ impl Hook {
         let plan = self.config.router.plan(message, crate::secret::random_below);
         let plan = self.put_last(plan, message);
         match previous {
-            Some(previous) if previous.undelivered => plan.without(&previous.provider, "undelivered"),
             Some(previous) => plan.after(&previous.provider),
             None => plan,
         }

@@ -125,7 +125,8 @@ impl Record {
     }
 
     pub(super) fn previous(&mut self, previous: Option<&Previous>) {
-        self.told.resend = previous.map(|p| format!("{} {}s ago", p.provider, p.seconds_ago));
+        let undelivered = |p: &Previous| if p.undelivered { ", undelivered" } else { "" };
+        self.told.resend = previous.map(|p| format!("{} {}s ago{}", p.provider, p.seconds_ago, undelivered(p)));
         if let (Some(previous), Some(channel)) = (previous, self.told.channel) {
             self.in_flight.0.resent(&self.told.org, channel, &previous.provider);
         }

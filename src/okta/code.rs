@@ -21,8 +21,25 @@ pub(super) fn whole<'d>(code: &'d Digits, text: Option<&str>) -> Cow<'d, str> {
 
 /// Whether a text shows the code, also when a template groups its digits (`123 456`).
 pub(super) fn holds(text: &str, code: &OtpCode) -> bool {
-    text.contains(code.expose())
-        || text.chars().filter(char::is_ascii_digit).collect::<String>().contains(code.expose())
+    let mut before = ' ';
+    text.char_indices().any(|(place, c)| {
+        let begins = c.is_ascii_digit() && !before.is_ascii_digit();
+        before = c;
+        begins && starts_with(&text[place..], code)
+    })
+}
+
+/// Whether the code stands here, in groups of digits of which the last one ends with it: in `1048291` there is no `048291`.
+fn starts_with(text: &str, code: &OtpCode) -> bool {
+    let (mut rest, mut wanted) = (text.chars(), code.expose().chars().peekable());
+    while let Some(&digit) = wanted.peek() {
+        match rest.next() {
+            Some(c) if c == digit => drop(wanted.next()),
+            Some(c) if !c.is_ascii_digit() => {}
+            Some(_) | None => return false,
+        }
+    }
+    !rest.next().is_some_and(|c| c.is_ascii_digit())
 }
 
 /// The longest reading: a group of zeros alone before the rest belongs to it.
@@ -73,6 +90,27 @@ fn grouped(text: &str, number: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_shows_a_code_that_touches_no_other_digit() {
+        let code = OtpCode::parse("048291").expect("digits");
+        for (text, expected) in [
+            ("Your code is 048291.", true),
+            ("048291", true),
+            ("048 291", true),
+            ("0-4-8-2-9-1 is your code", true),
+            ("In 5 minutes 048\u{a0}291", true),
+            ("Not 048, but 048 291", true),
+            ("Your code is 1048291", false),
+            ("Your code is 0482910", false),
+            ("1048 291", false),
+            ("048 2911", false),
+            ("Your code is 48291", false),
+            ("", false),
+        ] {
+            assert_eq!(holds(text, &code), expected, "{text:?}");
+        }
+    }
 
     #[test]
     fn zeros_that_a_number_has_lost_are_found_in_the_text() {

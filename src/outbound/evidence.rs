@@ -79,10 +79,11 @@ fn is_timeout(error: &(dyn Error + 'static)) -> bool {
 }
 
 /// Whether an HTTP/2 peer vouches that it did not look at the request: it refused the stream, or went away before it
-/// (RFC 9113, sections 6.8 and 8.7).
+/// (RFC 9113, sections 6.8 and 8.7). Whatever the reason it went away for: h2 gives that error to the streams alone that
+/// lie behind the last one the peer has looked at.
 pub(super) fn is_unprocessed(error: &(dyn Error + 'static)) -> bool {
     match error.downcast_ref::<h2::Error>() {
-        Some(e) if e.is_go_away() => e.is_remote() && e.reason() == Some(h2::Reason::NO_ERROR),
+        Some(e) if e.is_go_away() => e.is_remote(),
         Some(e) => e.is_remote() && e.reason() == Some(h2::Reason::REFUSED_STREAM),
         None => error.source().is_some_and(is_unprocessed),
     }

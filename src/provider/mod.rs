@@ -6,10 +6,11 @@
 mod account;
 pub mod callback;
 mod check;
+mod code;
 pub mod eight_by_eight;
 mod error;
 mod feedback;
-
+mod handover;
 pub mod sandbox;
 pub mod telesign;
 pub mod twilio;
@@ -30,6 +31,7 @@ use crate::secret::{Environment, Pseudonyms};
 use crate::settings::Findings;
 pub use check::{Check, Diagnosis};
 pub use feedback::{Fate, FeedbackClient, News};
+pub use handover::Handover;
 
 /// What an attempt is told besides the message.
 #[derive(Debug, Clone, Copy)]
@@ -70,11 +72,17 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
     /// Who tells its vendor afterwards what became of a code; `None` when it does not want to hear.
     fn feedback_client(&self) -> Option<FeedbackClient>;
 
-    /// Hands the message over, once.
+    /// Hands the message over, once. One that makes other calls before that, or sends again what was refused, asks the
+    /// handover.
     ///
     /// # Errors
     /// Classified by evidence alone: see `FailureKind`.
-    async fn send(&self, message: &Message, options: SendOptions<'_>) -> Result<Accepted, SendError>;
+    async fn send(
+        &self,
+        message: &Message,
+        options: SendOptions<'_>,
+        handover: &Handover,
+    ) -> Result<Accepted, SendError>;
 }
 
 /// The table of one provider in the configuration, waiting for someone who knows what it may hold.

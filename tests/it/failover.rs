@@ -40,6 +40,24 @@ async fn a_text_in_doubt_goes_to_the_next_provider_and_a_call_does_not() {
     assert_eq!(stage.transcript(), ["0 a asked", "2575 Okta hears 200"]);
 }
 
+// In real time: a paused clock wakes nobody late.
+#[tokio::test]
+async fn when_the_wait_leaves_just_enough_time_for_the_next_provider_it_is_asked() {
+    for org in ["budget = '1500ms'", "attempt_timeout = '2090ms'"] {
+        let mut heard = Vec::new();
+        // A machine that is busy with other tests may wake us too late, but not time and again.
+        while heard.len() < 5 && !heard.contains(&Some("b".to_owned())) {
+            let stage = Stage::new(org, &[("a", &[Act::Hang]), ("b", &[Act::Accept(10)])]);
+            let reply = stage.call(&okta::another_sms()).await;
+            heard.push(match understand(&reply.body) {
+                Understood::Command(status, by, _) if status == "SUCCESSFUL" => by,
+                _ => None,
+            });
+        }
+        assert_eq!(heard.last(), Some(&Some("b".to_owned())), "{org}: {heard:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_every_provider_would_refuse_is_asked_once() {
     for kind in [Recipient, Blocked] {
@@ -159,6 +177,66 @@ async fn a_refusal_that_comes_while_the_next_one_is_asked_is_final_too() {
         let told = String::from_utf8_lossy(&reply.body).into_owned();
         assert_eq!(told.contains("SUCCESSFUL"), expected == "blocked", "{told}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_doubt_that_turns_out_to_be_none_frees_its_place_for_the_third() {
+    let (late, failed) = ([Act::Fail(1300, Unavailable)], [Act::Fail(10, Unavailable)]);
+    let stage = Stage::new("", &[("a", &late), ("b", &failed), ("c", &[Act::Accept(100)])]);
+    let reply = stage.call(&okta::another_sms()).await;
+    assert!(matches!(understand(&reply.body), Understood::Command(_, Some(by), _) if by == "c"));
+    assert_eq!(
+        stage.transcript()[2..],
+        ["1210 b unavailable", "1300 a unavailable", "1300 c asked", "1400 c accepts", "1400 Okta hears 200"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_one_is_in_doubt_the_third_is_not_asked() {
+    let failed = [Act::Fail(10, Unavailable)];
+    for (act, heard) in [(Act::Hang, "2575"), (Act::Accept(1300), "1300"), (Act::Fail(1300, Recipient), "1300")] {
+        let stage = Stage::new("", &[("a", &[act]), ("b", &failed), ("c", &[])]);
+        stage.call(&okta::another_sms()).await;
+        assert_eq!(stage.transcript().last(), Some(&format!("{heard} Okta hears 200")), "{:?}", stage.transcript());
+    }
+    // Nor when too little time is left.
+    let stage = Stage::new("", &[("a", &[Act::Fail(2100, Unavailable)]), ("b", &failed), ("c", &[])]);
+    let reply = stage.call(&okta::another_sms()).await;
+    assert!(matches!(understand(&reply.body), Understood::Error(_)));
+    assert_eq!(stage.transcript().last().map(String::as_str), Some("2100 Okta hears 200"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_only_prepares_when_nobody_waits_any_more_has_failed_for_certain() {
+    let failed = [Act::Fail(10, Unavailable)];
+    let stage = Stage::new("", &[("a", &[Act::Prepare]), ("b", &failed), ("c", &[Act::Accept(100)])]);
+    let reply = stage.call(&okta::another_sms()).await;
+    assert!(matches!(understand(&reply.body), Understood::Command(_, Some(by), _) if by == "c"));
+    assert_eq!(stage.transcript()[2..4], ["1210 b unavailable", "1210 c asked"]);
+    assert!(stage.tasks.is_empty(), "nobody is left to itself");
+
+    let stage = Stage::new("", &[("a", &[Act::Prepare])]);
+    let reply = stage.call(&okta::another_sms()).await;
+    assert!(matches!(understand(&reply.body), Understood::Error(_)), "nothing was sent, and Okta may");
+    assert_eq!(stage.metric("okta_hook_attempts_total{provider=\"a\",channel=\"sms\",kind=\"unavailable\"}"), 1.0);
+
+    let stage = Stage::new("", &[("a", &[Act::Prepare; 5]), ("b", &[Act::Accept(10); 6])]);
+    for _ in 0..6 {
+        stage.call(&okta::another_sms()).await;
+    }
+    assert!(stage.unused().is_empty(), "its breaker opens: {:?}", stage.transcript());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_only_prepares_when_another_accepts_is_neither_praised_nor_blamed() {
+    let late: &[Act] = &[Act::Accept(1300); 6];
+    let stage = Stage::new("", &[("a", late), ("b", &[Act::Prepare; 6])]);
+    for _ in 0..4 {
+        let reply = stage.call(&okta::another_sms()).await;
+        assert!(matches!(understand(&reply.body), Understood::Command(_, Some(by), _) if by == "a"));
+    }
+    let open = stage.metric("okta_hook_breaker_state{provider=\"b\",channel=\"sms\"}");
+    assert_eq!((open, stage.tasks.len()), (0.0, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use crate::support::vendor::{Answer, VendorServer};
 
 const SID: &str = "SMaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
-fn taken() -> Answer {
+pub fn taken() -> Answer {
     Answer::json(201, json!({ "sid": SID, "status": "queued" }))
 }
 
@@ -18,7 +18,7 @@ fn coded(status: u16, code: i64) -> Answer {
 }
 
 /// Two Twilio accounts, `a` before `b`.
-fn two(a: &str, b: &str) -> String {
+pub fn two(a: &str, b: &str) -> String {
     let account = |name: &str, url: &str| {
         format!(
             "[providers.{name}]\nkind = 'twilio'\naccount_sid = 'AC00000000000000000000000000000001'\nauth_token = 'x'\n\
@@ -286,57 +286,4 @@ async fn row_9_a_connection_that_a_closed_at_rest_costs_nothing() {
         );
     }
     assert_eq!((a.finish().len(), b.finish().len()), (20, 0));
-}
-
-/// What becomes of one stream.
-type Treat = fn(h2::server::SendResponse<bytes::Bytes>);
-
-/// A vendor that speaks HTTP/2 over TLS and treats every stream as told. Gives its address and its authority's PEM.
-async fn http2(treat: Treat) -> (String, String) {
-    let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("certificate");
-    let chain = vec![certified.cert.der().clone()];
-    let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).expect("key");
-    let mut config =
-        rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).expect("config");
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
-    let url = format!("https://localhost:{}", listener.local_addr().expect("address").port());
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                let Ok(stream) = acceptor.accept(stream).await else { return };
-                let Ok(mut connection) = h2::server::handshake(stream).await else { return };
-                while let Some(Ok((request, mut respond))) = connection.accept().await {
-                    if request.method() == "POST" {
-                        treat(respond);
-                    } else {
-                        let _ = respond.send_response(http::Response::new(()), true);
-                    }
-                }
-            });
-        }
-    });
-    (url, certified.cert.pem())
-}
-
-#[tokio::test]
-async fn row_10_a_stream_that_http2_vouches_was_not_looked_at_goes_on_even_for_calls() {
-    let cases: [(Treat, &str, &str); 2] = [
-        (|mut respond| respond.send_reset(h2::Reason::REFUSED_STREAM), "SUCCESSFUL", "a unavailable: h2_unprocessed"),
-        (|mut respond| respond.send_reset(h2::Reason::INTERNAL_ERROR), "PENDING", "a unconfirmed: connection_lost"),
-    ];
-    for (treat, status, told) in cases {
-        let (url, pem) = http2(treat).await;
-        let file = tempfile::NamedTempFile::new().expect("file");
-        std::fs::write(file.path(), pem).expect("written");
-        let b = VendorServer::start([taken()]).await;
-        let toml = format!("{}\n[outbound]\nca_file = '{}'\n", two(&url, &b.url), file.path().display());
-        let server = TestServer::start(&toml).await;
-        let answer = server.hook(&okta::voice("+15005550010", "482913")).await;
-        let body = String::from_utf8(answer.body.clone()).expect("text");
-        assert!(matches!(understand(&answer.body), Understood::Command(s, ..) if s == status), "{body}");
-        assert!(body.contains(told), "{body}");
-    }
 }

@@ -62,7 +62,7 @@ fn doubtful(act: Act, limit: u64) -> bool {
     match act {
         Act::Accept(ms) => ms > limit,
         Act::Hang | Act::Panic => true,
-        Act::Unfit => false,
+        Act::Prepare | Act::Unfit => false,
         Act::Fail(_, kind) => kind == FailureKind::Unconfirmed,
     }
 }

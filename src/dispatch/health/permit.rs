@@ -2,6 +2,7 @@
 //!
 //! Must not know what the attempt is.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,7 +13,6 @@ use super::{Entry, Health, lock};
 use crate::dispatch::breaker::Era;
 use crate::metrics::ChannelLabels;
 use crate::otp::{Channel, FailureKind, ProviderName, SendError};
-use crate::secret::random_below;
 
 /// Who is asked, and what its breaker knows the attempt by.
 #[derive(Debug)]
@@ -72,8 +72,7 @@ impl Permit {
     /// Tells the breaker.
     fn count(&self, Asked { entry, era }: &Asked, result: Result<(), &SendError>) {
         let now = Instant::now();
-        // Drawn only when it is needed: a success pays for no random bytes.
-        let jitter = || f64::from(random_below(1000)) / 1000.0;
+        let jitter = jitter();
         let mut state = lock(&entry.state);
         let opened = match sign(result) {
             Sign::Nothing => {
@@ -85,8 +84,8 @@ impl Permit {
                 state.breaker.succeed(*era, now);
                 false
             }
-            Sign::Ill => state.breaker.fail(*era, now, jitter()),
-            Sign::RefusesUs => state.breaker.refuse(*era, now, jitter()),
+            Sign::Ill => state.breaker.fail(*era, now, jitter),
+            Sign::RefusesUs => state.breaker.refuse(*era, now, jitter),
         };
         let standing = state.breaker.standing(now);
         self.health.show(&self.name, self.channel, &mut state, standing);
@@ -98,4 +97,11 @@ impl Permit {
             tracing::error!(%provider, channel, code = error.code, "the provider refuses our account");
         }
     }
+}
+
+/// A lot in 0..1. The seed of std's hash maps is random enough for it: the first draw of the cryptographic kind costs tens
+/// of milliseconds.
+fn jitter() -> f64 {
+    let lot = RandomState::new().hash_one(()) % 1000;
+    f64::from(u16::try_from(lot).unwrap_or_default()) / 1000.0
 }

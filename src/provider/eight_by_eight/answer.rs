@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::codes::{self, CALLS, Row, TEXTS};
 use crate::otp::{Accepted, FailureKind, SendError, TransactionId};
 use crate::outbound::Answer;
+use crate::provider::code;
 use crate::provider::error::{by_status, is_redirect};
 
 /// The members of a text's answer that matter.
@@ -24,6 +25,7 @@ struct TextStatus {
 
 #[derive(Deserialize)]
 struct TextFailure {
+    #[serde(default, deserialize_with = "code::read")]
     code: Option<i64>,
 }
 
@@ -33,6 +35,7 @@ struct TextFailure {
 struct Call {
     session_id: Option<String>,
     session_status: Option<String>,
+    #[serde(default, deserialize_with = "code::read")]
     status_code: Option<i64>,
 }
 
@@ -165,6 +168,14 @@ mod tests {
     }
 
     #[test]
+    fn a_code_that_is_written_as_a_text_is_read_too() {
+        let created = r#"{"sessionId":"a1","sessionStatus":"CREATED","statusCode":"1"}"#;
+        assert!(call(&answer(200, created)).is_ok());
+        check(&call(&answer(400, r#"{"statusCode":"-1017"}"#)), Recipient, "-1017");
+        check(&text(&answer(400, r#"{"code":"1002"}"#)), Recipient, "1002");
+    }
+
+    #[test]
     fn every_code_of_a_text_has_its_kind_whatever_the_status() {
         let mut seen = 0;
         for (codes, kind) in [
@@ -233,7 +244,7 @@ mod tests {
             (500, Unconfirmed),
             (503, Unconfirmed),
         ] {
-            for body in ["", "upstream connect error", "{}", "[]", r#"{"code":"1002","statusCode":"-1017"}"#] {
+            for body in ["", "upstream connect error", "{}", "[]", r#"{"code":"none","statusCode":{}}"#] {
                 check(&text(&answer(status, body)), kind, &format!("http_{status}"));
                 check(&call(&answer(status, body)), kind, &format!("http_{status}"));
             }

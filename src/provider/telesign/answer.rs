@@ -10,6 +10,7 @@ use super::Product;
 use super::codes::{self, Meaning};
 use crate::otp::{Accepted, FailureKind, SendError, TransactionId};
 use crate::outbound::Answer;
+use crate::provider::code::number;
 use crate::provider::error::{by_status, is_redirect};
 
 /// The members that matter, of any shape: one that is odd must not hide the others.
@@ -29,11 +30,6 @@ impl Body {
     fn error_codes(&self) -> impl Iterator<Item = i64> {
         self.errors.as_array().into_iter().flatten().filter_map(|error| number(&error["code"]))
     }
-}
-
-/// An integer, or a text that holds one: the specifications say text, the examples show integers.
-pub(super) fn number(value: &Value) -> Option<i64> {
-    value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
 /// The code of an answer, of whatever call; that of its first error where there is none.

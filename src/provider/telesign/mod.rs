@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::account::join;
-use super::{Check, FeedbackClient, Provider, SendOptions};
+use super::{Check, FeedbackClient, Handover, Provider, SendOptions};
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
 
@@ -211,7 +211,7 @@ impl Provider for Telesign {
         None
     }
 
-    async fn send(&self, message: &Message, options: SendOptions<'_>) -> Result<Accepted, SendError> {
+    async fn send(&self, message: &Message, options: SendOptions<'_>, _: &Handover) -> Result<Accepted, SendError> {
         let (product, request) = self.call(message, options)?;
         answer::classify(product, &self.outbound.send(request).await?)
     }

@@ -11,10 +11,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Config;
-use super::answer::number;
 use super::codes::{self, Meaning};
 use crate::otp::Delivery;
 use crate::provider::callback::{Callback, CallbackRequest, Forged, Report, Verified};
+use crate::provider::code::number;
 use crate::secret::only;
 
 const TSA: &str = "TSA ";

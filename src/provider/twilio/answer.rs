@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::codes;
 use crate::otp::{Accepted, FailureKind, SendError, TransactionId};
 use crate::outbound::Answer;
+use crate::provider::code;
 use crate::provider::error::{by_status, is_redirect};
 
 /// Verify's code for a parameter it refuses.
@@ -21,6 +22,7 @@ const INVALID_PARAMETER: i64 = 60200;
 struct Created {
     sid: Option<String>,
     status: Option<String>,
+    #[serde(default, deserialize_with = "code::read")]
     error_code: Option<i64>,
     /// Verify's sends under this id, the last of which is this one. Of any shape: a strange list must not hide the id.
     #[serde(default)]
@@ -30,6 +32,7 @@ struct Created {
 /// A refusal: Twilio's code, and a message that names a parameter. The message may quote the number, so it stays here.
 #[derive(Deserialize)]
 pub(super) struct Failure {
+    #[serde(default, deserialize_with = "code::read")]
     pub(super) code: Option<i64>,
     /// Of any type: a strange message must not hide the code.
     #[serde(default)]
@@ -152,6 +155,18 @@ mod tests {
         let other = json!({ "code": 20001, "message": "Invalid parameter: To" });
         let error = classify(&answer(&json!({ "status": 400, "body": other }))).expect_err("a refusal");
         assert_eq!(error.kind, FailureKind::Rejected, "only the code 60200 makes the message count");
+    }
+
+    #[test]
+    fn a_code_that_is_written_as_a_text_is_read_too() {
+        let refusal = json!({ "code": "21211", "message": "paraphrased", "status": 400 });
+        let error = classify(&answer(&json!({ "status": 400, "body": refusal }))).expect_err("a refusal");
+        assert_eq!((error.kind, error.code.as_str()), (FailureKind::Recipient, "21211"));
+        let stillborn = json!({ "sid": "SM1", "status": "failed", "error_code": "21610" });
+        let error = classify(&answer(&json!({ "status": 201, "body": stillborn }))).expect_err("over");
+        assert_eq!((error.code.as_str(), error.opted_out), ("21610", true));
+        let odd = json!({ "sid": "SM1", "status": "queued", "error_code": { "of": "any shape" } });
+        assert!(classify(&answer(&json!({ "status": 201, "body": odd }))).is_ok(), "an odd one hides no id");
     }
 
     #[test]

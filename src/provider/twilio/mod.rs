@@ -29,7 +29,7 @@ use self::lookup::Gate;
 pub(super) use self::reports::Reports;
 use super::account::{base_url, join, previous};
 use super::callback::Address;
-use super::{Check, FeedbackClient, Provider, SendOptions};
+use super::{Check, FeedbackClient, Handover, Provider, SendOptions};
 use crate::metrics::LookupMetrics;
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
@@ -236,14 +236,21 @@ impl Provider for Twilio {
         None
     }
 
-    async fn send(&self, message: &Message, options: SendOptions<'_>) -> Result<Accepted, SendError> {
+    async fn send(
+        &self,
+        message: &Message,
+        options: SendOptions<'_>,
+        handover: &Handover,
+    ) -> Result<Accepted, SendError> {
         let request = self.call(message, options)?;
-        if let (Content::Text(_), Some(gate)) = (options.content, &self.gate)
-            && let Some(unseen) = gate.pass(&message.recipient).await?
-        {
-            self.lookups.skipped(&self.name, unseen.as_str());
-            tracing::debug!(provider = %self.name, reason = unseen.as_str(), "sending unseen: no lookup");
+        if let (Content::Text(_), Some(gate)) = (options.content, &self.gate) {
+            handover.prepare();
+            if let Some(unseen) = gate.pass(&message.recipient).await? {
+                self.lookups.skipped(&self.name, unseen.as_str());
+                tracing::debug!(provider = %self.name, reason = unseen.as_str(), "sending unseen: no lookup");
+            }
         }
+        handover.claim()?;
         answer::classify(&self.outbound.send(request).await?)
     }
 }

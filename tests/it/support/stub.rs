@@ -25,7 +25,7 @@ use okta_telephony_hook::metrics::Metrics;
 use okta_telephony_hook::okta::Reply;
 use okta_telephony_hook::otp::{Accepted, Channel, FailureKind, Message, ProviderName, SendError, TransactionId};
 use okta_telephony_hook::outbound::Request;
-use okta_telephony_hook::provider::{Check, FeedbackClient, Provider, SendOptions};
+use okta_telephony_hook::provider::{Check, FeedbackClient, Handover, Provider, SendOptions};
 use okta_telephony_hook::recent::Recent;
 use okta_telephony_hook::store::{State, Store};
 use serde_json::Value;
@@ -47,6 +47,8 @@ pub enum Act {
     Unfit,
     /// Never answers.
     Hang,
+    /// Prepares its message for as long as one lets it, and hands nothing over.
+    Prepare,
     /// Panics.
     Panic,
 }
@@ -109,7 +111,7 @@ impl Provider for Stub {
         None
     }
 
-    async fn send(&self, _: &Message, _: SendOptions<'_>) -> Result<Accepted, SendError> {
+    async fn send(&self, _: &Message, _: SendOptions<'_>, handover: &Handover) -> Result<Accepted, SendError> {
         let act = self.script.lock().expect("script").pop_front();
         self.note("asked");
         let Some(act) = act else {
@@ -133,6 +135,10 @@ impl Provider for Stub {
                 Err(SendError::unasked("no_sender"))
             }
             Act::Hang => std::future::pending().await,
+            Act::Prepare => {
+                handover.prepare();
+                std::future::pending().await
+            }
             Act::Panic => {
                 self.note("panics");
                 panic!("scripted panic")

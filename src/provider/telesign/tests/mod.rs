@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::otp::{EventId, Locale, OtpCode, Phone, RequestType, Speech, Text};
+use crate::provider::Handover;
 use crate::provider::callback::Address;
 use crate::secret::Environment;
 use crate::settings::Findings;
@@ -195,7 +196,7 @@ async fn a_channel_that_is_not_configured_is_left_to_the_next_provider() {
         let (message, content) = (message(off, "+15005550006", "482913"), content(off, "en-US", "482913"));
         let options = SendOptions { content: &content, now: Timestamp::UNIX_EPOCH };
         assert!(provider.requests(&message, options).is_err());
-        let error = provider.send(&message, options).await.expect_err("a failure");
+        let error = provider.send(&message, options, &Handover::default()).await.expect_err("a failure");
         assert_eq!(error, SendError::unasked("channel_not_configured"));
     }
 }

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use crate::metrics::Metrics;
 use crate::otp::{Channel, FailureKind, ProviderName};
-use crate::provider::Provider as _;
 use crate::provider::twilio::testing::*;
 use crate::provider::twilio::{Config, Settings, Twilio};
+use crate::provider::{Handover, Provider as _};
 use crate::secret::Environment;
 use crate::settings::Findings;
 
@@ -42,7 +42,7 @@ fn skipped(metrics: &Metrics, reason: &str) -> bool {
 
 /// Sends a code: its transaction id, or the kind and cause of the failure.
 async fn send(twilio: &Twilio, channel: Channel) -> Result<String, (FailureKind, String)> {
-    let sent = twilio.send(&message(channel, CODE, None), options(&content(channel))).await;
+    let sent = twilio.send(&message(channel, CODE, None), options(&content(channel)), &Handover::default()).await;
     sent.map(|a| a.transaction_id.as_str().to_owned()).map_err(|e| (e.kind, e.code))
 }
 
@@ -125,7 +125,8 @@ async fn no_debug_shows_number_code_or_token() {
     let vendor = Vendor::playing([lookup_answer("lookup-200-landline")]).await;
     let twilio = twilio(&vendor.base_url, json!({ "base_url": vendor.base_url }));
     let message = message(Channel::Sms, CODE, None);
-    let error = twilio.send(&message, options(&content(Channel::Sms))).await.expect_err("a landline");
+    let error =
+        twilio.send(&message, options(&content(Channel::Sms)), &Handover::default()).await.expect_err("a landline");
     let shown = format!("{twilio:?} {error:?} {:?}", twilio.gate);
     assert!(shown.contains("Remembered(1 entries)"), "{shown}");
     for secret in ["5550010", CODE, TOKEN, "QUMw"] {

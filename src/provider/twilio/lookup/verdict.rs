@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::Config;
 use crate::otp::FailureKind;
 use crate::outbound::Answer;
+use crate::provider::code;
 
 /// Line types that take no texts. `fixedVoip`, `nonFixedVoip`, `personal` and `unknown` may.
 const NO_TEXTS: [&str; 7] = ["landline", "pager", "premium", "sharedCost", "tollFree", "uan", "voicemail"];
@@ -29,6 +30,7 @@ struct Found {
 #[derive(Deserialize)]
 struct LineType {
     r#type: Option<String>,
+    #[serde(default, deserialize_with = "code::read")]
     error_code: Option<i64>,
 }
 
@@ -37,6 +39,7 @@ struct Risk {
     sms_pumping_risk_score: Option<f64>,
     carrier_risk_category: Option<String>,
     number_blocked: Option<bool>,
+    #[serde(default, deserialize_with = "code::read")]
     error_code: Option<i64>,
 }
 

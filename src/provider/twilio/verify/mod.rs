@@ -30,7 +30,7 @@ use crate::locks::lock;
 use crate::otp::{Accepted, Channel, Content, FailureKind, Message, Phone, ProviderName, SendError, TransactionId};
 use crate::outbound::{Outbound, Request};
 use crate::provider::account::join;
-use crate::provider::{Check, FeedbackClient, Means, Provider, SendOptions};
+use crate::provider::{Check, FeedbackClient, Handover, Means, Provider, SendOptions};
 
 /// How long a verification stays pending unless Twilio's Support changed it. If they did, a cancel comes too late and
 /// is answered 404, or does not come: then Verify behaves as under `reuse`.
@@ -95,11 +95,15 @@ impl Verify {
 
     /// Creates a verification, and once more after an answer that proves that nothing was sent and that other words mend
     /// it. At most one of the two creates can have been accepted.
-    async fn deliver(&self, message: &Message, channel: Channel) -> Result<Accepted, SendError> {
+    async fn deliver(&self, message: &Message, channel: Channel, handover: &Handover) -> Result<Accepted, SendError> {
         let wanted = self.wording(message, channel);
         let mut wording = wanted;
+        handover.claim()?;
         let mut answer = self.outbound.send(self.create(message, channel, wording)?).await?;
         if let Some(mended) = wording.mended(&answer) {
+            if handover.claim().is_err() {
+                return answer::classify(&answer).map_err(unmended);
+            }
             // Twilio's documented remedy. Failing over instead would cost a sound provider its turn over a language.
             wording = mended;
             answer = self.outbound.send(self.create(message, channel, wording)?).await?;
@@ -194,6 +198,14 @@ fn verifications_url(config: &Config) -> Url {
     join(&config.base_url, &format!("/v2/Services/{}/Verifications", config.service_sid))
 }
 
+/// A refusal that comes too late to be mended. As it may be the words alone that are refused, it blames no account.
+fn unmended(refusal: SendError) -> SendError {
+    match refusal.kind {
+        FailureKind::Account => SendError { kind: FailureKind::Rejected, ..refusal },
+        _ => refusal,
+    }
+}
+
 fn channel(content: &Content) -> Channel {
     match content {
         Content::Text(_) => Channel::Sms,
@@ -234,17 +246,23 @@ impl Provider for Verify {
         Some(FeedbackClient::Verify(self.feedback()))
     }
 
-    async fn send(&self, message: &Message, options: SendOptions<'_>) -> Result<Accepted, SendError> {
+    async fn send(
+        &self,
+        message: &Message,
+        options: SendOptions<'_>,
+        handover: &Handover,
+    ) -> Result<Accepted, SendError> {
         let channel = channel(options.content);
         // What can be refused without a call must not cost the earlier verification its life.
         drop(self.create(message, channel, Wording::default())?);
         let number = &message.recipient;
-        if let Some(pending) = self.superseded(number)
-            && self.cancel(pending.id.as_ref(), message).await
-        {
-            self.pending.remove(number);
+        if let Some(pending) = self.superseded(number) {
+            handover.prepare();
+            if self.cancel(pending.id.as_ref(), message).await {
+                self.pending.remove(number);
+            }
         }
-        let result = self.deliver(message, channel).await;
+        let result = self.deliver(message, channel, handover).await;
         self.remember(number, &result);
         result
     }

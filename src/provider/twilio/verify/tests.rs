@@ -38,7 +38,7 @@ async fn text(verify: &Verify, locale: Option<&str>) -> Result<String, (FailureK
 }
 
 async fn send(verify: &Verify, message: &Message) -> Result<String, (FailureKind, String)> {
-    let sent = verify.send(message, options(&content(message.channel))).await;
+    let sent = verify.send(message, options(&content(message.channel)), &Handover::default()).await;
     sent.map(|a| a.transaction_id.as_str().to_owned()).map_err(|e| (e.kind, e.code))
 }
 
@@ -123,7 +123,7 @@ async fn a_refused_locale_is_left_out_once_and_then_always_for_its_channel() {
 async fn a_refused_template_is_left_out_with_the_locale_once_and_only_for_this_message() {
     let template = json!({ "template_sid": "HJ00000000000000000000000000000005" });
     let in_template = |create: &str| format!("{create}&TemplateSid=HJ00000000000000000000000000000005");
-    for code in [60228, 60229, 60408] {
+    for code in [60228, 60229, 60331, 60408] {
         for (settings, locale, first) in [
             (json!({}), Some("fr"), CREATE_IN_FRENCH.to_owned()),
             (template.clone(), Some("fr"), in_template(CREATE_IN_FRENCH)),
@@ -269,7 +269,9 @@ async fn a_number_at_its_limit_is_left_to_the_next_provider_and_freed_for_the_ne
         let vendor = Vendor::playing([refused(429, 60203), canceled(), created("VE2")]).await;
         let verify = verify(json!({ "base_url": vendor.base_url, "supersede": supersede }));
         let options = content(Channel::Sms);
-        let sent = verify.send(&message(Channel::Sms, CODE, None), super::super::testing::options(&options)).await;
+        let sent = verify
+            .send(&message(Channel::Sms, CODE, None), super::super::testing::options(&options), &Handover::default())
+            .await;
         let error = sent.expect_err("throttled");
         assert_eq!((error.kind, error.code.as_str()), (FailureKind::Throttled, "60203"), "{supersede}");
         assert_eq!(error.retry_after, Some(Duration::ZERO), "a limit of one number paces nobody else");
@@ -318,7 +320,8 @@ async fn no_debug_shows_number_code_or_token() {
     assert_eq!(send(&verify, &message).await, Ok("VE1".to_owned()));
     let while_pending = format!("{verify:?}");
     assert!(while_pending.contains("Remembered(1 entries)"), "{while_pending}");
-    let error = verify.send(&message, options(&content(Channel::Sms))).await.expect_err("refused");
+    let error =
+        verify.send(&message, options(&content(Channel::Sms)), &Handover::default()).await.expect_err("refused");
     assert_eq!(error.kind, FailureKind::Recipient);
     let config = check(json!({})).0;
     let shown = format!("{while_pending} {verify:?} {config:?} {error:?} {:?}", message.code);

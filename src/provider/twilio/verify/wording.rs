@@ -7,12 +7,9 @@ use super::{answer, locale};
 use crate::otp::Message;
 use crate::outbound::Answer;
 
-/// No text-to-speech for the locale.
-const NO_SPEECH_FOR_LOCALE: i64 = 60331;
-
-/// The template is not there, is not approved, or does not fit the channel: said of the one named, or of the service's
-/// own in the locale.
-const NO_TEMPLATE: [i64; 3] = [60228, 60229, 60408];
+/// The template is not there, is not approved, does not fit the channel, or cannot be spoken: said of the one named, or
+/// of the service's own in the locale.
+const NO_TEMPLATE: [i64; 4] = [60228, 60229, 60331, 60408];
 
 /// What decides the words of a message. Both are left out where the choice is Verify's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,9 +45,7 @@ impl<'c> Wording<'c> {
             return Some(Self::default());
         }
         // 404 is documented for a locale outside the list.
-        let blames_locale = answer.status == 404
-            || code == Some(NO_SPEECH_FOR_LOCALE)
-            || failure.is_some_and(|f| f.names_parameter("Locale"));
+        let blames_locale = answer.status == 404 || failure.is_some_and(|f| f.names_parameter("Locale"));
         (blames_locale && self.locale.is_some()).then_some(Self { locale: None, ..self })
     }
 }
