@@ -54,7 +54,7 @@ use skew::Skew;
 /// Kept back from the budget for writing the answer out: what is measured at the caller must still lie inside it.
 const REPLY_RESERVE: Duration = Duration::from_millis(25);
 
-/// What is done before the first attempt, beside waiting for the store: reading the body above all.
+/// What is done between the body and the first attempt, beside waiting for the store, on a machine that is busy.
 const INTAKE: Duration = Duration::from_millis(50);
 
 /// One org's hook.
@@ -135,7 +135,7 @@ impl Hook {
         let (hook, mark) = (Arc::clone(self), Arc::clone(&begun));
         // Boxed: a task is moved several times on its way to the runtime, and this one is large.
         let answer = self.shared.tasks.spawn(Box::pin(async move {
-            let mut deadline = Deadline::new(received, hook.config.budget - REPLY_RESERVE);
+            let mut deadline = Deadline::new(received, hook.budget());
             let mut record = Record::new(&hook.config.name, &hook.shared.metrics);
             let told = hook.tell(&headers, body, &mut deadline, Arc::clone(&mark), &mut record);
             let reply = match AssertUnwindSafe(told).catch_unwind().await {
@@ -171,12 +171,13 @@ impl Hook {
     {
         self.config.authenticate.check(headers, self.shared.clock.now())?;
         self.shared.learn.hook(&self.config.name);
-        let _held = self.enter(deadline)?;
+        let (_held, allowed) = self.enter()?;
         let decoded = {
             // Gone with the block: it holds the code, and its connection's buffer.
             let body = deadline.bound(body).await.unwrap_or(Err(Unread::Slow))?;
             decode(&body, self.config.default_country).inspect_err(|_| record.unreadable(request_id(&body)))?
         };
+        self.shorten(deadline, allowed);
         let (job, until_noted) = self.job(decoded, begun, record);
         if self.has_expired(&job.message) {
             return Ok(self.answer_expired(&job, deadline, record).await);
@@ -207,19 +208,29 @@ impl Hook {
         Ok(reply)
     }
 
-    /// Takes a place in flight, if there is one, and shortens the deadline when the org runs short of transactions.
-    fn enter(&self, deadline: &mut Deadline) -> Result<Held<'_>, Rejection> {
+    /// Takes a place in flight, if there is one, and tells how much time there is: less when the org runs short of
+    /// transactions.
+    fn enter(&self) -> Result<(Held<'_>, Duration), Rejection> {
         let place = self.shared.places.try_acquire().map_err(|_| Rejection::Overloaded)?;
-        let budget = self.config.budget - REPLY_RESERVE;
-        // However short the time, an attempt must still fit in when it is its turn: behind the body, and behind a store
-        // that is slow.
-        let least = self.config.policy.min_attempt + INTAKE + self.shared.dedupe.patience();
-        let (transaction, allowed) = self.load.enter(Instant::now(), budget, least);
-        if allowed < budget {
-            deadline.shorten(allowed);
+        let (transaction, allowed) = self.load.enter(Instant::now(), self.budget(), self.least());
+        Ok((Held { _place: place, _transaction: transaction }, allowed))
+    }
+
+    /// Leaves so much time, once the body is here: however slow that was, an attempt must still fit in.
+    fn shorten(&self, deadline: &mut Deadline, allowed: Duration) {
+        if allowed < self.budget() {
+            deadline.shorten(allowed.max(deadline.elapsed() + self.least()));
             self.shared.metrics.shortened.inc();
         }
-        Ok(Held { _place: place, _transaction: transaction })
+    }
+
+    fn budget(&self) -> Duration {
+        self.config.budget - REPLY_RESERVE
+    }
+
+    /// The least that a hook with its body needs: for one attempt behind a store that is slow.
+    fn least(&self) -> Duration {
+        self.config.policy.min_attempt + INTAKE + self.shared.dedupe.patience()
     }
 
     /// The message on its way, and what holds back what `Late` has to note of it. An attempt that ends after the answer

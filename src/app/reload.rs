@@ -131,6 +131,10 @@ impl Reloader {
         for key in changed.iter().filter(|key| Keys::needs_restart(key)) {
             tracing::warn!(key, "changed, and needs a restart");
         }
+        if config.state.is_shared() && !config.pseudonyms.is_same(&current.hooks.shared.pseudonyms) {
+            // Also when it is made of what did change, and nobody has set it.
+            tracing::warn!(key = "privacy.hash_key", "is another one now: restart all servers that share the store");
+        }
         let hooks = current.hooks.rebuild(config, &changed, &current.issuers);
         let issuers = hooks.issuers();
         let stop = self.0.upkeep.child_token();

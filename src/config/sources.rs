@@ -36,6 +36,9 @@ const SECRET_KEYS: [&str; 13] = [
     "secret",
 ];
 
+/// What the names of our own variables begin with.
+const PREFIX: &str = "OKTA_HOOK__";
+
 /// Where to read from.
 #[derive(Clone, Default)]
 pub struct Sources {
@@ -43,6 +46,8 @@ pub struct Sources {
     pub files: Vec<PathBuf>,
     /// The process's environment variables.
     pub variables: Vec<(String, String)>,
+    /// Names of those of our own whose values are no text.
+    pub unreadable: Vec<String>,
     /// Where `.env` and `config/local.toml` are looked for; nowhere when absent.
     pub directory: Option<PathBuf>,
     /// Replaces orgs' credentials by this one and all providers by the sandbox; shares no store, hears of no events.
@@ -54,9 +59,16 @@ pub struct Sources {
 impl Sources {
     /// The process's own: its environment, `.env` and `config/local.toml` in the working directory.
     pub fn of_process(files: Vec<PathBuf>) -> Self {
-        let variables =
-            std::env::vars_os().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)));
-        Self { files, variables: variables.collect(), directory: Some(PathBuf::from(".")), ..Self::default() }
+        let (mut variables, mut unreadable) = (Vec::new(), Vec::new());
+        for (name, text) in std::env::vars_os() {
+            match (name.into_string(), text.into_string()) {
+                (Ok(name), Ok(text)) => variables.push((name, text)),
+                (Ok(name), Err(_)) if name.starts_with(PREFIX) => unreadable.push(name),
+                // Others' affair.
+                (Ok(_) | Err(_), _) => {}
+            }
+        }
+        Self { files, variables, unreadable, directory: Some(PathBuf::from(".")), ..Self::default() }
     }
 
     /// The variables of `.env`, and the process's, which win. None where `.env` cannot be read: what else would be found
@@ -95,6 +107,9 @@ impl Sources {
                 }
             }
         }
+        for name in &self.unreadable {
+            findings.fault(name, "must be UTF-8 text");
+        }
         // One over the other, as files are: a secret may be written in another way in each.
         for environment in environments {
             set_twice(environment, findings);
@@ -123,11 +138,12 @@ impl Sources {
 
 impl fmt::Debug for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { files, variables, directory, sandbox_secret, sandbox } = self;
+        let Self { files, variables, unreadable, directory, sandbox_secret, sandbox } = self;
         f.debug_struct("Sources")
             .field("files", files)
             // Other programs' secrets stand there too.
             .field("variables", &variables.len())
+            .field("unreadable", unreadable)
             .field("directory", directory)
             .field("sandbox_secret", sandbox_secret)
             .field("sandbox", sandbox)

@@ -136,8 +136,8 @@ impl Guard {
         for (cap, total) in caps.iter().zip(&totals) {
             self.watch_spend(cap, total - price.min(*total), *total);
         }
-        let is_observed = prices.mode == Mode::Observe && !is_exempt;
-        Ok((is_observed && caps.iter().zip(totals).any(|(cap, total)| total > cap.most)).then_some(Rule::Spend))
+        // Of many that looked at once, those are refused whose charge goes beyond.
+        Ok((!is_exempt && caps.iter().zip(totals).any(|(cap, total)| total > cap.most)).then_some(Rule::Spend))
     }
 
     /// Adds to what was spent in every window at once.

@@ -18,7 +18,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -47,6 +47,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// After the stop, for whoever is connected and has said nothing yet: what is on its way arrives, or nothing will.
 const LAST_CALL: Duration = Duration::from_millis(250);
+
+/// How long whoever was connecting at that moment has to be connected.
+const LAST_COMERS: Duration = Duration::from_millis(10);
 
 /// How often the same trouble is told of; the metrics count every case.
 const REMIND: Duration = Duration::from_secs(60);
@@ -99,7 +102,7 @@ enum Trouble {
 struct Admitted {
     stream: TcpStream,
     peer: IpAddr,
-    _place: OwnedSemaphorePermit,
+    _place: Option<OwnedSemaphorePermit>,
     _guest: Guest,
 }
 
@@ -152,23 +155,29 @@ impl Listener {
             serve(admitted);
         }
         let until = Instant::now() + LAST_CALL;
-        while let Ok(Some(admitted)) = timeout_at(until, self.accept_waiting()).await {
-            serve(admitted);
+        // Twice: while the first were let in, others may have connected.
+        for pause in [LAST_COMERS, Duration::ZERO] {
+            while Instant::now() < until
+                && let Some(admitted) = self.accept_waiting()
+            {
+                serve(admitted);
+            }
+            sleep(pause).await;
         }
         drop(self.listener);
         tasks.close();
         tasks.wait().await;
     }
 
-    /// Lets in one who is connected already, and would be reset along with the listener; none when nobody is.
-    async fn accept_waiting(&self) -> Option<Admitted> {
+    /// Lets in one who is connected already, and would be reset along with the listener; none when nobody is. It needs no
+    /// place, which might become free too late.
+    fn accept_waiting(&self) -> Option<Admitted> {
         loop {
-            let place = self.place().await;
             // Asked of the system itself: tokio knows of a connection only once it has been told.
             let (socket, peer) = SockRef::from(&self.listener).accept().ok()?;
             socket.set_nonblocking(true).ok()?;
             let stream = TcpStream::from_std(socket.into()).ok()?;
-            if let Some(admitted) = self.admit(stream, peer.as_socket()?.ip(), place) {
+            if let Some(admitted) = self.admit(stream, peer.as_socket()?.ip(), None) {
                 return Some(admitted);
             }
         }
@@ -176,7 +185,7 @@ impl Listener {
 
     async fn accept(&self) -> Admitted {
         loop {
-            let place = self.place().await;
+            let place = Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed");
             let (stream, peer) = match self.listener.accept().await {
                 Ok((stream, peer)) => (stream, peer.ip()),
                 Err(e) => {
@@ -184,17 +193,13 @@ impl Listener {
                     continue;
                 }
             };
-            if let Some(admitted) = self.admit(stream, peer, place) {
+            if let Some(admitted) = self.admit(stream, peer, Some(place)) {
                 return admitted;
             }
         }
     }
 
-    async fn place(&self) -> OwnedSemaphorePermit {
-        Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed")
-    }
-
-    fn admit(&self, stream: TcpStream, peer: IpAddr, place: OwnedSemaphorePermit) -> Option<Admitted> {
+    fn admit(&self, stream: TcpStream, peer: IpAddr, place: Option<OwnedSemaphorePermit>) -> Option<Admitted> {
         let guest = self.guest(peer)?;
         // Answers are one small write: waiting for more to send only delays them.
         let _ = stream.set_nodelay(true);
@@ -276,11 +281,11 @@ impl Connection {
         let begun = watch.begin();
         let client = self.terms.proxies.client(self.peer, request.headers());
         tracing::debug!(client = %client.0, malformed = begun.sound.err().map(|m| m.0), "request");
+        let (head, body) = request.into_parts();
+        let body = body::drained(body, &head.headers);
+        let mut request = hyper::Request::from_parts(head, body);
         let mut response = match begun.sound {
             Ok(()) => {
-                let (head, body) = request.into_parts();
-                let body = body::drained(body, &head.headers);
-                let mut request = hyper::Request::from_parts(head, body);
                 request.extensions_mut().insert(begun.received);
                 request.extensions_mut().insert(client);
                 self.routes.current().oneshot(request).await?

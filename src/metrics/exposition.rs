@@ -12,9 +12,14 @@ pub enum Exposition {
 }
 
 impl Exposition {
-    /// What an `Accept` header asks for.
+    /// What the value of an `Accept` header asks for.
     pub fn accepted(accept: &str) -> Self {
-        if accept.contains("application/openmetrics-text") { Self::OpenMetrics } else { Self::Text }
+        let accept = accept.to_ascii_lowercase().replace(' ', "");
+        let names_it = |range: &str| {
+            let mut parts = range.split(';');
+            parts.next() == Some("application/openmetrics-text") && !parts.any(|part| matches!(part, "q=0" | "q=0.0"))
+        };
+        if accept.split(',').any(names_it) { Self::OpenMetrics } else { Self::Text }
     }
 
     /// The content type of the page.
@@ -78,7 +83,8 @@ mod tests {
     fn the_newer_form_is_for_whoever_names_it() {
         let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
         assert_eq!(Exposition::accepted(prometheus), Exposition::OpenMetrics);
-        for accept in ["", "*/*", "text/plain;version=0.0.4"] {
+        assert_eq!(Exposition::accepted("Application/OpenMetrics-Text ; q=0.9"), Exposition::OpenMetrics);
+        for accept in ["", "*/*", "text/plain;version=0.0.4", "application/openmetrics-text; q=0, text/plain"] {
             assert_eq!(Exposition::accepted(accept), Exposition::Text, "{accept}");
         }
     }

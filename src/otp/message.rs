@@ -47,8 +47,11 @@ pub struct Message {
 }
 
 /// Further from `asked` than this no message comes: Okta waits three seconds for an answer, and nothing on the way holds
-/// a request for half an hour. So it can only be a clock that is wrong.
+/// a request for half an hour. So it can only be a clock that is wrong, if `asked` and `expires` are of one.
 const OTHER_CLOCK: SignedDuration = SignedDuration::from_mins(30);
+
+/// As long as Okta has a code live at most. Dates that are further apart are not of one clock.
+const MAX_LIFE: Duration = Duration::from_secs(15 * 60);
 
 impl Message {
     /// A code that runs out sooner than this is not worth sending: it would reach nobody in time.
@@ -60,11 +63,14 @@ impl Message {
     pub fn life_left(&self, now: Timestamp) -> Option<Duration> {
         let expires = self.expires?;
         let since = |from: Timestamp| Duration::try_from(expires.duration_since(from)).unwrap_or_default();
+        // Okta gave it so long and no longer: a clock of ours that is behind would see more.
+        let whole = self.asked.map(since).filter(|whole| !whole.is_zero());
         let is_other = |asked: Timestamp| now.duration_since(asked).abs() > OTHER_CLOCK;
-        let left = match self.asked {
-            Some(asked) if is_other(asked) => return (!self.preview).then(|| since(asked)),
-            // Okta gave it so long and no longer: a clock of ours that is behind would see more.
-            Some(asked) => since(now).min(since(asked)),
+        let left = match whole {
+            Some(whole) if whole <= MAX_LIFE && self.asked.is_some_and(is_other) => {
+                return (!self.preview).then_some(whole);
+            }
+            Some(whole) => since(now).min(whole),
             None => since(now),
         };
         (!self.preview || left >= Self::MIN_LIFE).then_some(left)

@@ -119,6 +119,17 @@ impl Pseudonyms {
         Self { own: Some(RandomState::new()), ..self.clone() }
     }
 
+    /// Whether both have one key.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.key_id == other.key_id && self.tag(b"") == other.tag(b"")
+    }
+
+    fn tag(&self, text: &[u8]) -> [u8; 16] {
+        let mut tag = [0; 16];
+        tag.copy_from_slice(&hmac::sign(&self.key, text).as_ref()[..16]);
+        tag
+    }
+
     /// The pseudonym of a number, such as `k3f:9b0c…` (24 hexadecimal digits).
     pub fn of(&self, phone: &Phone) -> String {
         let tag = hmac::sign(&self.key, phone.expose().as_bytes());
@@ -221,6 +232,8 @@ mod tests {
         let secrets = ["one", "two", "on", "etwo"].map(|text| Secret::new(text).expect("text"));
         let [one, two, on, etwo] = secrets.each_ref();
         let hash = |secrets: &[&Secret]| Pseudonyms::made_of(secrets).hash(&[b"a"]);
+        assert!(Pseudonyms::made_of(&[one, two]).is_same(&Pseudonyms::made_of(&[one, two])));
+        assert!(!Pseudonyms::made_of(&[one, two]).is_same(&Pseudonyms::made_of(&[two, one])));
         assert_eq!(hash(&[one, two]), hash(&[one, two]));
         for others in [&[one][..], &[two, one], &[on, etwo]] {
             assert_ne!(hash(&[one, two]), hash(others));

@@ -24,6 +24,9 @@ const MAX_CHARS: usize = 1600;
 /// What Okta's codes live, told when a request leaves it out.
 const UNKNOWN_LIFE_MINUTES: u64 = 5;
 
+/// What lives longer lives as long as anybody cares, and its minutes would read as nonsense.
+const MAX_TOLD_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Okta's five minutes arrive here as a little less; without this every text would say four.
 const TRAVEL: Duration = Duration::from_secs(10);
 
@@ -101,7 +104,7 @@ impl Wording {
 
 /// Whole minutes left of the code's life, at least one.
 fn minutes(message: &Message, now: Timestamp) -> u64 {
-    let left = message.life_left(now);
+    let left = message.life_left(now).filter(|left| *left <= MAX_TOLD_LIFE);
     left.map_or(UNKNOWN_LIFE_MINUTES, |left| (left.saturating_add(TRAVEL).as_secs() / 60).max(1))
 }
 

@@ -117,6 +117,7 @@ fn minutes_are_those_left_and_never_none() {
         (Some(20), 1),
         (Some(-9), 1),
         (Some(7200), 120),
+        (Some(90_000), 5),
         (None, 5),
     ] {
         let expires = seconds.map(|s| NOW + SignedDuration::from_secs(s));

@@ -333,6 +333,19 @@ async fn who_is_connected_when_the_end_comes_is_answered() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_place_when_the_end_comes_is_answered() {
+    let mut server = TestServer::start(&format!("{SANDBOX}\n[server]\nmax_connections = 1")).await;
+    let mut idle = TcpStream::connect(server.public).await.expect("connects");
+    idle.write_all(hook_request(&okta::another_sms().to_string()).as_bytes()).await.expect("written");
+    assert_eq!(read_answer(&mut idle).await.status, 200);
+    let mut waiting = TcpStream::connect(server.public).await.expect("connects");
+    waiting.write_all(hook_request(&okta::another_sms().to_string()).as_bytes()).await.expect("written");
+    server.begin_stop(Stop::Immediate);
+    assert_eq!(read_answer(&mut waiting).await.status, 200);
+    server.ended().await;
+}
+
+#[tokio::test]
 async fn a_stop_resets_nobody_who_has_been_let_connect() {
     let mut server = TestServer::start(&format!("{SANDBOX}\n[server]\nshutdown_delay = '100ms'")).await;
     let address = server.public;

@@ -421,6 +421,22 @@ async fn when_slow_providers_would_use_up_the_orgs_transactions_hooks_are_given_
     assert!(stage.metric("okta_hook_shortened_total") > 100.0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_slow_while_transactions_are_short_still_leaves_an_attempt() {
+    let stage = Arc::new(Stage::new("okta_concurrency = 10", &[("a", &[Act::Accept(100); 100])]));
+    let mut calls = Vec::new();
+    for n in 0..100 {
+        let stage = Arc::clone(&stage);
+        let body = okta::sms(&format!("+1500555{n:04}"), "482913").to_string().into_bytes();
+        calls.push(tokio::spawn(async move { stage.call_slowly(Duration::from_millis(700), body).await }));
+    }
+    for call in calls {
+        let heard = understand(&call.await.expect("no panic").body);
+        assert!(matches!(heard, Understood::Command(status, ..) if status == "SUCCESSFUL"));
+    }
+    assert!(stage.metric("okta_hook_shortened_total") > 0.0);
+}
+
 /// A wall clock that jumps an hour forth and back at every look.
 fn jumping() -> jiff::Timestamp {
     static LOOKS: AtomicU32 = AtomicU32::new(0);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use okta_telephony_hook::otp::FailureKind;
 use serde_json::{Value, json};
 use tokio::time::advance;
@@ -265,6 +266,22 @@ async fn a_limit_holds_across_servers_that_share_a_store() {
     assert_eq!(fates, [true, true, true, true, true, false, false, false]);
     let keys = redis.ask("KEYS *");
     assert!(keys.contains("guard-10m-sms:") && !keys.contains("7400123"), "{keys}");
+}
+
+#[tokio::test]
+async fn many_at_once_do_not_go_beyond_a_cap_that_is_counted_in_a_store_far_away() {
+    let redis = RedisServer::start();
+    let config = format!(
+        "allow_sandbox = true\n[state]\nurl = '{}'\ntimeout = '1s'\n[privacy]\nhash_key = 'a key for all replicas'\n\
+         [orgs.main.guard.spend]\nmode = 'enforce'\nsms_micros = 100\nper_hour_micros = 500\n\
+         [providers.a]\nkind = 'sandbox'\ndelay = '1ms'\n",
+        redis.url()
+    );
+    let server = TestServer::start(&config).await;
+    let numbers = (0..60).map(|n| text(&format!("+4474{:08}", n * 1_234_567), &format!("00u{n}"), "127.0.0.1"));
+    let answers = join_all(numbers.map(async |request| understand(&server.hook(&request).await.body))).await;
+    let sent = answers.iter().filter(|answer| matches!(answer, Understood::Command(..))).count();
+    assert!((1..=5).contains(&sent), "{sent}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -145,7 +145,9 @@ async fn a_clock_that_is_far_ahead_is_told_of_and_costs_nobody_a_code() {
 
 #[tokio::test(start_paused = true)]
 async fn a_code_that_ended_by_oktas_clock_or_lately_by_ours_is_not_sent() {
-    for (asked, expires) in [(0, -300), (0, 10), (-600, -300), (-7200, -7190), (7200, 300)] {
+    for (asked, expires) in
+        [(0, -300), (0, 10), (-600, -300), (-7200, -7190), (-30_000_000, -1), (-30_000_000, 10), (-1860, -60)]
+    {
         let stage = Stage::new("", &[("one", &[])]);
         let at = |seconds| json!((Timestamp::now() + SignedDuration::from_secs(seconds)).to_string());
         let mut request = with(okta::sms(NUMBER, "482913"), "otpExpires", at(expires));
@@ -155,6 +157,17 @@ async fn a_code_that_ended_by_oktas_clock_or_lately_by_ours_is_not_sent() {
         assert_eq!(understand(&reply.body), expected, "{asked} {expires}");
         assert_eq!(stage.transcript(), ["0 Okta hears 200"], "{asked} {expires}: nothing may be sent");
         assert_eq!(stage.metric(r#"okta_hook_requests_total{org="main",channel="sms",verdict="expired"}"#), 1.0);
+    }
+}
+
+#[test]
+fn an_event_time_that_is_of_another_clock_than_the_end_does_not_count() {
+    for asked in [360, 1200, 7200, -30_000_000] {
+        let at = |seconds| json!((Timestamp::now() + SignedDuration::from_secs(seconds)).to_string());
+        let mut request = with(okta::sms(NUMBER, "482913"), "otpExpires", at(300));
+        request["eventTime"] = at(asked);
+        let left = read(&request, "").expect("readable").message.life_left(Timestamp::now()).expect("known").as_secs();
+        assert!((290..=300).contains(&left), "{asked}: {left}");
     }
 }
 

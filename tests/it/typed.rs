@@ -26,6 +26,13 @@ fn faults_of(layers: &[&str], variables: &[(&str, &str)]) -> String {
 }
 
 #[test]
+fn a_variable_of_ours_that_is_no_text_is_a_fault_and_not_left_out() {
+    let unreadable = vec!["OKTA_HOOK__ADMIN__TOKEN".to_owned()];
+    let faults = config::load(&Sources { unreadable, ..Sources::default() }).expect_err("a fault").0.faults;
+    assert!(faults.iter().any(|f| f.key == "OKTA_HOOK__ADMIN__TOKEN" && f.rule == "must be UTF-8 text"), "{faults:?}");
+}
+
+#[test]
 fn a_later_layer_replaces_a_secret_in_whatever_form() {
     let header = |secret: &str| format!("[orgs.main.auth.header]\nsecret = {secret}\n");
     let gone = "{ env = 'NOT_SET' }";

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use okta_telephony_hook::agenda::Agenda;
 use okta_telephony_hook::config::Config;
@@ -260,6 +261,16 @@ impl Stage {
         let ms = self.zero.elapsed().as_millis();
         self.transcript.lock().expect("transcript").push(format!("{ms} Okta hears {}", reply.status));
         reply
+    }
+
+    /// Calls the hook with a body that takes its time.
+    pub async fn call_slowly(&self, delay: Duration, body: Vec<u8>) -> Reply {
+        let headers = [(AUTHORIZATION, HeaderValue::from_static(SECRET))].into_iter().collect();
+        let body = async move {
+            tokio::time::sleep(delay).await;
+            Ok(Bytes::from(body))
+        };
+        self.hook.call(Instant::now(), headers, body).await
     }
 
     /// The org's event hook, with nobody who wants to hear of used codes.
