@@ -240,7 +240,8 @@ impl Outbound {
         let answer = self.exchange(call, request.url).await.map_err(|e| {
             if !written.load(Ordering::Acquire) {
                 unconnected(&*e)
-            } else if is_unprocessed(&*e) {
+            // Of an answer that has begun nobody can say that.
+            } else if e.is::<hyper_util::client::legacy::Error>() && is_unprocessed(&*e) {
                 SendError::new(FailureKind::Unavailable, "h2_unprocessed")
             } else {
                 SendError::new(FailureKind::Unconfirmed, "connection_lost")

@@ -62,11 +62,12 @@ impl Findings {
 }
 
 /// What a name in log lines, labels and pages must be.
-pub const NAME: &str = "must have a name of 1 to 64 characters, none of them a control character";
+pub const NAME: &str = "must have a name of 1 to 64 characters, none of them a control character, and not . or ..";
 
 /// Whether it is such a name.
 pub fn is_name(text: &str) -> bool {
-    (1..=64).contains(&text.chars().count()) && !text.contains(char::is_control)
+    // A name becomes a part of an address, where these two mean something else.
+    (1..=64).contains(&text.chars().count()) && !text.contains(char::is_control) && !matches!(text, "." | "..")
 }
 
 /// Writes a duration as settings do: `2600ms`, `15s`.

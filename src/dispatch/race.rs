@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use super::health::Permit;
 use super::{Job, MAX_ATTEMPTS, MAX_ATTEMPTS_WITH_DOUBT};
 use crate::metrics::{AttemptLabels, Metrics};
-use crate::otp::{Accepted, Attempt, FailureKind, ProviderName, SendError};
+use crate::otp::{Accepted, Attempt, FailureKind, Next, ProviderName, SendError};
 use crate::provider::Handover;
 
 /// What becomes of one attempt.
@@ -134,6 +134,10 @@ impl Race {
             if ended { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
+        // A refusal that stops the message also stops whoever has not handed it over yet.
+        if self.kinds().any(|kind| kind.next() == Next::Stop) {
+            self.attempts.iter_mut().for_each(Entry::leave);
+        }
     }
 }
 
@@ -191,7 +195,8 @@ impl Entry {
         }
     }
 
-    /// The race is over. If nothing was handed over the attempt says nothing of the provider: its time was not over.
+    /// The race is over, or stopped. If nothing was handed over the attempt says nothing of the provider: its time was not
+    /// over.
     fn leave(&mut self) {
         if self.work.is_some() && self.handover.close() {
             let error = SendError::new(FailureKind::Unavailable, "too_late");

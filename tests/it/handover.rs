@@ -111,6 +111,24 @@ async fn a_number_that_was_looked_at_too_long_gets_no_text_any_more() {
 }
 
 #[tokio::test]
+async fn a_late_refusal_that_stops_the_message_stops_whoever_only_prepares() {
+    let opted_out = json!({ "code": 21610, "message": "paraphrased", "status": 400 }).to_string();
+    let a = VendorServer::start([Answer::Late(Duration::from_millis(600), 400, opted_out)]).await;
+    let fine = json!({ "valid": true }).to_string();
+    let b = VendorServer::start([Answer::Late(Duration::from_millis(900), 200, fine)]).await;
+    let first = callbacks::twilio(&a.url, "auth_token = '0123456789abcdef0123456789abcdef'");
+    let first = first.replace("providers.twilio", "providers.a");
+    let second = looking(&b.url).replace("providers.a", "providers.b");
+    let server = TestServer::start(&format!("[orgs.main]\n{IMPATIENT}\n{first}{second}")).await;
+    let (heard, by) = word(&server.hook(&okta::another_sms()).await.body);
+    assert!(by.is_none() && heard.contains("use another number"), "{heard}");
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    server.stop().await;
+    assert_eq!(a.finish().len(), 1);
+    assert!(b.finish().iter().all(|call| call.method == "GET"), "nothing may be sent");
+}
+
+#[tokio::test]
 async fn after_okta_was_answered_nobody_is_called() {
     let a = VendorServer::start([late_refusal()]).await;
     let b = VendorServer::start([]).await;

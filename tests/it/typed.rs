@@ -303,8 +303,8 @@ fn what_is_wrong_is_told_once_and_where() {
 
 #[test]
 fn names_are_short_and_fit_a_line() {
-    let name = "must have a name of 1 to 64 characters, none of them a control character";
-    for bad in ["", "a\\nb", &"x".repeat(65)] {
+    let name = "must have a name of 1 to 64 characters, none of them a control character, and not . or ..";
+    for bad in ["", "..", "a\\nb", &"x".repeat(65)] {
         let provider = GOOD.replace("[providers.twilio]", &format!("[providers.\"{bad}\"]"));
         assert!(faults_of(&[&provider], &SECRETS).contains(&format!("providers: each {name}\n")), "{bad}");
         let org = GOOD.replace("[orgs.main.", &format!("[orgs.\"{bad}\"."));

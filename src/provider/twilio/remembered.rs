@@ -48,6 +48,15 @@ impl<V: Clone> Remembered<V> {
         self.lock().remove(&self.key(number));
     }
 
+    /// Forgets a number if this is so of its value.
+    pub(super) fn remove_if(&self, number: &Phone, is_gone: impl FnOnce(&V) -> bool) {
+        let key = self.key(number);
+        let mut entries = self.lock();
+        if entries.get(&key, Instant::now()).is_some_and(is_gone) {
+            entries.remove(&key);
+        }
+    }
+
     /// Forgets all of which this is so. Looks at every one: at the most, that is a millisecond or two.
     pub(super) fn remove_all(&self, is_gone: impl Fn(&V) -> bool) {
         self.lock().retain(|value| !is_gone(value));
@@ -92,8 +101,12 @@ mod tests {
         assert_eq!((remembered.find(&a), remembered.find(&b)), (None, Some(2)));
         remembered.put(&c, 3);
         assert_eq!(format!("{remembered:?}"), "Remembered(2 entries)", "what nobody asks for again must not stay");
-        remembered.remove(&b);
+        remembered.remove_if(&b, |value| *value == 3);
+        assert_eq!(remembered.find(&b), Some(2), "it is another one by now");
+        remembered.remove_if(&b, |value| *value == 2);
         assert_eq!(remembered.find(&b), None);
+        remembered.remove(&c);
+        assert_eq!(remembered.find(&c), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -61,8 +61,10 @@ impl Feedback {
     }
 
     async fn end_of(&self, number: &Phone, fate: Fate) -> Result<(), SendError> {
+        let ended = self.pending.find(number);
         self.end(&format!("%2B{}", number.expose_digits()), fate).await?;
-        self.pending.remove(number);
+        // Another may have been created meanwhile.
+        self.pending.remove_if(number, |pending| Some(pending) == ended.as_ref());
         Ok(())
     }
 

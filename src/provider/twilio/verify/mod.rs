@@ -63,7 +63,7 @@ pub struct Verify {
 }
 
 /// The verification of one number that is not over yet, as far as this process knows.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Pending {
     /// `None` when the answer that held it was lost: then only the number names the verification.
     id: Option<TransactionId>,
