@@ -11,6 +11,7 @@ mod uses;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::ptr;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -174,7 +175,12 @@ impl Journal {
         let inner = Arc::clone(inner);
         let write = async move {
             for (keys, entry) in &pages {
-                drop(inner.keep(|| inner.write(&index, keys, entry)).await);
+                let tries = AtomicU8::new(0);
+                let write = async || match tries.fetch_add(1, Ordering::Relaxed) {
+                    0 => inner.write(&index, keys, entry).await,
+                    _ => inner.write_again(&index, keys, entry).await,
+                };
+                drop(inner.keep(write).await);
             }
             drop(until_noted);
         };
@@ -263,6 +269,18 @@ impl Inner {
         let ttl = self.ttl + INDEX_MARGIN;
         self.store.tally(&[Tally { key: index.clone(), add: Add::Members(&of), ttl }]).await?;
         self.store.write(keys, entry, self.ttl).await
+    }
+
+    /// Writes what the store did not take before, but not over what was sent since.
+    async fn write_again(&self, index: &Key, keys: &[Key], entry: &Entry) -> Result<(), StoreFault> {
+        let mut own = Vec::new();
+        for key in keys {
+            let last = self.store.read(key).await?.and_then(|bytes| Entry::read(&bytes));
+            if last.is_none_or(|last| last.sent_at <= entry.sent_at) {
+                own.push(key.clone());
+            }
+        }
+        self.write(index, &own, entry).await
     }
 
     /// Where the last send to this recipient stands, and the last to this user over this channel.

@@ -1,5 +1,7 @@
 //! The journal on memory and a paused clock.
 
+use std::sync::atomic::AtomicUsize;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -249,7 +251,8 @@ async fn what_one_org_sent_is_nothing_to_another_and_forgotten_with_the_rest() {
 #[derive(Debug)]
 struct Way {
     memory: Arc<Memory>,
-    has_sets: bool,
+    /// How many times none can be added to.
+    no_sets: AtomicUsize,
     late: Duration,
 }
 
@@ -269,17 +272,52 @@ impl Store for Way {
         self.memory.remove(key).await
     }
     async fn tally(&self, tallies: &[Tally<'_>]) -> Result<Vec<u64>, StoreFault> {
-        if self.has_sets { self.memory.tally(tallies).await } else { Err(StoreFault::Timeout) }
+        let fails = self.no_sets.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
+        if fails { Err(StoreFault::Timeout) } else { self.memory.tally(tallies).await }
     }
     async fn members(&self, key: &Key) -> Result<Vec<KeyedHash>, StoreFault> {
         self.memory.members(key).await
     }
 }
 
+fn way(memory: &Arc<Memory>, no_sets: usize, late: Duration) -> Arc<Way> {
+    Arc::new(Way { memory: Arc::clone(memory), no_sets: AtomicUsize::new(no_sets), late })
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_tried_again_is_not_written_over_what_was_sent_since() {
+    let memory = Arc::new(Memory::new(100));
+    let (here, there) = (journal(way(&memory, 2, Duration::ZERO)), journal(way(&memory, 0, Duration::ZERO)));
+    here.note("main", &message(USER, NUMBER), &accepted("one", "SM1"), None, nobody()).await;
+    tokio::time::sleep(Duration::from_millis(750)).await;
+    there.note("main", &message(USER, NUMBER), &accepted("two", "SM2"), None, nobody()).await;
+    written(&there).await;
+    written(&here).await;
+    let user = UserId::parse(USER).expect("an id");
+    assert_eq!(here.last("main", Some(&user), &phone(NUMBER)).await.expect("an entry").provider.as_str(), "two");
+    let one = here.of_transaction(&ProviderName::new("one"), "SM1").await.expect("a store");
+    assert!(one.is_some(), "its own id is still its own");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_use_that_is_told_before_anybody_took_the_message_is_remembered() {
+    let journal = journal(Arc::new(Memory::new(100)));
+    let user = UserId::parse(USER).expect("an id");
+    let unanswered = failed("one", FailureKind::Unconfirmed);
+    journal.note("main", &message(USER, NUMBER), &unanswered, None, nobody()).await;
+    written(&journal).await;
+    let (person, event) = (journal.user_key("main", &user, Channel::Sms), journal.event_key("main", "an event"));
+    assert!(matches!(journal.used(&person, &event).await, Ok(Use::Of(_))));
+    journal.note("main", &message(USER, NUMBER), &accepted("one", "SM1"), None, nobody()).await;
+    written(&journal).await;
+    let taken = journal.of_transaction(&ProviderName::new("one"), "SM1").await.expect("a store").expect("an entry");
+    assert_eq!(journal.is_used(&taken).await, Ok(true));
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_could_not_be_forgotten_is_not_written() {
     let memory = Arc::new(Memory::new(100));
-    let journal = journal(Arc::new(Way { memory: Arc::clone(&memory), has_sets: false, late: Duration::ZERO }));
+    let journal = journal(way(&memory, usize::MAX, Duration::ZERO));
     journal.note("main", &message(USER, NUMBER), &accepted("one", "SM1"), None, nobody()).await;
     written(&journal).await;
     assert_eq!(format!("{memory:?}"), "Memory(0 of 100 entries)");
@@ -290,8 +328,7 @@ async fn a_final_report_is_not_undone_by_an_earlier_one_that_is_written_later() 
     let ms = Duration::from_millis;
     for (slow, fast, pause) in [(40, 0, 0), (40, 0, 50), (0, 40, 0), (40, 10, 5), (40, 40, 0), (40, 35, 60)] {
         let memory = Arc::new(Memory::new(100));
-        let way = |late| journal(Arc::new(Way { memory: Arc::clone(&memory), has_sets: true, late: ms(late) }));
-        let (here, there) = (way(slow), way(fast));
+        let (here, there) = (journal(way(&memory, 0, ms(slow))), journal(way(&memory, 0, ms(fast))));
         there.note("main", &message(USER, NUMBER), &accepted("one", "SM1"), None, nobody()).await;
         written(&there).await;
         let (one, id) = (ProviderName::new("one"), TransactionId::parse("SM1").expect("an id"));

@@ -56,14 +56,15 @@ impl Journal {
     pub async fn used(&self, user: &Key, event: &Key) -> Result<Use, StoreFault> {
         let Some(entry) = self.read(user).await? else { return Ok(Use::Unknown) };
         let Some(left) = self.left(&entry) else { return Ok(Use::Unknown) };
+        // First of all: somebody may take the message yet.
+        if let Some(message) = &entry.event {
+            let key = self.0.used_of_message(message);
+            self.0.store.write(slice::from_ref(&key), event.to_string().into(), left).await?;
+        }
         let Some(id) = &entry.transaction_id else { return Ok(Use::Of(entry)) };
         let key = self.0.used(entry.provider.as_str(), id.as_str());
         if let Claim::Existing(_) = self.0.claim(&key, event.to_string().into(), left).await? {
             return Ok(Use::Known);
-        }
-        if let Some(message) = &entry.event {
-            let key = self.0.used_of_message(message);
-            self.0.store.write(slice::from_ref(&key), event.to_string().into(), left).await?;
         }
         Ok(Use::Of(entry))
     }
