@@ -271,12 +271,13 @@ impl Inner {
         self.store.write(keys, entry, self.ttl).await
     }
 
-    /// Writes what the store did not take before, but not over what was sent since.
+    /// Writes what the store did not take before, but not over what was sent since; nor over the entry itself, which may have
+    /// been taken after all and hold a report by now.
     async fn write_again(&self, index: &Key, keys: &[Key], entry: &Entry) -> Result<(), StoreFault> {
         let mut own = Vec::new();
         for key in keys {
             let last = self.store.read(key).await?.and_then(|bytes| Entry::read(&bytes));
-            if last.is_none_or(|last| last.sent_at <= entry.sent_at) {
+            if last.is_none_or(|last| last.sent_at < entry.sent_at) {
                 own.push(key.clone());
             }
         }

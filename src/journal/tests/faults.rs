@@ -84,3 +84,19 @@ async fn a_report_that_meets_a_fault_is_a_fault_and_counts_once_when_it_is_told_
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_was_written_after_all_is_not_written_over_what_was_reported_since() {
+    // After the index comes the write of the entry.
+    let store = Arc::new(Faulty { memory: Memory::new(100), left: AtomicI32::new(1), does_it: true });
+    let journal = journal(Arc::clone(&store) as Arc<dyn Store>);
+    let (one, id) = (ProviderName::new("one"), TransactionId::parse("SM1").expect("an id"));
+    journal.note("main", &message(USER, NUMBER), &accepted("one", "SM1"), None, nobody()).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(store.left.load(Ordering::Relaxed) < 0, "the first try has failed");
+    let news = journal.report(&one, &id, Delivery::Delivered, now()).await;
+    assert!(matches!(news, Ok(Reported::News(_))), "{news:?}");
+    written(&journal).await;
+    let entry = journal.of_transaction(&one, "SM1").await.expect("answers").expect("an entry");
+    assert_eq!(entry.delivery, Some(Delivery::Delivered));
+}
