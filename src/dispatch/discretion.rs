@@ -50,25 +50,9 @@ fn is_telling_code(code: &str, message: &Message) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::otp::{Channel, OtpCode, Phone, RequestType};
 
     fn message() -> Message {
-        Message {
-            event_id: None,
-            source: None,
-            request_id: None,
-            channel: Channel::Sms,
-            recipient: Phone::parse("+447400123456", None).expect("a valid number"),
-            code: OtpCode::parse("48291").expect("five digits"),
-            template: None,
-            locale: None,
-            request_type: RequestType::ABSENT,
-            asked: None,
-            expires: None,
-            user: None,
-            client_ip: None,
-            preview: false,
-        }
+        Message::bare("+447400123456", "48291")
     }
 
     fn id(text: &str) -> TransactionId {

@@ -15,7 +15,7 @@ use tokio::time::{Instant, advance};
 use super::{Guard, Mode, Rule, Settings, Tools, Verdict};
 use crate::deadline::Clock;
 use crate::metrics::Metrics;
-use crate::otp::{Channel, Message, OtpCode, Phone, RequestType, UserId};
+use crate::otp::{Channel, Message, UserId};
 use crate::secret::{Pseudonyms, Secret};
 use crate::settings::{Findings, List};
 use crate::store::{Backend, Memory, State, Store};
@@ -39,22 +39,7 @@ fn wall() -> Timestamp {
 }
 
 pub(super) fn message(number: &str) -> Message {
-    Message {
-        event_id: None,
-        source: None,
-        request_id: None,
-        channel: Channel::Sms,
-        recipient: Phone::parse(number, None).expect("E.164"),
-        code: OtpCode::parse("482913").expect("digits"),
-        template: None,
-        locale: None,
-        request_type: RequestType::ABSENT,
-        asked: None,
-        expires: None,
-        user: None,
-        client_ip: None,
-        preview: false,
-    }
+    Message::bare(number, "482913")
 }
 
 fn by_user(number: &str, user: &str) -> Message {

@@ -51,25 +51,9 @@ impl Skew {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::otp::{Channel, OtpCode, Phone, RequestType};
 
     fn message(asked: Option<Timestamp>, preview: bool) -> Message {
-        Message {
-            event_id: None,
-            source: None,
-            request_id: None,
-            channel: Channel::Sms,
-            recipient: Phone::parse("+15005550006", None).expect("a number"),
-            code: OtpCode::parse("482913").expect("digits"),
-            template: None,
-            locale: None,
-            request_type: RequestType::ABSENT,
-            asked,
-            expires: None,
-            user: None,
-            client_ip: None,
-            preview,
-        }
+        Message { asked, preview, ..Message::bare("+15005550006", "482913") }
     }
 
     #[tokio::test(start_paused = true)]

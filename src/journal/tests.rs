@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::metrics::Metrics;
-use crate::otp::{Accepted, Attempt, Delivery, EventId, FailureKind, OtpCode, RequestType, SendError, TransactionId};
+use crate::otp::{Accepted, Attempt, Delivery, EventId, FailureKind, SendError, TransactionId};
 use crate::secret::Secret;
 use crate::store::{Claim, Memory};
 
@@ -23,22 +23,7 @@ fn phone(number: &str) -> Phone {
 }
 
 fn message(user: &str, number: &str) -> Message {
-    Message {
-        event_id: EventId::parse("an event"),
-        source: None,
-        request_id: None,
-        channel: Channel::Sms,
-        recipient: phone(number),
-        code: OtpCode::parse("482913").expect("digits"),
-        template: None,
-        locale: None,
-        request_type: RequestType::ABSENT,
-        asked: None,
-        expires: None,
-        user: UserId::parse(user),
-        client_ip: None,
-        preview: false,
-    }
+    Message { event_id: EventId::parse("an event"), user: UserId::parse(user), ..Message::bare(number, "482913") }
 }
 
 fn accepted(provider: &str, id: &str) -> Outcome {

@@ -7,6 +7,8 @@ mod message;
 mod outcome;
 mod phone;
 mod source;
+#[cfg(test)]
+mod testing;
 
 pub use delivery::Delivery;
 pub use message::{Channel, Content, EventId, Locale, Message, OtpCode, RequestId, RequestType, Speech, Text, UserId};

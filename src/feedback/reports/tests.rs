@@ -10,7 +10,7 @@ use crate::feedback::Worker;
 use crate::journal::{Journal, Settings};
 use crate::learn::Learn;
 use crate::metrics::Metrics;
-use crate::otp::{Accepted, Attempt, Channel, EventId, Message, OtpCode, Outcome, Phone, RequestType, UserId};
+use crate::otp::{Accepted, Attempt, Channel, EventId, Message, Outcome, UserId};
 use crate::secret::Pseudonyms;
 use crate::store::{Memory, State};
 
@@ -40,19 +40,8 @@ fn inner() -> Inner {
 fn message() -> Message {
     Message {
         event_id: EventId::parse("an event"),
-        source: None,
-        request_id: None,
-        channel: Channel::Sms,
-        recipient: Phone::parse("+15005550006", None).expect("a number"),
-        code: OtpCode::parse("482913").expect("digits"),
-        template: None,
-        locale: None,
-        request_type: RequestType::ABSENT,
-        asked: None,
-        expires: None,
         user: UserId::parse("00uyxxSknGtK8022w0g3"),
-        client_ip: None,
-        preview: false,
+        ..Message::bare("+15005550006", "482913")
     }
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::otp::{Channel, Content, EventId, Locale, Message, OtpCode, Phone, RequestType, Speech, Text};
+use crate::otp::{Channel, Content, EventId, Locale, Message, Phone, Speech, Text};
 use crate::outbound::Answer;
 
 /// One case.
@@ -116,20 +116,5 @@ impl Fixture {
 
 /// A message that tells 8x8 nothing beyond number and text.
 pub(super) fn message() -> Message {
-    Message {
-        source: None,
-        request_id: None,
-        event_id: None,
-        channel: Channel::Sms,
-        recipient: Phone::parse("+15005550006", None).expect("a valid number"),
-        code: OtpCode::parse("482913").expect("digits"),
-        template: None,
-        locale: None,
-        request_type: RequestType::ABSENT,
-        asked: None,
-        expires: None,
-        user: None,
-        client_ip: None,
-        preview: false,
-    }
+    Message::bare("+15005550006", "482913")
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::otp::{Channel, Content, FailureKind, Locale, Message, OtpCode, Phone, RequestType, Speech, Text};
+use crate::otp::{Channel, Content, FailureKind, Locale, Message, Speech, Text};
 use crate::outbound::{Answer, Outbound};
 use crate::provider::SendOptions;
 use crate::secret::{Pseudonyms, Secret};
@@ -59,20 +59,9 @@ pub(super) fn kinds(expect: &Value) -> &'static [FailureKind] {
 
 pub(super) fn message(channel: Channel, code: &str, locale: Option<&str>) -> Message {
     Message {
-        event_id: None,
-        source: None,
-        request_id: None,
         channel,
-        recipient: Phone::parse(NUMBER, None).expect("E.164"),
-        code: OtpCode::parse(code).expect("digits"),
-        template: None,
         locale: locale.map(|l| Locale::parse(l).expect("a language tag")),
-        request_type: RequestType::ABSENT,
-        asked: None,
-        expires: None,
-        user: None,
-        client_ip: None,
-        preview: false,
+        ..Message::bare(NUMBER, code)
     }
 }
 

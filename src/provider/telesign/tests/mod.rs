@@ -6,7 +6,7 @@ mod settings;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::otp::{EventId, Locale, OtpCode, Phone, RequestType, Speech, Text};
+use crate::otp::{EventId, Locale, Speech, Text};
 use crate::provider::Handover;
 use crate::provider::callback::Address;
 use crate::secret::Environment;
@@ -25,22 +25,7 @@ fn provider(settings: Value) -> Telesign {
 }
 
 fn message(channel: Channel, number: &str, code: &str) -> Message {
-    Message {
-        event_id: None,
-        source: None,
-        request_id: None,
-        channel,
-        recipient: Phone::parse(number, None).expect("a number"),
-        code: OtpCode::parse(code).expect("digits"),
-        template: None,
-        locale: None,
-        request_type: RequestType::ABSENT,
-        asked: None,
-        expires: None,
-        user: None,
-        client_ip: None,
-        preview: false,
-    }
+    Message { channel, ..Message::bare(number, code) }
 }
 
 fn content(channel: Channel, language: &str, words: &str) -> Content {
