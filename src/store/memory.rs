@@ -134,13 +134,16 @@ impl Entries {
         }
         // For all of them and for the set itself, which may have to go to make it.
         self.make_room(1 + members.len(), most)?;
-        if self.by_key.get(key, now).is_none() {
-            self.put(key, Value::Members(Members::default()), end);
-        }
-        let Some(Value::Members(set)) = self.by_key.get_mut(key, now) else { return Ok(0) };
+        let set_end = self.by_key.end_of(key);
+        let (Some(Value::Members(set)), Some(set_end)) = (self.by_key.get_mut(key, now), set_end) else {
+            let set = Members::new(members, now, end);
+            let len = set.len();
+            self.put(key, Value::Members(set), end);
+            return Ok(len as u64);
+        };
         let before = set.len();
         for member in members {
-            set.add(*member, now, end);
+            set.add(*member, now, end, set_end);
         }
         let (after, end) = (set.len(), set.last_end().unwrap_or(end));
         self.size = self.size - before + after;
