@@ -48,7 +48,7 @@ pub struct RequestLabels {
     pub verdict: &'static str,
 }
 
-/// Labels of `okta_hook_attempts_total` and `okta_hook_late_outcomes_total`.
+/// Labels of `okta_hook_attempts_total` and `okta_hook_late_attempts_total`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct AttemptLabels {
     /// Name of the provider in the configuration.
@@ -104,7 +104,7 @@ pub struct SecurityLabels {
     pub reason: &'static str,
 }
 
-/// Labels of `okta_hook_duplicates_averted_total`.
+/// Labels of `okta_hook_repeats_total`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RepeatLabels {
     /// By what the repeat was known: `event`, `in_flight` or `fingerprint`.
@@ -151,7 +151,9 @@ pub struct Metrics {
     /// Attempts, by how they looked when we stopped waiting.
     pub attempts: Family<AttemptLabels, Counter>,
     /// Attempts whose outcome came after we had stopped waiting.
-    pub late_outcomes: Family<AttemptLabels, Counter>,
+    late_outcomes: Counter,
+    /// The same, by how they ended.
+    late_attempts: Family<AttemptLabels, Counter>,
     /// Circuit breakers: 0 closed, 1 half-open, 2 open.
     pub breaker_state: Family<ChannelLabels, Gauge>,
     /// Messages that a provider did not take because the person wants none.
@@ -163,7 +165,9 @@ pub struct Metrics {
     /// Failovers not made because the failover budget was used up.
     pub failovers_refused: Counter,
     /// Repeats that were answered without a second send.
-    pub duplicates_averted: Family<RepeatLabels, Counter>,
+    duplicates_averted: Counter,
+    /// The same, by what told them.
+    repeats: Family<RepeatLabels, Counter>,
     /// New codes for persons who had been sent one a short while ago.
     resends: Family<ResendLabels, Counter>,
     /// Events that came again with another content: Okta is not known to do that.
@@ -209,13 +213,15 @@ impl Metrics {
             requests: Family::default(),
             duration: Histogram::new(BUCKETS),
             attempts: Family::default(),
-            late_outcomes: Family::default(),
+            late_outcomes: Counter::default(),
+            late_attempts: Family::default(),
             breaker_state: Family::default(),
             opt_outs: Family::default(),
             lookups: LookupMetrics::default(),
             provider_security: Family::default(),
             failovers_refused: Counter::default(),
-            duplicates_averted: Family::default(),
+            duplicates_averted: Counter::default(),
+            repeats: Family::default(),
             resends: Family::default(),
             event_conflicts: Counter::default(),
             guard: Family::default(),
@@ -244,6 +250,7 @@ impl Metrics {
         );
         registry.register("attempts", "Attempts at providers, by kind of outcome", metrics.attempts.clone());
         registry.register("late_outcomes", "Attempts that ended after the answer", metrics.late_outcomes.clone());
+        registry.register("late_attempts", "Late outcomes, by kind", metrics.late_attempts.clone());
         registry.register("breaker_state", "0 closed, 1 half-open, 2 open", metrics.breaker_state.clone());
         registry.register("opt_outs", "Messages refused because the person wants none", metrics.opt_outs.clone());
         metrics.lookups.register(&mut registry);
@@ -253,6 +260,7 @@ impl Metrics {
         registry.register("failovers_refused", "Failovers not made for want of budget", refused);
         let averted = metrics.duplicates_averted.clone();
         registry.register("duplicates_averted", "Repeats answered without a second send", averted);
+        registry.register("repeats", "Duplicates averted, by what told them", metrics.repeats.clone());
         registry.register("resends", "New codes a short while after one, by who had that", metrics.resends.clone());
         let conflicts = metrics.event_conflicts.clone();
         registry.register("event_conflicts", "Events that came again with another content", conflicts);
@@ -311,6 +319,18 @@ impl Metrics {
     pub fn org_gone(&self, org: &Arc<str>) {
         self.keys_gone(org);
         self.clock_skew.remove(&OrgLabels { org: Arc::clone(org) });
+    }
+
+    /// Counts one repeat that was answered without a second send; `reason` is by what it was known.
+    pub fn duplicate_averted(&self, reason: &'static str) {
+        self.duplicates_averted.inc();
+        self.repeats.get_or_create(&RepeatLabels { reason }).inc();
+    }
+
+    /// Counts one attempt whose outcome came after we had stopped waiting.
+    pub fn ended_late(&self, labels: &AttemptLabels) {
+        self.late_outcomes.inc();
+        self.late_attempts.get_or_create(labels).inc();
     }
 
     /// Counts a new code for somebody for whom this provider was asked a short while ago.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
 use crate::deadline::{Clock, Deadline};
-use crate::metrics::{Metrics, RepeatLabels};
+use crate::metrics::Metrics;
 use crate::okta::{Replies, Reply};
 use crate::otp::Message;
 use crate::secret::{KeyedHash, Pseudonyms};
@@ -266,7 +266,7 @@ impl Dedupe {
     }
 
     fn known(&self, reason: Reason, reply: Reply, heard: bool) -> Repeat {
-        self.0.metrics.duplicates_averted.get_or_create(&RepeatLabels { reason: reason.as_str() }).inc();
+        self.0.metrics.duplicate_averted(reason.as_str());
         Repeat { reply, reason, heard }
     }
 

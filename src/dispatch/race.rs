@@ -212,7 +212,7 @@ impl Entry {
         let channel = job.message.channel;
         let failure = ending.as_ref().err();
         let kind = failure.map(|e| e.kind);
-        metrics.late_outcomes.get_or_create(&AttemptLabels::new(&self.provider, channel, kind)).inc();
+        metrics.ended_late(&AttemptLabels::new(&self.provider, channel, kind));
         tracing::info!(
             provider = %self.provider,
             channel = channel.as_str(),

@@ -65,7 +65,7 @@ impl Metrics {
     /// Begins what every server counts. Repeats are known by these words.
     pub fn begin(&self, repeats: &[&'static str], has_tls: bool) {
         for reason in repeats {
-            zero(&self.duplicates_averted, &RepeatLabels { reason });
+            zero(&self.repeats, &RepeatLabels { reason });
         }
         for result in ["ok", "refused"] {
             zero(&self.config_reloads, &ResultLabels { result });
@@ -96,7 +96,7 @@ impl Metrics {
         for &channel in known.channels {
             for failure in [None].into_iter().chain(FailureKind::ALL.map(Some)) {
                 zero(&self.attempts, &AttemptLabels::new(known.provider, channel, failure));
-                zero(&self.late_outcomes, &AttemptLabels::new(known.provider, channel, failure));
+                zero(&self.late_attempts, &AttemptLabels::new(known.provider, channel, failure));
             }
             let labels = || ChannelLabels { provider: provider(), channel: channel.as_str() };
             zero(&self.breaker_state, &labels());

@@ -31,7 +31,10 @@ fn previewed(mut request: Value) -> Value {
 }
 
 fn averted(stage: &Stage, reason: &str) -> f64 {
-    stage.metric(&format!("okta_hook_duplicates_averted_total{{reason=\"{reason}\"}}"))
+    let of = |reason| stage.metric(&format!("okta_hook_repeats_total{{reason=\"{reason}\"}}"));
+    let all: f64 = ["event", "in_flight", "fingerprint"].map(of).iter().sum();
+    assert_eq!(all, stage.metric("okta_hook_duplicates_averted_total"));
+    of(reason)
 }
 
 #[tokio::test(start_paused = true)]
@@ -298,5 +301,5 @@ async fn what_ends_without_an_answer_is_free_again_unless_a_send_was_begun() {
     drop(Desk::first(next));
     let Claim::Repeat(repeat) = desk.claim("main", &request, &begun).await else { panic!("may have been sent") };
     assert!(!repeat.heard);
-    assert!(desk.metrics.render().contains("duplicates_averted_total{reason=\"in_flight\"} 1"));
+    assert!(desk.metrics.render().contains("repeats_total{reason=\"in_flight\"} 1"));
 }

@@ -71,7 +71,7 @@ async fn a_refusal_that_may_be_of_the_words_alone_opens_no_breaker() {
     let b = VendorServer::start([created("SM1")]).await;
     let server = start(IMPATIENT, &verify(&a.url), &b).await;
     assert_eq!(word(&server.hook(&okta::another_sms()).await.body), accepted_by("b"));
-    let late = "okta_hook_late_outcomes_total{provider=\"a\",channel=\"sms\",kind=\"rejected\"}";
+    let late = "okta_hook_late_attempts_total{provider=\"a\",channel=\"sms\",kind=\"rejected\"}";
     crate::support::eventually("the refusal is heard", async || server.metric(late).await > 0.0).await;
     assert_eq!(word(&server.hook(&okta::another_sms()).await.body), accepted_by("a"));
     server.stop().await;

@@ -152,7 +152,7 @@ async fn no_event_is_sent_twice_while_the_replicas_can_talk_and_every_hook_is_an
     assert!(judged > 600 && repeated > 250, "{judged} events judged, {repeated} of them repeated");
     for (place, replica) in replicas.iter().enumerate() {
         let averted = ["event", "in_flight", "fingerprint"].map(|reason| {
-            let line = format!("okta_hook_duplicates_averted_total{{reason=\"{reason}\"}}");
+            let line = format!("okta_hook_repeats_total{{reason=\"{reason}\"}}");
             async move { replica.metric(&line).await }
         });
         let [event, in_flight, fingerprint] = averted;

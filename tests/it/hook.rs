@@ -45,7 +45,8 @@ async fn a_provider_that_hangs_is_pending_inside_the_budget_and_its_late_outcome
     stage.tasks.close();
     stage.tasks.wait().await;
     assert_eq!(stage.transcript().last().map(String::as_str), Some("4000 one accepts"));
-    assert_eq!(stage.metric(r#"okta_hook_late_outcomes_total{provider="one",channel="sms",kind="accepted"}"#), 1.0);
+    assert_eq!(stage.metric(r#"okta_hook_late_attempts_total{provider="one",channel="sms",kind="accepted"}"#), 1.0);
+    assert_eq!(stage.metric("okta_hook_late_outcomes_total"), 1.0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -56,7 +57,7 @@ async fn an_attempt_that_never_ends_is_given_up_after_ten_seconds() {
     stage.tasks.close();
     stage.tasks.wait().await;
     assert_eq!(before.elapsed().as_millis(), 10_000 - 2575);
-    assert_eq!(stage.metric(r#"okta_hook_late_outcomes_total{provider="one",channel="sms",kind="unconfirmed"}"#), 1.0);
+    assert_eq!(stage.metric(r#"okta_hook_late_attempts_total{provider="one",channel="sms",kind="unconfirmed"}"#), 1.0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -179,7 +179,7 @@ async fn a_late_failure_and_a_preview_are_not_noted() {
         "/api/v1/inlineHooks/calz6lVQA77AwFeEe0g3/generatePreview".into();
     stage.call(&preview).await;
     ended(&stage).await;
-    let line = r#"okta_hook_late_outcomes_total{provider="one",channel="sms",kind="accepted"}"#;
+    let line = r#"okta_hook_late_attempts_total{provider="one",channel="sms",kind="accepted"}"#;
     assert_eq!(stage.metric(line), 1.0);
     assert!(!knows(&stage.shared.journal, "one").await);
     assert_eq!(stage.shared.journal.last("main", Some(&user()), &phone()).await, None);
@@ -193,7 +193,7 @@ async fn a_store_that_is_down_costs_a_late_outcome_its_entry_and_nothing_else() 
     assert!(matches!(understand(&reply.body), Understood::Command(word, ..) if word == "PENDING"));
     store.be(Mood::Down);
     ended(&stage).await;
-    let line = r#"okta_hook_late_outcomes_total{provider="one",channel="sms",kind="accepted"}"#;
+    let line = r#"okta_hook_late_attempts_total{provider="one",channel="sms",kind="accepted"}"#;
     assert_eq!(stage.metric(line), 1.0);
     store.be(Mood::Well);
     assert!(!knows(&stage.shared.journal, "one").await);

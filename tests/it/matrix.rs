@@ -178,7 +178,7 @@ async fn row_7_an_acceptance_after_the_failover_is_counted_as_late() {
     let server = TestServer::start(&two(&a.url, &b.url)).await;
     let answer = server.hook(&okta::sms("+15005550010", "482913")).await;
     assert!(matches!(understand(&answer.body), Understood::Command(_, Some(p), _) if p == "b"));
-    let line = r#"okta_hook_late_outcomes_total{provider="a",channel="sms",kind="accepted"}"#;
+    let line = r#"okta_hook_late_attempts_total{provider="a",channel="sms",kind="accepted"}"#;
     eventually("the late outcome is counted", async || server.metric(line).await >= 1.0).await;
     assert_eq!((a.finish().len(), b.finish().len()), (1, 1));
 }

@@ -31,7 +31,7 @@ fn faults(stage: &Stage, operation: &str) -> f64 {
 }
 
 fn averted(stage: &Stage, reason: &str) -> f64 {
-    stage.metric(&format!("okta_hook_duplicates_averted_total{{reason=\"{reason}\"}}"))
+    stage.metric(&format!("okta_hook_repeats_total{{reason=\"{reason}\"}}"))
 }
 
 #[tokio::test(start_paused = true)]

@@ -94,7 +94,7 @@ async fn a_repeat_at_another_replica_waits_for_the_send_in_flight() {
     assert!(matches!(understand(&first.body), Understood::Command(status, ..) if status == "SUCCESSFUL"));
     assert_eq!((&second.body, &third.body), (&first.body, &first.body));
     assert_eq!((sends(&here).await, sends(&there).await), (1.0, 0.0));
-    assert_eq!(there.metric(r#"okta_hook_duplicates_averted_total{reason="in_flight"}"#).await, 2.0);
+    assert_eq!(there.metric(r#"okta_hook_repeats_total{reason="in_flight"}"#).await, 2.0);
 }
 
 #[tokio::test]
