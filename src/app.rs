@@ -170,12 +170,12 @@ impl App {
         let back = Ending { announced: front.announced.clone(), stop: CancellationToken::new() };
         tokio::spawn(outbound.stay_warm(upkeep.clone()));
         tokio::spawn(learn.watch(upkeep.clone()));
-        reloader.keep().await;
         if let Some(certificates) = certificates {
             tokio::spawn(certificates.watch(upkeep.clone()));
         }
-        let public = tokio::spawn(public.serve(public_routes, front.clone()));
         let admin = tokio::spawn(admin.serve(admin_routes, back.clone()));
+        reloader.keep().await;
+        let public = tokio::spawn(public.serve(public_routes, front.clone()));
         readiness.set(true);
 
         let how = stop.await;

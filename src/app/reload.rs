@@ -21,6 +21,9 @@ use crate::secret::Secret;
 /// How long a new issuer's keys are waited for before its tokens are the ones that admit.
 const KEYS_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long the first keys are waited for before hooks are: Okta's three seconds run already.
+const FIRST_KEYS_PATIENCE: Duration = Duration::from_millis(500);
+
 /// How often it is looked whether they have come.
 const KEYS_LOOK: Duration = Duration::from_millis(20);
 
@@ -98,7 +101,9 @@ impl Reloader {
 
     /// Begins to fetch the issuers' keys, and to do what is on the agenda.
     pub(super) async fn keep(&self) {
-        self.0.current.lock().await.keep();
+        let mut current = self.0.current.lock().await;
+        current.keep();
+        let _ = tokio::time::timeout(FIRST_KEYS_PATIENCE, has_keys(&current.issuers)).await;
     }
 
     /// Takes a configuration that was read again, if it is valid; else tells every fault and goes on as before. Tells

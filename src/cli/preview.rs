@@ -31,7 +31,7 @@ pub(super) struct PreviewArguments {
     /// Locale of the user
     #[arg(long, default_value = "en-US")]
     locale: String,
-    /// Last word of Okta's requestType
+    /// Okta's requestType, or its last word
     #[arg(long, default_value = "mfa-verification")]
     request_type: String,
     /// Org whose hook is played; by default the one whose path --url has, else the first one
@@ -97,16 +97,20 @@ pub(super) fn run(sources: &Sources, arguments: &PreviewArguments) -> ExitCode {
         let preview = arguments.preview();
         if arguments.curl {
             let address = call::address(&hook, arguments.url.as_ref(), &loaded.config.server);
-            super::say(&(call::curl(&hook, &address, &preview) + "\n"));
+            let (curl, variable) = call::curl(&hook, &address, &preview);
+            // Not between the command and whoever takes it from standard output.
+            eprintln!("{variable}");
+            super::say(&(curl + "\n"));
             return ExitCode::SUCCESS;
         }
         if let Some(issuer) = call::token_needed(&hook).filter(|_| arguments.send || arguments.url.is_some()) {
             return super::fail(format!("cannot send: the hook admits only access tokens of {issuer}; try --curl"));
         }
+        let dry = || Report::dry(&hook, &hooks.providers, &preview);
         let report = match (&arguments.url, arguments.send) {
             (Some(url), _) => call::over_http(&hook, url, &loaded.config.outbound, &preview).await,
-            (None, true) => Ok(call::send(&hook, &preview).await),
-            (None, false) => Ok(Report::dry(&hook, &hooks.providers, &preview)),
+            (None, true) => Ok(call::send(&hook, &preview, dry()).await),
+            (None, false) => Ok(dry()),
         };
         let report = match report {
             Ok(report) => report,

@@ -10,6 +10,9 @@ use crate::otp::Channel;
 /// How long Okta lets a code live.
 const CODE_LIFE: SignedDuration = SignedDuration::from_mins(5);
 
+/// What every `requestType` of Okta's begins with.
+const FAMILY: &str = "com.okta.user.telephony.";
+
 /// What an administrator chose for the request; the rest is canned.
 #[derive(Debug, Clone)]
 pub struct Preview {
@@ -19,7 +22,7 @@ pub struct Preview {
     pub channel: Channel,
     /// `data.messageProfile.locale`.
     pub locale: String,
-    /// Last word of `requestType`.
+    /// `requestType`, or its last word.
     pub request_type: String,
     /// `data.messageProfile.otpCode`.
     pub otp: String,
@@ -36,6 +39,7 @@ impl Preview {
             Channel::Sms => "SMS",
             Channel::Voice => "VOICE CALL",
         };
+        let request_type = self.request_type.strip_prefix(FAMILY).unwrap_or(&self.request_type);
         json!({
             "eventId": self.event_id,
             "eventTime": self.at.to_string(),
@@ -44,7 +48,7 @@ impl Preview {
             "contentType": "application/json",
             "cloudEventVersion": "0.1",
             "source": "https://okta-telephony-hook.invalid/preview",
-            "requestType": format!("com.okta.user.telephony.{}", self.request_type),
+            "requestType": format!("{FAMILY}{request_type}"),
             "data": {
                 "context": { "request": {
                     "id": self.event_id,

@@ -127,7 +127,7 @@ async fn a_dry_preview_shows_every_step_sends_nothing_and_shows_no_secret() {
         "admitted by authorization: ***",
         "sms to +447400123456 (GB)",
         "allowed where it goes; limits are not counted for a preview",
-        "default: twilio",
+        "ok   plan     route default: twilio",
         "/2010-04-01/Accounts/AC00000000000000000000000000000001/Messages.json",
         "authorization: ***",
         "Body = Your verification code is 654321.",
@@ -142,7 +142,7 @@ async fn a_dry_preview_shows_every_step_sends_nothing_and_shows_no_secret() {
     }
     let json: Value = serde_json::from_str(&place.run(&["preview", "--json"]).await.stdout).expect("JSON");
     let steps: Vec<&str> = json["steps"].as_array().expect("steps").iter().filter_map(|s| s["step"].as_str()).collect();
-    assert_eq!(steps, ["auth", "message", "guard", "route", "request", "reply"]);
+    assert_eq!(steps, ["auth", "message", "guard", "plan", "request", "reply"]);
 
     let premium = place.run(&["preview", "--to", "+97912345678"]).await;
     assert!(premium.stdout.contains("FAIL guard    refused by range"), "{}", premium.stdout);
@@ -209,9 +209,13 @@ async fn a_preview_shows_the_reply_of_the_first_provider_that_makes_a_request() 
 async fn preview_sends_when_told_to_and_only_then() {
     let sid = "SMaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     let vendor = VendorServer::start([Answer::json(201, json!({ "sid": sid, "status": "queued" }))]).await;
-    let printed = twilio(&vendor.url).run(&["preview", "--send"]).await;
+    let printed = twilio(&vendor.url).run(&["preview", "--send", "--json"]).await;
     assert_eq!(printed.code, Some(0), "{}", printed.stderr);
-    assert!(printed.stdout.contains("really sent") && printed.stdout.contains(sid), "{}", printed.stdout);
+    let json: Value = serde_json::from_str(&printed.stdout).expect("JSON");
+    assert_eq!(json["preview"], "Preview of org main: really sent");
+    let steps: Vec<&str> = json["steps"].as_array().expect("steps").iter().filter_map(|s| s["step"].as_str()).collect();
+    assert_eq!(steps, ["auth", "message", "guard", "plan", "request", "reply"], "what was sent, and what really came");
+    assert_eq!(json["steps"][5]["detail"]["body"]["commands"][0]["value"][0]["transactionId"], sid);
     assert_eq!(vendor.finish().len(), 1);
 }
 
@@ -241,11 +245,15 @@ async fn preview_plays_okta_towards_a_running_server() {
     let printed = server.place.run(&["preview", "--url", &url]).await;
     assert_eq!(printed.code, Some(0), "{}", printed.stderr);
     assert!(printed.stdout.contains(sid), "{}", printed.stdout);
-    for told in ["otpExpires", "eventTime", "source"] {
-        assert!(server.place.run(&["preview", "--curl"]).await.stdout.contains(told), "{told}");
+    let printed =
+        server.place.run(&["preview", "--curl", "--request-type", "com.okta.user.telephony.pre-enrollment"]).await;
+    let curl = printed.stdout;
+    assert!(curl.starts_with("curl ") && curl.lines().count() == 1, "it can be run as it stands: {curl}");
+    for told in ["otpExpires", "eventTime", "source", "\"com.okta.user.telephony.pre-enrollment\""] {
+        assert!(curl.contains(told), "{told}: {curl}");
     }
-    let curl = server.place.run(&["preview", "--curl"]).await.stdout;
     assert!(curl.contains("-H \"authorization: $OKTA_HOOK_SECRET\"") && !curl.contains(SECRET), "{curl}");
+    assert_eq!(printed.stderr, "OKTA_HOOK_SECRET is the whole value of the authorization header\n");
     server.stop().await;
     assert_eq!(vendor.finish().len(), 1);
     let nobody = twilio("http://127.0.0.1:9").run(&["preview", "--url", "http://127.0.0.1:9"]).await;
@@ -325,8 +333,7 @@ async fn preview_takes_what_is_typed_and_says_what_there_is() {
         ("https://otp.example.com/'x", "curl -sS 'https://otp.example.com/'\\''x' -H "),
     ] {
         let curl = place.run(&["preview", "--curl", "--url", url]).await.stdout;
-        let lines: Vec<&str> = curl.lines().collect();
-        assert!(lines.len() == 2 && lines[0].starts_with("# ") && lines[1].starts_with(told), "{curl}");
+        assert!(curl.lines().count() == 1 && curl.starts_with(told), "{curl}");
     }
 }
 

@@ -62,6 +62,15 @@ async fn any_configured_method_suffices() {
     assert_eq!(issuer.asked(), [metadata, "/oauth2/default/v1/keys"]);
 }
 
+/// The port is open at once, and Okta may call as soon as it is.
+#[tokio::test]
+async fn the_first_hooks_of_all_wait_for_the_first_keys() {
+    let issuer = Issuer::start(Mode::Late, &[&FIRST]).await;
+    let server = TestServer::start(&configuration(&issuer.name)).await;
+    assert_eq!(call(&server, &good(&FIRST, &issuer.name)).await.status, 200);
+    assert_eq!((rejected(&server, "unknown_key").await, issuer.key_fetches()), (0.0, 1));
+}
+
 /// Row 34 of the fault matrix.
 #[tokio::test]
 async fn keys_that_are_held_outlive_their_issuer() {
@@ -265,7 +274,8 @@ async fn preview_says_that_it_cannot_make_a_token() {
         assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""));
         assert!(refused.stderr.contains("admits only access tokens"), "{}", refused.stderr);
     }
-    let curl = place(&issuer).run(&["preview", "--curl"]).await.stdout;
-    assert!(curl.contains("authorization: $OKTA_HOOK_SECRET") && curl.contains("Bearer and an access token"), "{curl}");
+    let curl = place(&issuer).run(&["preview", "--curl"]).await;
+    assert!(curl.stdout.contains("authorization: $OKTA_HOOK_SECRET"), "{}", curl.stdout);
+    assert!(curl.stderr.contains("OKTA_HOOK_SECRET is Bearer and an access token"), "{}", curl.stderr);
     assert_eq!(issuer.asked(), [""; 0], "a preview asks nobody");
 }

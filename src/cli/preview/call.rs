@@ -21,14 +21,12 @@ use crate::settings::is_loopback;
 /// How long a server is waited for: longer than any budget.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Calls our own hook, which really sends.
-pub(super) async fn send(hook: &Arc<Hook>, preview: &Preview) -> Report {
+/// Calls our own hook, which really sends. `dry` is what was expected to happen.
+pub(super) async fn send(hook: &Arc<Hook>, preview: &Preview, dry: Report) -> Report {
     let body = Bytes::from(preview.body().to_string());
     let started = Instant::now();
     let reply = hook.call(started, credential(hook), async move { Ok(body) }).await;
-    let mut report = Report::new(hook, "really sent");
-    report.reply(reply.status, &reply.body, Heard::After(started.elapsed()));
-    report
+    dry.sent(hook, reply.status, &reply.body, started.elapsed())
 }
 
 /// Posts to a running server. `settings` are those by which providers are called.
@@ -73,8 +71,9 @@ fn with_path(hook: &Hook, url: &Url) -> Url {
     url
 }
 
-/// The command that plays the request. The credential stays out of it: terminals and shells keep histories.
-pub(super) fn curl(hook: &Hook, url: &str, preview: &Preview) -> String {
+/// The command that plays the request, and what its variable means. The credential stays out of it: terminals and shells
+/// keep histories.
+pub(super) fn curl(hook: &Hook, url: &str, preview: &Preview) -> (String, String) {
     let name = hook.config().authenticate.current().map_or("authorization", |(name, _)| name.as_str());
     let meant = match token_needed(hook) {
         Some(issuer) => format!("Bearer and an access token of {issuer}"),
@@ -82,10 +81,9 @@ pub(super) fn curl(hook: &Hook, url: &str, preview: &Preview) -> String {
     };
     let quoted = |text: &str| text.replace('\'', "'\\''");
     let (url, body) = (quoted(url), quoted(&preview.body().to_string()));
-    format!(
-        "# OKTA_HOOK_SECRET: {meant}\n\
-         curl -sS '{url}' -H \"{name}: $OKTA_HOOK_SECRET\" -H 'content-type: application/json' -d '{body}'"
-    )
+    let curl =
+        format!("curl -sS '{url}' -H \"{name}: $OKTA_HOOK_SECRET\" -H 'content-type: application/json' -d '{body}'");
+    (curl, format!("OKTA_HOOK_SECRET is {meant}"))
 }
 
 /// The issuer of the access tokens that alone admit, when nothing else is configured: none can be made here.

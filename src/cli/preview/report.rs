@@ -28,6 +28,9 @@ pub(super) struct Report {
     steps: Vec<Step>,
 }
 
+/// The last step.
+const REPLY: &str = "reply";
+
 /// A provider of the plan, and what it would be asked, or why nothing.
 type Asked<'p> = (&'p dyn Provider, Result<Vec<Request>, SendError>);
 
@@ -53,7 +56,7 @@ struct Step {
 
 impl Report {
     pub(super) fn new(hook: &Hook, mode: &str) -> Self {
-        Self { title: format!("Preview of org {}: {mode}", hook.config().name), steps: Vec::new() }
+        Self { title: title(hook, mode), steps: Vec::new() }
     }
 
     /// Everything short of sending.
@@ -99,6 +102,14 @@ impl Report {
         let reply = hook.config().replies.reply(&outcome, message.locale.as_ref(), Duration::ZERO);
         report.reply(reply.status, &reply.body, taker.map_or(Heard::Ours, Heard::If));
         report
+    }
+
+    /// What was to be expected, with the reply that really came in the place of the expected one.
+    pub(super) fn sent(mut self, hook: &Hook, status: u16, body: &[u8], elapsed: Duration) -> Self {
+        self.title = title(hook, "really sent");
+        self.steps.pop_if(|step| step.name == REPLY);
+        self.reply(status, body, Heard::After(elapsed));
+        self
     }
 
     fn auth(&mut self, hook: &Hook) {
@@ -161,7 +172,7 @@ impl Report {
         let names: Vec<&str> = plan.providers.iter().map(ProviderName::as_str).collect();
         let order = if names.is_empty() { "nobody".to_owned() } else { names.join(" → ") };
         let data = json!({ "route": *plan.route, "providers": names, "why": why });
-        self.step("route", !names.is_empty(), &format!("{}: {order}", plan.route), why, data);
+        self.step("plan", !names.is_empty(), &format!("route {}: {order}", plan.route), why, data);
     }
 
     /// What a provider would be asked, in order.
@@ -221,7 +232,7 @@ impl Report {
         let lines = pretty.lines().map(str::to_owned).collect();
         let elapsed_ms = elapsed.map(|e| u64::try_from(e.as_millis()).unwrap_or(u64::MAX));
         let data = json!({ "status": status, "body": body, "elapsed_ms": elapsed_ms });
-        self.step("reply", good, &format!("HTTP {status}{took}"), lines, data);
+        self.step(REPLY, good, &format!("HTTP {status}{took}"), lines, data);
     }
 
     fn step(&mut self, name: &str, good: bool, headline: &str, lines: Vec<String>, data: Value) {
@@ -257,6 +268,10 @@ impl Report {
             self.steps.iter().map(|step| json!({ "step": step.name, "ok": step.good, "detail": step.data })).collect();
         serde_json::to_string_pretty(&json!({ "preview": self.title, "steps": steps })).unwrap_or_default()
     }
+}
+
+fn title(hook: &Hook, mode: &str) -> String {
+    format!("Preview of org {}: {mode}", hook.config().name)
 }
 
 /// Why the plan is as it is. What a server has learnt is in its memory alone.

@@ -1,6 +1,7 @@
 //! An authorization server on loopback: metadata and keys, and every way to be of no use.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,11 +12,16 @@ use super::jwt::Signer;
 const KEYS: &str = "/oauth2/default/v1/keys";
 const METADATA: &str = "/oauth2/default/.well-known/oauth-authorization-server";
 
+/// How long `Mode::Late` takes.
+const LATE: Duration = Duration::from_millis(100);
+
 /// How it is doing.
 #[derive(Debug, Clone)]
 pub enum Mode {
     /// Answers.
     Up,
+    /// Answers, but takes 100 ms over each request.
+    Late,
     /// Closes every connection.
     Down,
     /// Takes every request and never answers.
@@ -98,6 +104,10 @@ impl Issuer {
             let path = head.split(' ').nth(1).expect("path").to_owned();
             match self.answer(path) {
                 Reaction::Answer(status, body) => {
+                    let is_late = matches!(self.state.lock().expect("state").mode, Mode::Late);
+                    if is_late {
+                        tokio::time::sleep(LATE).await;
+                    }
                     let answer = format!(
                         "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n\
                          cache-control: max-age=3600, must-revalidate\r\ncontent-length: {}\r\n\r\n{body}",
@@ -118,7 +128,7 @@ impl Issuer {
             Mode::Down => Reaction::End,
             Mode::Slow => Reaction::Silence,
             Mode::Garbage(status, body) => Reaction::Answer(*status, body.clone()),
-            Mode::Up => match path.as_str() {
+            Mode::Up | Mode::Late => match path.as_str() {
                 METADATA => {
                     Reaction::Answer(200, json!({ "issuer": self.name, "jwks_uri": state.jwks_uri }).to_string())
                 }
