@@ -250,7 +250,8 @@ fn check_providers(
     let mut providers = BTreeMap::new();
     for (name, provider) in &settings.providers {
         let at = format!("providers.{name}");
-        if matches!(provider, provider::Settings::Sandbox(_)) && !sandbox && !settings.allow_sandbox {
+        if matches!(provider, provider::Settings::Sandbox(its) if !(sandbox || settings.allow_sandbox || its.allow_sandbox))
+        {
             findings.fault(format!("{at}.kind"), "sandbox sends nothing: set allow_sandbox = true if that is meant");
         }
         let limits = settings.limits.get(name).copied().unwrap_or_default();

@@ -154,9 +154,10 @@ fn take(tree: &mut Value, key: &str) -> Option<Value> {
     }
 }
 
-/// Turns a configuration into one that cannot cost anything: only the sandbox sends, only the generated secret admits,
-/// nobody beyond this machine can call, and no store is shared: what is played here stands in no real counter, and takes
-/// no real work. Budgets, replies and paths stay as configured.
+/// Turns a configuration into one that cannot cost anything: only sandboxes send, those it has or else the built-in one,
+/// only the generated secret admits, nobody beyond this machine can call, and no store is shared: what is played here
+/// stands in no real counter, and takes no real work. Budgets, replies and paths stay as configured, and the routes of an
+/// org that have nobody but sandboxes.
 fn sandbox(tree: &mut Value, secret: &str) {
     let ValueKind::Table(root) = &mut tree.kind else { return };
     let table = |entries: &[(&str, Value)]| {
@@ -164,8 +165,10 @@ fn sandbox(tree: &mut Value, secret: &str) {
             entries.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
         Value::from(entries)
     };
-    let provider = table(&[("kind", Value::from("sandbox"))]);
-    root.insert("providers".to_owned(), table(&[("sandbox", provider)]));
+    let sandboxes = root.remove("providers").map(sandboxes).filter(|sandboxes| !sandboxes.is_empty());
+    let built_in = || Map::from([("sandbox".to_owned(), table(&[("kind", Value::from("sandbox"))]))]);
+    let sandboxes = sandboxes.unwrap_or_else(built_in);
+    root.insert("providers".to_owned(), Value::from(sandboxes.clone()));
     root.remove("state");
     let auth = table(&[("header", table(&[("name", Value::from("authorization")), ("secret", Value::from(secret))]))]);
     let orgs = root.entry("orgs".to_owned()).or_insert_with(|| Value::from(Map::<String, Value>::new()));
@@ -176,11 +179,34 @@ fn sandbox(tree: &mut Value, secret: &str) {
     for org in orgs.values_mut() {
         if let ValueKind::Table(org) = &mut org.kind {
             org.insert("auth".to_owned(), auth.clone());
-            for beyond in ["routes", "okta", "event_hook"] {
+            for beyond in ["okta", "event_hook"] {
                 org.remove(beyond);
+            }
+            if !org.get("routes").is_some_and(|routes| sends_to(routes, &sandboxes)) {
+                org.remove("routes");
             }
             // Whoever tries the answers one after another must not be taken for an attacker, unless that is to be tried.
             org.entry("guard".to_owned()).or_insert_with(|| table(&[("mode", Value::from("observe"))]));
         }
     }
+}
+
+/// The sandboxes among the providers.
+fn sandboxes(providers: Value) -> Map<String, Value> {
+    let is_sandbox = |provider: &Value| match &provider.kind {
+        ValueKind::Table(table) => table.get("kind").is_some_and(|kind| kind.to_string() == "sandbox"),
+        _ => false,
+    };
+    let providers = providers.into_table().unwrap_or_default();
+    providers.into_iter().filter(|(_, provider)| is_sandbox(provider)).collect()
+}
+
+/// Whether these routes have nobody but these providers.
+fn sends_to(routes: &Value, providers: &Map<String, Value>) -> bool {
+    let list = |value: &Value| value.clone().into_array().unwrap_or_default();
+    let mut named = list(routes).into_iter().flat_map(|route| {
+        let send = route.into_table().ok().and_then(|mut route| route.remove("send"));
+        send.map(|send| list(&send)).unwrap_or_default()
+    });
+    named.all(|name| providers.contains_key(&name.to_string()))
 }

@@ -226,9 +226,8 @@ impl Settings {
             let rule = format!("must be above zero and at most the budget of {}", show(self.budget));
             findings.fault(format!("{at}.attempt_timeout"), rule);
         }
-        if min_attempt.is_zero() || min_attempt > attempt_timeout {
-            let rule = format!("must be above zero and at most the attempt_timeout of {}", show(attempt_timeout));
-            findings.fault(format!("{at}.min_attempt"), rule);
+        if min_attempt.is_zero() {
+            findings.fault(format!("{at}.min_attempt"), "must be above zero");
         } else if min_attempt > room(self.budget) {
             let (most, budget) = (show(room(self.budget)), show(self.budget));
             let rule = format!("must be at most {most}, which a budget of {budget} leaves after reading and writing");

@@ -26,11 +26,14 @@ pub struct Settings {
     /// How long an answer takes.
     #[serde(deserialize_with = "duration")]
     pub delay: Duration,
+    /// As the key of that name at the top, for this provider alone.
+    pub allow_sandbox: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { kind: "sandbox".to_owned(), outcomes: BTreeMap::new(), delay: Duration::from_millis(20) }
+        let delay = Duration::from_millis(20);
+        Self { kind: "sandbox".to_owned(), outcomes: BTreeMap::new(), delay, allow_sandbox: false }
     }
 }
 

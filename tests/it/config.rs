@@ -143,7 +143,7 @@ fn every_fault_is_told_at_once_under_its_key() {
             orgs.main.auth.header.secret: environment variable MISSING is not set
             orgs.main.budget: must be between 500ms and 2800ms
             orgs.main.default_country: must be a two-letter country code such as GB
-            orgs.main.min_attempt: must be above zero and at most the attempt_timeout of 6s
+            orgs.main.min_attempt: must be above zero
             orgs.main.path: must start with / and hold only letters, digits and -._~/
             orgs.main.reply.blocked: must be one of successful, error, failed
             orgs.main.routes[0].send: names nobody, which is no configured provider
@@ -536,6 +536,12 @@ fn the_sandbox_is_refused_unless_it_is_meant() {
     "#]],
     );
     assert_eq!(findings(&format!("allow_sandbox = true\n{toml}"), &SECRETS).0, "");
+    assert_eq!(findings(&format!("{toml}\nallow_sandbox = true"), &SECRETS).0, "", "in its own table");
+}
+
+#[test]
+fn more_time_may_be_asked_for_an_attempt_than_one_may_take() {
+    assert_eq!(findings(&format!("orgs.main.min_attempt = '1500ms'\n{GOOD}"), &SECRETS).0, "");
 }
 
 #[test]
@@ -546,7 +552,8 @@ fn a_sandbox_takes_nothing_of_a_deployment_that_others_would_notice() {
         [orgs.main.event_hook.auth.header]\nname = 'x-okta-events'\nsecret = 'an-event-hook-secret-0123'
         [privacy]\nhash_key = 'a key that replicas share'\n[state]\nurl = 'redis://127.0.0.1:6379'"
     );
-    let sandbox = |sandbox_secret: Option<Secret>| {
+    let sandbox = |more: &str, sandbox_secret: Option<Secret>| {
+        let toml = format!("{toml}{more}");
         let file = tempfile::Builder::new().suffix(".toml").tempfile().expect("file");
         std::fs::write(file.path(), &toml).expect("written");
         let variables = SECRETS.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
@@ -559,14 +566,24 @@ fn a_sandbox_takes_nothing_of_a_deployment_that_others_would_notice() {
         };
         config::load(&sources).map(|loaded| loaded.config).map_err(|invalid| format!("{:?}", invalid.0))
     };
-    let real = sandbox(None).expect("valid");
+    let real = sandbox("", None).expect("valid");
     assert!(real.state.is_shared() && real.orgs[0].event_hook.is_some() && real.orgs[0].okta.is_some());
-    let played = sandbox(Secret::new("0123456789abcdef0123456789abcdef")).expect("valid");
+    let secret = || Secret::new("0123456789abcdef0123456789abcdef");
+    let played = sandbox("", secret()).expect("valid");
     assert!(!played.state.is_shared(), "its counters and its agenda are its own");
     let org = &played.orgs[0];
     assert!(org.event_hook.is_none(), "only the generated secret admits");
     assert!(org.okta.is_none());
     assert_eq!(played.providers.keys().collect::<Vec<_>>(), ["sandbox"]);
+
+    let own = "\n[providers.b]\nkind = 'sandbox'\n[providers.a]\nkind = 'sandbox'\n";
+    let routes = |send: &str| format!("{own}[[orgs.main.routes]]\nname = 'own'\nsend = [{send}]\n");
+    for (send, route) in [("'b', 'a'", "own"), ("'b', 'twilio'", "default")] {
+        let played = sandbox(&routes(send), secret()).expect("valid");
+        assert_eq!(played.providers.keys().collect::<Vec<_>>(), ["a", "b"], "its own, and nobody who sends");
+        let routes = played.orgs[0].router.describe();
+        assert!(routes[0].starts_with(route), "{send}: {routes:?}");
+    }
 }
 
 #[test]
