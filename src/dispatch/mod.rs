@@ -55,11 +55,11 @@ const HARD_CAP: Duration = Duration::from_secs(10);
 /// and a busy process wakes later still. Then too little time would be left for the next one.
 const WAKE_UP: Duration = Duration::from_millis(10);
 
-/// Sends of one code when none of them can have worked.
-const MAX_ATTEMPTS: usize = 3;
+/// Sends of one code when none of them can have worked. An attempt that never reached its provider is none.
+const MAX_SENDS: usize = 3;
 
 /// Sends of one code when one of them may have worked: a person gets two copies at most.
-const MAX_ATTEMPTS_WITH_DOUBT: usize = 2;
+const MAX_SENDS_WITH_DOUBT: usize = 2;
 
 /// One message on its way, shared with the attempts that may outlive the answer.
 #[derive(Debug)]
@@ -227,7 +227,7 @@ impl Dispatch {
     /// Until when the attempt begun last is waited for: to the deadline when nobody could be asked after it.
     fn patience(&self, channel: Channel, more: bool, race: &Race, deadline: &Deadline) -> Instant {
         let last = !more
-            || race.asked() >= MAX_ATTEMPTS_WITH_DOUBT
+            || race.sends() >= MAX_SENDS_WITH_DOUBT
             || self.policy.after_unconfirmed(channel) == AfterUnconfirmed::Stop
             || deadline.remaining() < self.policy.min_attempt * 2;
         if last {
