@@ -152,15 +152,20 @@ impl Dispatch {
         Self { team, policy }
     }
 
-    /// Makes attempts until one is accepted, a failure forbids another, or the deadline leaves no room.
+    /// Makes attempts until one is accepted, a failure forbids another, or the deadline leaves no room. One that was
+    /// shortened is given back whole when everybody asked so far failed for certain: time is short for those that are slow.
     pub async fn run(&self, job: &Arc<Job>, plan: &Plan, deadline: &Deadline) -> Outcome {
+        let mut deadline = *deadline;
         let channel = job.message.channel;
         self.team.health.message();
-        let Candidates { asked, mut skipped } = self.candidates(plan, channel, deadline);
+        let Candidates { asked, mut skipped } = self.candidates(plan, channel, &deadline);
         let mut waiting = asked.into_iter();
         let mut race = Race::new(job, &self.team.metrics, &self.team.tasks);
         while !race.is_won() {
-            let next = if self.may_ask(channel, &race, deadline) { waiting.next() } else { None };
+            if waiting.len() > 0 && race.is_lost() {
+                deadline.restore();
+            }
+            let next = if self.may_ask(channel, &race, &deadline) { waiting.next() } else { None };
             let Some(provider) = next else {
                 // One still under way may yet be accepted, or turn out to have sent nothing, which frees its place.
                 if race.next_end(deadline.due()).await {
@@ -170,7 +175,7 @@ impl Dispatch {
             };
             let turn = if race.asked() == 0 { Turn::First } else { Turn::Failover };
             match self.begin(job, provider, &mut race, turn) {
-                Ok(()) => race.wait(self.patience(channel, waiting.len() > 0, &race, deadline)).await,
+                Ok(()) => race.wait(self.patience(channel, waiting.len() > 0, &race, &deadline)).await,
                 Err(Refusal::Skip(skip)) => skipped.push((provider.name().clone(), skip.as_str())),
                 Err(Refusal::NoFailover) => waiting = Vec::new().into_iter(),
             }

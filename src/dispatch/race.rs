@@ -85,6 +85,11 @@ impl Race {
         }
     }
 
+    /// Whether somebody was asked, and everybody who was has failed for certain, in a way that lets the message go on.
+    pub(super) fn is_lost(&self) -> bool {
+        self.asked() > 0 && self.kinds().all(|kind| kind.next() == Next::Provider)
+    }
+
     /// Waits until any attempt ends; false when none is under way, or `until` comes first.
     pub(super) async fn next_end(&mut self, until: Instant) -> bool {
         self.attempts.iter().any(|a| a.finished.is_none()) && timeout_at(until, self.next()).await.is_ok()
