@@ -15,17 +15,25 @@ use tokio::time::{Instant, timeout_at};
 pub struct Deadline {
     started: Instant,
     due: Instant,
+    /// What `due` was before anybody shortened it.
+    whole: Instant,
 }
 
 impl Deadline {
     /// Starts a budget at the instant the first byte arrived.
     pub fn new(started: Instant, budget: Duration) -> Self {
-        Self { started, due: started + budget }
+        let due = started + budget;
+        Self { started, due, whole: due }
     }
 
     /// Leaves less time: `budget` from the first byte, never more than before.
     pub fn shorten(&mut self, budget: Duration) {
         self.due = self.due.min(self.started + budget);
+    }
+
+    /// Gives back what `shorten` took.
+    pub fn restore(&mut self) {
+        self.due = self.whole;
     }
 
     /// The instant itself.

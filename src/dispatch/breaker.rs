@@ -51,6 +51,8 @@ pub(super) struct Breaker {
     consecutive: u32,
     /// Trips since the last success; doubles the penalty.
     trips: u32,
+    /// Whether it was a refused account that opened it last.
+    refused: bool,
     window: Ring<Ends, BUCKETS>,
 }
 
@@ -69,7 +71,8 @@ struct Ends {
 
 impl Breaker {
     pub(super) fn new(now: Instant) -> Self {
-        Self { phase: Phase::Closed, era: Era(0), consecutive: 0, trips: 0, window: Ring::new(BUCKET, now) }
+        let window = Ring::new(BUCKET, now);
+        Self { phase: Phase::Closed, era: Era(0), consecutive: 0, trips: 0, refused: false, window }
     }
 
     pub(super) fn standing(&self, now: Instant) -> Standing {
@@ -110,10 +113,23 @@ impl Breaker {
                 self.consecutive = 0;
             }
             Phase::Probing => {
-                *self = Self { era: self.era, ..Self::new(now) };
-                self.turn(Phase::Closed);
+                self.start_anew(now);
             }
         }
+    }
+
+    /// A person may have put right what the account was refused for: closes it if that is what opened it; true if so.
+    pub(super) fn forgive(&mut self, now: Instant) -> bool {
+        let forgiven = self.refused && self.phase != Phase::Closed;
+        if forgiven {
+            self.start_anew(now);
+        }
+        forgiven
+    }
+
+    fn start_anew(&mut self, now: Instant) {
+        *self = Self { era: self.era, ..Self::new(now) };
+        self.turn(Phase::Closed);
     }
 
     /// The provider failed; true when that opens the breaker. `jitter` lies in 0..=1 and lengthens the penalty by up to half.
@@ -129,6 +145,7 @@ impl Breaker {
             }
         };
         if tripped {
+            self.refused = false;
             self.open(now, jitter, 0);
         }
         tripped
@@ -146,6 +163,7 @@ impl Breaker {
             }
             Phase::Closed | Phase::Probing if era != self.era => false,
             Phase::Closed | Phase::Probing => {
+                self.refused = true;
                 self.open(now, jitter, ACCOUNT_DOUBLINGS);
                 true
             }
@@ -316,6 +334,31 @@ mod tests {
         assert!(breaker.refuse(breaker.era, now, 0.0));
         assert_eq!(open_for(&breaker, now), 16_000);
         assert!(!breaker.refuse(breaker.era, now, 0.0), "told once");
+    }
+
+    #[test]
+    fn what_a_refused_account_has_opened_can_be_forgiven_and_an_outage_cannot() {
+        let now = Instant::now();
+        let mut breaker = Breaker::new(now);
+        assert!(!breaker.forgive(now), "closed");
+        breaker.refuse(breaker.era, now, 0.0);
+        let probe = breaker.begin(now, true).expect("a last resort");
+        assert!(breaker.forgive(now), "and the probe that is out");
+        assert!(!breaker.refuse(probe, now, 0.0) && !breaker.forgive(now), "which says nothing of now");
+        assert_eq!(breaker.standing(now), Standing::Closed);
+        breaker.refuse(breaker.era, now, 0.0);
+        assert_eq!(open_for(&breaker, now), 16_000, "as for the first time");
+
+        let probe = breaker.begin(now, true).expect("a last resort");
+        breaker.fail(probe, now, 0.0);
+        assert!(!breaker.forgive(now), "it is down now");
+        let mut breaker = Breaker::new(now);
+        for _ in 0..5 {
+            breaker.fail(breaker.era, now, 0.0);
+        }
+        breaker.refuse(breaker.era, now, 0.0);
+        assert!(!breaker.forgive(now), "it was down before it refused anybody");
+        assert_eq!(open_for(&breaker, now), 16_000);
     }
 
     #[test]

@@ -140,7 +140,8 @@ impl Health {
     }
 
     /// The health of the providers of another configuration. Those that `stay` as they were are as well as they were,
-    /// with what is under way at them; the others start well: what they suffered from may be what was changed.
+    /// with what is under way at them; the others start well: what they suffered from may be what was changed. Those that
+    /// refuse our account start well too: who has put that right at the vendor has nothing to change here.
     #[must_use]
     pub fn after_change(
         &self,
@@ -149,9 +150,15 @@ impl Health {
     ) -> Self {
         let mut next = Self::new(providers, self.switches.clone(), Arc::clone(&self.metrics));
         next.budget = Arc::clone(&self.budget);
+        let mut forgiven = Vec::new();
         for (key, entry) in &self.entries {
             match next.entries.get_mut(key) {
-                Some(place) if stay(&key.0) => *place = Arc::clone(entry),
+                Some(place) if stay(&key.0) => {
+                    *place = Arc::clone(entry);
+                    if self.forgive(key, entry) {
+                        forgiven.push(format!("{} {}", key.0, key.1.as_str()));
+                    }
+                }
                 _ => {
                     lock(&entry.state).retired = true;
                     let labels = ChannelLabels { provider: key.0.shared(), channel: key.1.as_str() };
@@ -159,7 +166,22 @@ impl Health {
                 }
             }
         }
+        if !forgiven.is_empty() {
+            tracing::info!(closed = forgiven.join(", "), "breakers closed, which a refused account had opened");
+        }
         next
+    }
+
+    /// Closes a breaker that a refused account has opened; true if it had.
+    fn forgive(&self, (name, channel): &(ProviderName, Channel), entry: &Entry) -> bool {
+        let now = Instant::now();
+        let mut state = lock(&entry.state);
+        let forgiven = state.breaker.forgive(now);
+        if forgiven {
+            let standing = state.breaker.standing(now);
+            self.show(name, *channel, &mut state, standing);
+        }
+        forgiven
     }
 
     /// The switches of the operator.

@@ -55,11 +55,11 @@ const HARD_CAP: Duration = Duration::from_secs(10);
 /// and a busy process wakes later still. Then too little time would be left for the next one.
 const WAKE_UP: Duration = Duration::from_millis(10);
 
-/// Sends of one code when none of them can have worked.
-const MAX_ATTEMPTS: usize = 3;
+/// Sends of one code when none of them can have worked. An attempt that never reached its provider is none.
+const MAX_SENDS: usize = 3;
 
 /// Sends of one code when one of them may have worked: a person gets two copies at most.
-const MAX_ATTEMPTS_WITH_DOUBT: usize = 2;
+const MAX_SENDS_WITH_DOUBT: usize = 2;
 
 /// One message on its way, shared with the attempts that may outlive the answer.
 #[derive(Debug)]
@@ -152,15 +152,20 @@ impl Dispatch {
         Self { team, policy }
     }
 
-    /// Makes attempts until one is accepted, a failure forbids another, or the deadline leaves no room.
+    /// Makes attempts until one is accepted, a failure forbids another, or the deadline leaves no room. One that was
+    /// shortened is given back whole when everybody asked so far failed for certain: time is short for those that are slow.
     pub async fn run(&self, job: &Arc<Job>, plan: &Plan, deadline: &Deadline) -> Outcome {
+        let mut deadline = *deadline;
         let channel = job.message.channel;
         self.team.health.message();
-        let Candidates { asked, mut skipped } = self.candidates(plan, channel, deadline);
+        let Candidates { asked, mut skipped } = self.candidates(plan, channel, &deadline);
         let mut waiting = asked.into_iter();
         let mut race = Race::new(job, &self.team.metrics, &self.team.tasks);
         while !race.is_won() {
-            let next = if self.may_ask(channel, &race, deadline) { waiting.next() } else { None };
+            if waiting.len() > 0 && race.is_lost() {
+                deadline.restore();
+            }
+            let next = if self.may_ask(channel, &race, &deadline) { waiting.next() } else { None };
             let Some(provider) = next else {
                 // One still under way may yet be accepted, or turn out to have sent nothing, which frees its place.
                 if race.next_end(deadline.due()).await {
@@ -170,7 +175,7 @@ impl Dispatch {
             };
             let turn = if race.asked() == 0 { Turn::First } else { Turn::Failover };
             match self.begin(job, provider, &mut race, turn) {
-                Ok(()) => race.wait(self.patience(channel, waiting.len() > 0, &race, deadline)).await,
+                Ok(()) => race.wait(self.patience(channel, waiting.len() > 0, &race, &deadline)).await,
                 Err(Refusal::Skip(skip)) => skipped.push((provider.name().clone(), skip.as_str())),
                 Err(Refusal::NoFailover) => waiting = Vec::new().into_iter(),
             }
@@ -227,7 +232,7 @@ impl Dispatch {
     /// Until when the attempt begun last is waited for: to the deadline when nobody could be asked after it.
     fn patience(&self, channel: Channel, more: bool, race: &Race, deadline: &Deadline) -> Instant {
         let last = !more
-            || race.asked() >= MAX_ATTEMPTS_WITH_DOUBT
+            || race.sends() >= MAX_SENDS_WITH_DOUBT
             || self.policy.after_unconfirmed(channel) == AfterUnconfirmed::Stop
             || deadline.remaining() < self.policy.min_attempt * 2;
         if last {

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use super::health::Permit;
-use super::{Job, MAX_ATTEMPTS, MAX_ATTEMPTS_WITH_DOUBT};
+use super::{Job, MAX_SENDS, MAX_SENDS_WITH_DOUBT};
 use crate::metrics::{AttemptLabels, Metrics};
 use crate::otp::{Accepted, Attempt, FailureKind, Next, ProviderName, SendError};
 use crate::provider::Handover;
@@ -63,6 +63,11 @@ impl Race {
         self.attempts.iter().filter(|entry| !entry.is_unasked()).count()
     }
 
+    /// How many of these are sends: a provider that was never reached has no copy to send.
+    pub(super) fn sends(&self) -> usize {
+        self.attempts.iter().filter(|entry| !entry.is_unasked() && !entry.is_unsent()).count()
+    }
+
     /// Whether a provider's turn has been.
     pub(super) fn has_tried(&self, provider: &ProviderName) -> bool {
         self.attempts.iter().any(|entry| entry.provider == *provider)
@@ -80,6 +85,11 @@ impl Race {
         }
     }
 
+    /// Whether somebody was asked, and everybody who was has failed for certain, in a way that lets the message go on.
+    pub(super) fn is_lost(&self) -> bool {
+        self.asked() > 0 && self.kinds().all(|kind| kind.next() == Next::Provider)
+    }
+
     /// Waits until any attempt ends; false when none is under way, or `until` comes first.
     pub(super) async fn next_end(&mut self, until: Instant) -> bool {
         self.attempts.iter().any(|a| a.finished.is_none()) && timeout_at(until, self.next()).await.is_ok()
@@ -95,14 +105,11 @@ impl Race {
         self.attempts.last().map(|entry| (&entry.provider, entry.kind()))
     }
 
-    /// Whether the limits on attempts leave room for one more.
+    /// Whether the limits on sends leave room for one more.
     pub(super) fn may_begin(&self) -> bool {
-        let limit = if self.kinds().any(|kind| kind == FailureKind::Unconfirmed) {
-            MAX_ATTEMPTS_WITH_DOUBT
-        } else {
-            MAX_ATTEMPTS
-        };
-        self.asked() < limit
+        let limit =
+            if self.kinds().any(|kind| kind == FailureKind::Unconfirmed) { MAX_SENDS_WITH_DOUBT } else { MAX_SENDS };
+        self.sends() < limit
     }
 
     /// Closes the race: what comes from now on is late.
@@ -156,6 +163,10 @@ impl Drop for Race {
 impl Entry {
     fn is_unasked(&self) -> bool {
         matches!(&self.finished, Some((Err(e), _)) if e.unasked)
+    }
+
+    fn is_unsent(&self) -> bool {
+        matches!(&self.finished, Some((Err(e), _)) if e.unsent)
     }
 
     fn kind(&self) -> FailureKind {

@@ -174,6 +174,8 @@ impl Record {
         }
         if told.ending == Ending::Unreadable {
             alarm(&told, channel)
+        } else if told.ending == Ending::Outcome(Verdict::Exhausted) {
+            page(&told, channel)
         } else {
             log(&told, channel)
         }
@@ -189,6 +191,29 @@ fn alarm(told: &HookRecord, channel: &'static str) {
         channel,
         elapsed_ms = milliseconds(told),
         fault = told.fault,
+        "hook"
+    );
+}
+
+/// Every provider failed, and where there is one only, nothing else tells of it: as `log`, with the fields that such a hook
+/// can have.
+fn page(told: &HookRecord, channel: &'static str) {
+    tracing::error!(
+        org = %told.org,
+        verdict = told.ending.as_str(),
+        channel,
+        provider = told.provider,
+        attempts = told.attempts.len(),
+        tried = (!told.attempts.is_empty()).then(|| told.attempts.join("; ")),
+        skipped = (!told.skipped.is_empty()).then(|| told.skipped.join("; ")),
+        elapsed_ms = milliseconds(told),
+        event_id = told.event_id.as_ref().map(tracing::field::display),
+        phone_ref = told.phone_ref.as_str(),
+        country = told.country.map(tracing::field::display),
+        request_type = told.request_type.as_ref().map(RequestType::as_str),
+        route = told.route.as_deref(),
+        preview = told.preview.then_some(true),
+        resend = told.resend,
         "hook"
     );
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::decode::Fault;
 use super::summary::Summary;
 use super::wording::{Notice, wording};
-use crate::otp::{Attempt, Locale, Outcome, Remedy, Verdict};
+use crate::otp::{Locale, Outcome, Remedy, Verdict};
 use crate::settings::word;
 
 /// An HTTP answer, ready to be written.
@@ -119,6 +119,10 @@ impl Default for Settings {
     }
 }
 
+/// What stands in a provider's place when we stopped a message ourselves and Okta hears that it was sent: whoever reads
+/// Okta's System Log must not look for it at a provider.
+const POLICY: &str = "policy";
+
 /// Turns outcomes into replies, as one org wants them.
 #[derive(Debug, Clone)]
 pub struct Replies(Settings);
@@ -144,7 +148,12 @@ impl Replies {
             Remedy::Later => Notice::NotSent,
             Remedy::NewCode => Notice::Expired,
         };
-        Self::tell(self.say(outcome.verdict, notice), outcome.decisive(), &Summary::of(outcome, elapsed), locale)
+        let say = self.say(outcome.verdict, notice);
+        let by_us = self.is_silent(outcome.verdict).then_some(POLICY);
+        let by = outcome.decisive();
+        let provider = by.map(|attempt| attempt.provider.as_str()).or(by_us);
+        let transaction_id = by.and_then(|attempt| attempt.result.as_ref().ok()).map(|a| a.transaction_id.as_str());
+        Self::tell(say, (provider, transaction_id), &Summary::of(outcome, elapsed), locale)
     }
 
     /// Whether Okta hears of messages with this verdict, none of which was sent, that they were.
@@ -168,18 +177,20 @@ impl Replies {
     pub fn doubtful(&self, locale: Option<&Locale>, elapsed: Duration) -> Reply {
         let verdict = Verdict::Unconfirmed;
         let say = self.say(verdict, Notice::NotSent);
-        Self::tell(say, None, &Summary::of_none(verdict.as_str(), Some(elapsed)), locale)
+        Self::tell(say, (None, None), &Summary::of_none(verdict.as_str(), Some(elapsed)), locale)
     }
 
-    /// What a verdict became in Okta's words, with the attempt that decided it.
-    fn tell(say: Say, by: Option<&Attempt>, summary: &Summary, locale: Option<&Locale>) -> Reply {
+    /// What a verdict became in Okta's words, with who decided it and under which transaction.
+    fn tell(
+        say: Say,
+        (provider, transaction_id): (Option<&str>, Option<&str>),
+        summary: &Summary,
+        locale: Option<&Locale>,
+    ) -> Reply {
         match say {
-            Say::Status(status) => command(&Value {
-                status,
-                provider: by.map(|a| a.provider.as_str()),
-                transaction_id: by.and_then(|a| a.result.as_ref().ok()).map(|a| a.transaction_id.as_str()),
-                transaction_metadata: &summary.line(),
-            }),
+            Say::Status(status) => {
+                command(&Value { status, provider, transaction_id, transaction_metadata: &summary.line() })
+            }
             Say::Error(notice) => error(200, wording(notice, locale), &[], Some(summary)),
             Say::Unavailable => error(503, wording(Notice::NotSent, locale), &[], Some(summary)),
         }

@@ -182,6 +182,8 @@ pub struct SendError {
     pub remedy: Remedy,
     /// Whether the provider was never asked: what is configured for it does not fit this message.
     pub unasked: bool,
+    /// Whether it never got as far as the provider: not a byte of the request was written.
+    pub unsent: bool,
     /// Why it may be more than an outage.
     pub suspicion: Option<Suspicion>,
 }
@@ -211,8 +213,21 @@ impl Suspicion {
 impl SendError {
     /// A failure with its cause in one word.
     pub fn new(kind: FailureKind, code: impl Into<String>) -> Self {
-        let remedy = Remedy::OtherNumber;
-        Self { kind, code: code.into(), retry_after: None, opted_out: false, remedy, unasked: false, suspicion: None }
+        Self {
+            kind,
+            code: code.into(),
+            retry_after: None,
+            opted_out: false,
+            remedy: Remedy::OtherNumber,
+            unasked: false,
+            unsent: false,
+            suspicion: None,
+        }
+    }
+
+    /// A provider that was not reached, with the reason in one word: not a byte of the request was written.
+    pub fn unsent(code: impl Into<String>) -> Self {
+        Self { unsent: true, ..Self::new(FailureKind::Unavailable, code) }
     }
 
     /// A message that cannot be put to the provider, with the reason in one word: nothing was asked, and another one may

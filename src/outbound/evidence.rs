@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::otp::{FailureKind, SendError, Suspicion};
+use crate::otp::{SendError, Suspicion};
 
 /// A body that notes when it is taken to be written.
 ///
@@ -58,7 +58,7 @@ pub(super) fn unconnected(error: &(dyn Error + 'static)) -> SendError {
     } else {
         ("connect", None)
     };
-    SendError { suspicion, ..SendError::new(FailureKind::Unavailable, cause) }
+    SendError { suspicion, ..SendError::unsent(cause) }
 }
 
 /// Whether rustls stands behind an error. An I/O error names as its source what is behind its payload, so that has to

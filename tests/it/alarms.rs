@@ -131,3 +131,33 @@ async fn going_past_a_provider_that_cannot_take_a_message_is_no_warning() {
     assert!(told["tried"].as_str().is_some_and(|tried| tried.starts_with("a rejected: no_sender")), "{logged}");
     assert!(lines.iter().all(|line| line["message"] != "failover"), "{logged}");
 }
+
+#[tokio::test]
+async fn a_message_that_every_provider_failed_is_an_error_line_and_one_in_doubt_is_none() {
+    let server = Place::new()
+        .set("OKTA_HOOK__ORGS__MAIN__AUTH__HEADER__SECRET", SECRET)
+        .set("OKTA_HOOK__ORGS__MAIN__BUDGET", "500ms")
+        .set("OKTA_HOOK__ORGS__MAIN__GUARD__MODE", "off")
+        .set("OKTA_HOOK__ALLOW_SANDBOX", "true")
+        .set("OKTA_HOOK__PROVIDERS__A__KIND", "sandbox")
+        .serve(&["serve"])
+        .await;
+    for number in ["+15005550010", "+15005550002", "+15005550001", "+15005550009"] {
+        let hook = okta::sms(number, "482913").to_string();
+        let request = format!(
+            "POST /okta/telephony HTTP/1.1\r\nhost: x\r\nauthorization: {SECRET}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{hook}",
+            hook.len()
+        );
+        assert_eq!(exchange(server.public, request.as_bytes()).await.status, 200);
+    }
+    let logged = server.stop().await.stderr;
+    let lines: Vec<Value> = logged.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let hooks: Vec<&Value> = lines.iter().filter(|line| line["message"] == "hook").collect();
+    let levels: Vec<Value> = hooks.iter().map(|line| json!([line["level"], line["verdict"]])).collect();
+    let expected = [["INFO", "accepted"], ["ERROR", "exhausted"], ["INFO", "refused"], ["INFO", "unconfirmed"]];
+    assert_eq!(levels, expected.map(|pair| json!(pair)), "{logged}");
+    let keys = |line: &Value| line.as_object().expect("object").keys().cloned().collect::<BTreeSet<_>>();
+    let only_of_the_accepted = BTreeSet::from(["transaction_id".to_owned()]);
+    assert_eq!(&keys(hooks[0]) - &keys(hooks[1]), only_of_the_accepted, "the same line but for its level");
+    assert!(keys(hooks[1]).is_subset(&keys(hooks[0])), "{logged}");
+}

@@ -727,7 +727,6 @@ fn every_fault_of_a_guard_is_told_under_its_key() {
             orgs.main.guard.countries.allow: must hold two-letter country codes such as GB
             orgs.main.guard.countries.allow_prefixes: must hold beginnings of numbers such as +4470
             orgs.main.guard.countries.deny: must hold two-letter country codes such as GB
-            orgs.main.guard.countries.deny: must not hold a country that is also in allow
             orgs.main.guard.countries.deny_prefixes: must hold beginnings of numbers such as +4470
             orgs.main.guard.countries.mode: must be one of off, observe, enforce
             orgs.main.guard.mode: must be one of off, observe, enforce

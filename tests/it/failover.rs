@@ -422,6 +422,37 @@ async fn when_slow_providers_would_use_up_the_orgs_transactions_hooks_are_given_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hook_that_was_given_less_time_has_all_of_it_when_who_was_asked_fails_for_certain() {
+    let scripts: [(&str, &[Act]); 3] =
+        [("a", &[Act::Unfit; 100]), ("b", &[Act::Fail(200, Unavailable); 100]), ("c", &[Act::Accept(900); 100])];
+    let stage = Stage::new("", &scripts);
+    let hooks: Vec<_> = (0..100).map(|_| okta::another_sms()).collect();
+    for reply in futures_util::future::join_all(hooks.iter().map(|hook| stage.call(hook))).await {
+        let heard = understand(&reply.body);
+        assert!(matches!(&heard, Understood::Command(_, Some(by), Some(_)) if by == "c"), "{heard:?}");
+    }
+    assert!(stage.metric("okta_hook_shortened_total") > 50.0);
+    assert!(stage.unused().is_empty(), "{:?}", stage.unused());
+}
+
+#[tokio::test(start_paused = true)]
+async fn neither_a_doubt_nor_one_who_was_not_asked_gives_a_hook_more_time() {
+    for first in [Act::Hang, Act::Unfit] {
+        let stage = Stage::new("", &[("a", &[first; 100]), ("b", &[Act::Hang; 100])]);
+        let hooks: Vec<_> = (0..100).map(|_| okta::another_sms()).collect();
+        let waited = hooks.iter().map(async |hook| {
+            let begun = Instant::now();
+            stage.call(hook).await;
+            begun.elapsed()
+        });
+        let waited = futures_util::future::join_all(waited).await;
+        let short = waited.iter().filter(|waited| **waited < Duration::from_millis(1_200)).count();
+        assert!(short > 50, "{waited:?}");
+        assert_eq!(short as f64, stage.metric("okta_hook_shortened_total"), "{waited:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_body_that_is_slow_while_transactions_are_short_still_leaves_an_attempt() {
     let stage = Arc::new(Stage::new("okta_concurrency = 10", &[("a", &[Act::Accept(100); 100])]));
     let mut calls = Vec::new();

@@ -32,7 +32,7 @@ async fn fate(stage: &Stage, request: &Value) -> String {
     let body: Value = serde_json::from_slice(&reply.body).expect("JSON");
     match understand(&reply.body) {
         Understood::Command(status, Some(provider), Some(_)) if status == "SUCCESSFUL" => provider,
-        Understood::Command(status, None, None) if status == "SUCCESSFUL" => {
+        Understood::Command(status, Some(by), None) if status == "SUCCESSFUL" && by == "policy" => {
             let metadata = body["commands"][0]["value"][0]["transactionMetadata"].as_str().expect("metadata");
             format!("blocked: {metadata}")
         }
@@ -170,9 +170,9 @@ async fn a_provider_that_calls_it_fraud_is_not_got_round() {
         &[("a", &[Act::Fail(40, FailureKind::Blocked), Act::Accept(1)]), ("b", &[])],
     );
     let first = fate_of_blocked(&stage, "+447400123456").await;
-    assert_eq!(first, "SUCCESSFUL from a");
-    assert_eq!(fate_of_blocked(&stage, "+447400129999").await, "SUCCESSFUL from nobody", "its neighbour is not tried");
-    assert_eq!(fate_of_blocked(&stage, "+447400133456").await, "SUCCESSFUL from a");
+    assert_eq!(first, "SUCCESSFUL by a");
+    assert_eq!(fate_of_blocked(&stage, "+447400129999").await, "SUCCESSFUL by policy", "its neighbour is not tried");
+    assert_eq!(fate_of_blocked(&stage, "+447400133456").await, "SUCCESSFUL by a");
     assert_eq!(asked(&stage), 2);
     assert_eq!(counted(&stage, "provider_fraud", "blocked"), 1.0);
 }
@@ -207,9 +207,7 @@ async fn a_silent_block_takes_as_long_as_what_was_sent_and_an_honest_no_does_not
 
 async fn fate_of_blocked(stage: &Stage, to: &str) -> String {
     match understand(&stage.call(&text(to, to, "127.0.0.1")).await.body) {
-        Understood::Command(status, provider, _) => {
-            format!("{status} from {}", provider.unwrap_or_else(|| "nobody".into()))
-        }
+        Understood::Command(status, provider, _) => format!("{status} by {}", provider.expect("somebody")),
         Understood::Error(summary) => summary,
     }
 }
@@ -286,14 +284,17 @@ async fn many_at_once_do_not_go_beyond_a_cap_that_is_counted_in_a_store_far_away
 
 #[tokio::test(start_paused = true)]
 async fn what_is_refused_is_answered_as_the_org_wants() {
-    for (reply, expected) in [("error", "error"), ("failed", "FAILED"), ("successful", "SUCCESSFUL")] {
+    let policy = Some("policy".to_owned());
+    for (reply, expected, by) in
+        [("error", "error", None), ("failed", "FAILED", None), ("successful", "SUCCESSFUL", policy)]
+    {
         let org = format!("reply = {{ refused = '{reply}' }}\nguard = {{ countries = {{ allow = ['US'] }} }}");
         let stage = Stage::new(&org, &[("a", &[])]);
         let heard = match understand(&stage.call(&okta::sms("+447400123456", "482913")).await.body) {
-            Understood::Command(status, None, None) => status,
-            Understood::Error(_) => "error".to_owned(),
+            Understood::Command(status, by, None) => (status, by),
+            Understood::Error(_) => ("error".to_owned(), None),
             other @ Understood::Command(..) => panic!("{other:?}"),
         };
-        assert_eq!(heard, expected);
+        assert_eq!(heard, (expected.to_owned(), by));
     }
 }

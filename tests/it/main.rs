@@ -51,3 +51,4 @@ mod tidy;
 mod tls;
 mod tokens;
 mod typed;
+mod unreached;

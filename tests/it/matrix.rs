@@ -1,6 +1,7 @@
 //! The fault matrix: what Okta hears, what the phone gets, what the operator sees. Ring 3: real sockets, generous bounds.
 
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::eventually;
 use crate::support::okta::{self, Understood, understand};
@@ -122,6 +123,56 @@ async fn row_5_a_certificate_nobody_vouches_for_is_never_accepted() {
     let first = told["debugContext"]["attempts"][0].as_str().expect("attempt");
     assert!(first.starts_with("a unavailable: tls "), "told apart from a refused connection: {first}");
     assert_eq!(server.metric(r#"okta_hook_provider_security_total{provider="a",reason="tls"}"#).await, 1.0);
+}
+
+/// An `https` address at which everybody is told these bytes, whatever they say; then the connection is closed, or reset.
+async fn told_to_a_handshake(bytes: &'static [u8], reset: bool) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let url = format!("https://localhost:{}", listener.local_addr().expect("address").port());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut hello = [0; 16 * 1024];
+            let _ = stream.read(&mut hello).await;
+            let _ = stream.write_all(bytes).await;
+            if reset {
+                socket2::SockRef::from(&stream).set_linger(Some(std::time::Duration::ZERO)).expect("linger");
+            } else {
+                // What we have to say of it is not answered with a reset.
+                let _ = stream.shutdown().await;
+                while stream.read(&mut hello).await.is_ok_and(|read| read > 0) {}
+            }
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn row_5_a_handshake_that_fails_is_suspicious_and_a_connection_that_is_lost_is_not() {
+    let old = b"\x16\x03\x02\0\x2a\x02\0\0\x26\x03\x0200000000000000000000000000000000\0\0\x2f\0";
+    let cases: [(&str, &'static [u8], bool, bool); 8] = [
+        ("plain HTTP", b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n", false, true),
+        ("something else", b"220 mail.example.com ESMTP\r\n", false, true),
+        ("alert: handshake failure", b"\x15\x03\x01\0\x02\x02\x28", false, true),
+        ("alert: protocol version", b"\x15\x03\x03\0\x02\x02\x46", false, true),
+        ("TLS 1.1", old, false, true),
+        ("closed", b"", false, false),
+        ("closed in the middle", b"\x16\x03\x03\0\x7a\x02", false, false),
+        ("reset", b"", true, false),
+    ];
+    let mut seen = Vec::new();
+    for (case, bytes, reset, suspicious) in cases {
+        let url = told_to_a_handshake(bytes, reset).await;
+        let server = TestServer::start(&two(&url, &url)).await;
+        let answer = server.hook(&okta::another_sms()).await;
+        let told: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+        let first = told["debugContext"]["attempts"][0].as_str().expect("attempt").to_owned();
+        let count = server.metric(r#"okta_hook_provider_security_total{provider="a",reason="tls"}"#).await;
+        let expected = if suspicious { ("a unavailable: tls ", 1.0) } else { ("a unavailable: connect ", 0.0) };
+        if !first.starts_with(expected.0) || count != expected.1 {
+            seen.push((case, first, count));
+        }
+    }
+    assert!(seen.is_empty(), "{seen:#?}");
 }
 
 #[tokio::test]

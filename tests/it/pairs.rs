@@ -6,13 +6,15 @@ use okta_telephony_hook::otp::FailureKind;
 use crate::support::okta::{self, Understood, understand};
 use crate::support::stub::{Act, Stage};
 
-const FAULTS: [Act; 15] = [
+const FAULTS: [Act; 17] = [
     Act::Accept(300),
     Act::Accept(900),
     Act::Accept(1500),
     Act::Accept(4000),
     Act::Hang,
     Act::Panic,
+    Act::Unreached(2),
+    Act::Unreached(400),
     Act::Fail(5, FailureKind::Unavailable),
     Act::Fail(400, FailureKind::Unavailable),
     Act::Fail(30, FailureKind::Throttled),
@@ -28,6 +30,8 @@ const FAULTS: [Act; 15] = [
 #[derive(Debug, Default)]
 struct Ledger {
     asked: Vec<(u64, String)>,
+    /// Of those that were asked.
+    unreached: usize,
     accepted: Vec<u64>,
     refused: Vec<u64>,
     doubts: Vec<u64>,
@@ -42,6 +46,7 @@ impl Ledger {
             let ms: u64 = ms.parse().expect("milliseconds");
             match what.rsplit(' ').next().expect("word") {
                 "asked" => ledger.asked.push((ms, what.to_owned())),
+                "reached" => ledger.unreached += 1,
                 "accepts" => ledger.accepted.push(ms),
                 "recipient" | "blocked" => ledger.refused.push(ms),
                 "unconfirmed" | "panics" => ledger.doubts.push(ms),
@@ -50,6 +55,11 @@ impl Ledger {
             }
         }
         ledger
+    }
+
+    /// What reached a provider.
+    fn calls(&self) -> usize {
+        self.asked.len() - self.unreached
     }
 
     fn copies(&self) -> usize {
@@ -62,14 +72,14 @@ fn doubtful(act: Act, limit: u64) -> bool {
     match act {
         Act::Accept(ms) => ms > limit,
         Act::Hang | Act::Panic => true,
-        Act::Prepare | Act::Unfit => false,
+        Act::Prepare | Act::Unfit | Act::Unreached(_) => false,
         Act::Fail(_, kind) => kind == FailureKind::Unconfirmed,
     }
 }
 
 fn goes_on(act: Act) -> bool {
     use FailureKind::{Account, Rejected, Throttled, Unavailable};
-    matches!(act, Act::Fail(_, Account | Rejected | Throttled | Unavailable))
+    matches!(act, Act::Unreached(_) | Act::Fail(_, Account | Rejected | Throttled | Unavailable))
 }
 
 /// One case: what `a` and `b` do, the channel, and the policy.
@@ -101,7 +111,7 @@ fn check(case: Case, understood: &Understood, ledger: &Ledger) {
             assert!(ledger.doubts.iter().all(|at| *at > answer), "INV3: error with a doubt");
         }
     }
-    assert!(ledger.asked.len() <= 2, "INV4");
+    assert!(ledger.calls() <= 2, "INV4");
     if doubtful(a, limit) && !next {
         assert_eq!(ledger.asked.len(), 1, "INV4: a second send after a doubt although the policy says stop");
     }
@@ -154,5 +164,29 @@ async fn what_must_hold_holds_for_every_pair_of_faults() {
             }
         }
     }
-    assert_eq!(cases, 15 * 15 * 2 * 2 * 2);
+    assert_eq!(cases, FAULTS.len().pow(2) * 2 * 2 * 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_third_provider_is_called_only_after_two_calls_that_cannot_have_worked() {
+    for a in FAULTS {
+        for b in FAULTS {
+            for limit in [1200, 700] {
+                let org = format!("attempt_timeout = '{limit}ms'\nmin_attempt = '300ms'");
+                let stage = Stage::new(&org, &[("a", &[a]), ("b", &[b]), ("c", &[Act::Accept(200)])]);
+                stage.call(&okta::another_sms()).await;
+                stage.tasks.close();
+                stage.tasks.wait().await;
+                let transcript = stage.transcript();
+                let ledger = Ledger::read(&transcript);
+                let in_doubt = [a, b].iter().any(|act| doubtful(*act, limit));
+                assert!(ledger.calls() <= if in_doubt { 2 } else { 3 }, "INV4: {a:?} {b:?} {transcript:#?}");
+                let unreached = [a, b].iter().filter(|act| matches!(act, Act::Unreached(_))).count();
+                let others_go_on = [a, b].iter().all(|act| goes_on(*act) || doubtful(*act, limit));
+                if unreached > 0 && others_go_on {
+                    assert!(ledger.copies() >= 1, "INV8: c was well and free to be asked: {a:?} {b:?} {transcript:#?}");
+                }
+            }
+        }
+    }
 }

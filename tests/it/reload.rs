@@ -154,8 +154,9 @@ async fn a_bad_configuration_changes_nothing_and_every_fault_is_told() {
 
 #[tokio::test]
 async fn a_provider_that_changes_starts_well_and_one_that_stays_keeps_its_breaker() {
-    let refused = || vendor::Answer::json(401, json!({ "code": 20003, "status": 401 }));
-    let (good, poor) = (VendorServer::always(refused()).await, VendorServer::always(refused()).await);
+    let refused = vendor::Answer::json(401, json!({ "code": 20003, "status": 401 }));
+    let broken = vendor::Answer::json(500, json!({ "code": 20500, "status": 500 }));
+    let (good, poor) = (VendorServer::always(refused).await, VendorServer::always(broken).await);
     let twilio = |name: &str, url: &str, token: &str| {
         let sid = "AC00000000000000000000000000000001";
         let keys = format!("account_sid = '{sid}'\nauth_token = '{token}'\nbase_url = '{url}'");
@@ -179,8 +180,10 @@ async fn a_provider_that_changes_starts_well_and_one_that_stays_keeps_its_breake
     };
     assert_eq!(page().await, states([0, 0]));
     let mut stream = TcpStream::connect(server.public).await.expect("connects");
-    ask(&mut stream, "/okta/telephony", SECRET).await;
-    assert_eq!(page().await, states([2, 2]), "both refuse our account");
+    for _ in 0..5 {
+        ask(&mut stream, "/okta/telephony", SECRET).await;
+    }
+    assert_eq!(page().await, states([2, 2]), "one refuses our account, the other is broken");
     reload(&server, &both("right"), "ok").await;
     assert_eq!(page().await, states([0, 2]));
     let ended = server.stop().await;
@@ -263,6 +266,39 @@ async fn the_ages_of_keys_that_nobody_needs_any_more_and_the_clocks_of_orgs_that
     reload(&server, &toml(&(org("stays", &oauth) + &org("changes", ""))), "ok").await;
     assert_eq!(shown("okta_hook_jwks_age_seconds").await, ["stays".to_owned()].into());
     assert_eq!(shown("okta_hook_clock_skew_seconds").await, ["changes", "stays"].map(str::to_owned).into());
+}
+
+#[tokio::test]
+async fn a_breaker_that_a_refused_account_has_opened_is_closed_and_one_of_an_outage_is_not() {
+    let refused = vendor::Answer::json(401, json!({ "code": 20003, "status": 401 }));
+    let taken = vendor::Answer::json(201, json!({ "sid": format!("SM{:032x}", 5), "status": "queued" }));
+    let vendor = VendorServer::start([refused, taken]).await;
+    let account = |name: &str, url: &str| {
+        format!(
+            "[providers.{name}]\nkind = 'twilio'\naccount_sid = 'AC00000000000000000000000000000001'\nauth_token = 'x'\n\
+             base_url = '{url}'\nsms = {{ from = '+15005550006' }}\n"
+        )
+    };
+    let providers = [&account("account", &vendor.url), &account("outage", "http://127.0.0.1:9"), SANDBOX].concat();
+    let toml = settings(&format!("secret = '{SECRET}'"), &providers);
+    let server = start(&toml).await;
+    let mut stream = TcpStream::connect(server.public).await.expect("connects");
+    for _ in 0..6 {
+        assert_eq!(provider(&ask(&mut stream, "/okta/telephony", SECRET).await), "sandbox");
+    }
+    let breakers = async || {
+        let breaker = |name| format!("okta_hook_breaker_state{{provider=\"{name}\",channel=\"sms\"}}");
+        (server.metric(&breaker("account")).await, server.metric(&breaker("outage")).await)
+    };
+    assert_eq!(breakers().await, (2.0, 2.0));
+    reload(&server, &toml, "ok").await;
+    assert_eq!(breakers().await, (0.0, 2.0));
+    assert_eq!(provider(&ask(&mut stream, "/okta/telephony", SECRET).await), "account");
+    reload(&server, &toml, "ok").await;
+    let logged = server.stop().await.stderr;
+    let closed = logged.lines().filter(|line| line.contains("breakers closed")).collect::<Vec<_>>();
+    assert!(matches!(closed[..], [line] if line.contains(r#""closed":"account sms""#)), "{logged}");
+    assert_eq!(vendor.finish().len(), 2);
 }
 
 /// An address where connections are counted and come to nothing.

@@ -51,7 +51,7 @@ async fn providers_can_be_drained_disabled_and_brought_back() {
 #[tokio::test]
 async fn countries_channels_and_everything_can_be_stopped_without_okta_sending_instead() {
     let server = TestServer::start(TWO).await;
-    let silent = |u: &Understood| matches!(u, Understood::Command(status, None, None) if status == "SUCCESSFUL");
+    let silent = |u: &Understood| matches!(u, Understood::Command(status, Some(by), None) if status == "SUCCESSFUL" && by == "policy");
     for path in ["/switches/country/us", "/switches/channel/sms", "/switches/everything"] {
         assert_eq!(admin(&server, "PUT", path, r#"{"state":"disabled"}"#, "").await.status, 200, "{path}");
         assert!(silent(&provider_of(&server, "+15005550010").await), "{path}");

@@ -13,7 +13,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::Product;
-use crate::otp::{FailureKind, SendError};
+use crate::otp::SendError;
 use crate::outbound::Request;
 use crate::provider::account::basic;
 use crate::secret::Secret;
@@ -119,7 +119,7 @@ struct Call<'a> {
 impl Signer {
     /// The `Authorization` of a call, and the headers beside it that were signed.
     fn sign(&self, call: &Call<'_>, now: Timestamp) -> Result<(HeaderValue, HeaderMap), SendError> {
-        let nonce = nonce().ok_or_else(|| SendError::new(FailureKind::Unavailable, "no_random_bytes"))?;
+        let nonce = nonce().ok_or_else(|| SendError::unsent("no_random_bytes"))?;
         let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
         let authorization = self.authorization(call, &date, &nonce);
         let mut headers = HeaderMap::with_capacity(3);

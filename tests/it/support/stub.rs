@@ -44,6 +44,8 @@ pub enum Act {
     Accept(u64),
     /// Fails so after so many milliseconds.
     Fail(u64, FailureKind),
+    /// Finds after so many milliseconds that its vendor cannot be reached.
+    Unreached(u64),
     /// Finds that it cannot put the message to its vendor.
     Unfit,
     /// Never answers.
@@ -130,6 +132,11 @@ impl Provider for Stub {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
                 self.note(kind.as_str());
                 Err(SendError::new(kind, "scripted"))
+            }
+            Act::Unreached(ms) => {
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                self.note("is not reached");
+                Err(SendError::unsent("connect"))
             }
             Act::Unfit => {
                 self.note("is unfit");

@@ -106,7 +106,9 @@ impl Verify {
             }
             // Twilio's documented remedy. Failing over instead would cost a sound provider its turn over a language.
             wording = mended;
-            answer = self.outbound.send(self.create(message, channel, wording)?).await?;
+            let again = self.outbound.send(self.create(message, channel, wording)?).await;
+            // Whatever becomes of this one, the first create was written.
+            answer = again.map_err(|e| SendError { unsent: false, ..e })?;
         }
         let result = answer::classify(&answer);
         if result.as_ref().is_err_and(|e| e.code == MAX_SENDS_REACHED) {

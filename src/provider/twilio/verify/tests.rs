@@ -1,6 +1,7 @@
 //! Verify's sequences of calls, against a vendor on the loopback.
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::super::testing::*;
 use super::*;
@@ -329,4 +330,30 @@ async fn no_debug_shows_number_code_or_token() {
     for secret in ["5550010", CODE, TOKEN, "QUMw"] {
         assert!(!shown.contains(secret), "{secret} in {shown}");
     }
+}
+
+#[tokio::test]
+async fn a_vendor_that_is_gone_after_it_refused_the_words_was_reached() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("port");
+    let base_url = format!("http://{}", listener.local_addr().expect("address"));
+    let vendor = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a call");
+        drop(listener);
+        let mut call = Vec::new();
+        while !call.ends_with(b"Locale=fr") {
+            assert!(stream.read_buf(&mut call).await.expect("a request") > 0);
+        }
+        let (head, body) = ("HTTP/1.1 404 x\r\nconnection: close\r\ncontent-length: 14\r\n\r\n", r#"{"code":20404}"#);
+        stream.write_all([head, body].concat().as_bytes()).await.expect("written");
+    });
+    let (verify, message) = (verify(json!({ "base_url": base_url })), message(Channel::Sms, CODE, Some("fr")));
+    let mut unsent = Vec::new();
+    for _ in 0..2 {
+        let sent = verify.send(&message, options(&content(Channel::Sms)), &Handover::default()).await;
+        let error = sent.expect_err("nobody is there");
+        assert_eq!((error.kind, error.code.as_str()), (FailureKind::Unavailable, "connect"));
+        unsent.push(error.unsent);
+    }
+    assert_eq!(unsent, [false, true], "the first one had an answer, the second one met nobody");
+    vendor.await.expect("no panic");
 }
