@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tracing::Level;
+
 use super::{Rejection, Shared};
 use crate::deadline::Deadline;
 use crate::dedupe::Repeat;
@@ -172,78 +174,53 @@ impl Record {
         if !told.unauthenticated {
             in_flight.0.duration.observe(told.elapsed.as_secs_f64());
         }
-        if told.ending == Ending::Unreadable {
-            alarm(&told, channel)
-        } else if told.ending == Ending::Outcome(Verdict::Exhausted) {
-            page(&told, channel)
-        } else {
-            log(&told, channel)
-        }
+        log(&told, channel);
         shared.recent.note(told);
     }
-}
-
-/// A caller who proved to be Okta, and a request that cannot be read: its contract may have changed.
-fn alarm(told: &HookRecord, channel: &'static str) {
-    tracing::warn!(
-        org = %told.org,
-        verdict = told.ending.as_str(),
-        channel,
-        elapsed_ms = milliseconds(told),
-        fault = told.fault,
-        "hook"
-    );
-}
-
-/// Every provider failed, and where there is one only, nothing else tells of it: as `log`, with the fields that such a hook
-/// can have.
-fn page(told: &HookRecord, channel: &'static str) {
-    tracing::error!(
-        org = %told.org,
-        verdict = told.ending.as_str(),
-        channel,
-        provider = told.provider,
-        attempts = told.attempts.len(),
-        tried = (!told.attempts.is_empty()).then(|| told.attempts.join("; ")),
-        skipped = (!told.skipped.is_empty()).then(|| told.skipped.join("; ")),
-        elapsed_ms = milliseconds(told),
-        event_id = told.event_id.as_ref().map(tracing::field::display),
-        phone_ref = told.phone_ref.as_str(),
-        country = told.country.map(tracing::field::display),
-        request_type = told.request_type.as_ref().map(RequestType::as_str),
-        route = told.route.as_deref(),
-        preview = told.preview.then_some(true),
-        resend = told.resend,
-        "hook"
-    );
 }
 
 fn milliseconds(told: &HookRecord) -> f64 {
     (told.elapsed.as_secs_f64() * 10_000.0).round() / 10.0
 }
 
+/// The line of a hook. A macro, as the level of a line is fixed where it stands.
+macro_rules! line {
+    ($level:expr, $told:ident, $channel:ident) => {
+        tracing::event!(
+            $level,
+            org = %$told.org,
+            verdict = $told.ending.as_str(),
+            channel = $channel,
+            provider = $told.provider,
+            attempts = $told.attempts.len(),
+            tried = (!$told.attempts.is_empty()).then(|| $told.attempts.join("; ")),
+            skipped = (!$told.skipped.is_empty()).then(|| $told.skipped.join("; ")),
+            elapsed_ms = milliseconds($told),
+            transaction_id = $told.transaction_id,
+            event_id = $told.event_id.as_ref().map(tracing::field::display),
+            phone_ref = (!$told.phone_ref.is_empty()).then_some($told.phone_ref.as_str()),
+            country = $told.country.map(tracing::field::display),
+            request_type = $told.request_type.as_ref().map(RequestType::as_str),
+            route = $told.route.as_deref(),
+            preview = $told.preview.then_some(true),
+            repeat = $told.repeat,
+            resend = $told.resend,
+            fault = $told.fault,
+            "hook"
+        );
+    };
+}
+
 fn log(told: &HookRecord, channel: &'static str) {
-    tracing::info!(
-        org = %told.org,
-        verdict = told.ending.as_str(),
-        channel,
-        provider = told.provider,
-        attempts = told.attempts.len(),
-        tried = (!told.attempts.is_empty()).then(|| told.attempts.join("; ")),
-        skipped = (!told.skipped.is_empty()).then(|| told.skipped.join("; ")),
-        elapsed_ms = milliseconds(told),
-        transaction_id = told.transaction_id,
-        event_id = told.event_id.as_ref().map(tracing::field::display),
-        phone_ref = (!told.phone_ref.is_empty()).then_some(told.phone_ref.as_str()),
-        country = told.country.map(tracing::field::display),
-        request_type = told.request_type.as_ref().map(RequestType::as_str),
-        route = told.route.as_deref(),
-        preview = told.preview.then_some(true),
-        repeat = told.repeat,
-        resend = told.resend,
-        fault = told.fault,
-        "hook"
-    );
+    if told.ending == Ending::Outcome(Verdict::Exhausted) {
+        // Every provider failed, and where there is one only, nothing else tells of it.
+        line!(Level::ERROR, told, channel);
+    } else if told.ending == Ending::Unreadable {
+        // A caller who proved to be Okta, and a request that cannot be read: its contract may have changed.
+        line!(Level::WARN, told, channel);
+    } else {
+        line!(Level::INFO, told, channel);
+    }
 }
 
 impl Drop for InFlight {
