@@ -323,3 +323,23 @@ async fn what_stands_behind_the_name_in_an_address_is_covered_by_the_signature_a
     server.stop().await;
     vendor.finish();
 }
+
+#[tokio::test]
+async fn reports_come_in_clear_to_this_machine_alone() {
+    let vendor = VendorServer::start([accepted()]).await;
+    let twilio = twilio(&vendor.url, &format!("auth_token = '{TOKEN}'"));
+    let toml = format!("[server]\npublic_url = 'http://127.0.0.1:18080'\n[orgs.main]\n{twilio}");
+    let server = TestServer::start(&toml).await;
+    assert_eq!(server.hook(&okta::another_sms()).await.status, 200);
+    let (form, body) =
+        ([("MessageSid", SID), ("MessageStatus", "delivered")], format!("MessageSid={SID}&MessageStatus=delivered"));
+    for (origin, status) in [("https://127.0.0.1:18080", 403), ("http://127.0.0.1:18080", 200)] {
+        let signature = signature(&format!("{origin}/callbacks/twilio"), &form);
+        let headers = [FORM, ("x-twilio-signature", signature.as_str())];
+        assert_eq!(server.post("/callbacks/twilio", &headers, body.as_bytes()).await.status, status, "{origin}");
+    }
+    assert_eq!(reports(&server, "delivered").await, 1.0);
+    server.stop().await;
+    let address = vendor.finish()[0].field("StatusCallback");
+    assert_eq!(address.as_deref(), Some("http://127.0.0.1:18080/callbacks/twilio"));
+}

@@ -389,6 +389,29 @@ fn doubtful_things_are_warned_of() {
 }
 
 #[test]
+fn a_public_url_in_clear_is_one_of_this_machine_for_tests() {
+    let told = "server.public_url: is not https: reports would come in clear, so it is for tests only\n";
+    for host in ["127.0.0.1:18080", "127.8.8.8", "[::1]:18080", "localhost:18080", "LOCALHOST"] {
+        let found = findings(&format!("{GOOD}[server]\npublic_url = 'http://{host}'"), &SECRETS);
+        assert_eq!(found, (String::new(), told.to_owned()), "{host}");
+        let found = findings(&format!("{GOOD}[server]\npublic_url = 'https://{host}'"), &SECRETS);
+        assert_eq!(found, (String::new(), String::new()), "{host}");
+    }
+    let rule = "server.public_url: must be an https address without query: Okta calls no other\n";
+    for url in [
+        "http://otp.example.com",
+        "http://localhost.example.com",
+        "http://10.0.0.1",
+        "http://0.0.0.0:18080",
+        "http://127.0.0.1/?a=b",
+        "ftp://127.0.0.1",
+    ] {
+        let found = findings(&format!("{GOOD}[server]\npublic_url = '{url}'"), &SECRETS);
+        assert_eq!(found, (rule.to_owned(), String::new()), "{url}");
+    }
+}
+
+#[test]
 fn what_would_never_be_heard_of_a_message_is_warned_of() {
     let telesign = "[providers.t]\nkind = 'telesign'\ncustomer_id = '11111111-2222-3333-4444-555555555555'\n\
                     api_key = { env = 'KEY' }\n";
