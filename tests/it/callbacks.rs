@@ -245,6 +245,27 @@ async fn telesign_reports_with_its_key() {
 }
 
 #[tokio::test]
+async fn telesign_signs_with_what_its_own_decoders_make_of_a_key() {
+    // The key that Telesign's SDKs are tested with; the signature is made with Python's base64.b64decode(key) and hmac.
+    let key = "EXAMPLE----TE8sTgg45yusumoN6BYsBVkh+yRJ5czgsnCehZaOYldPJdmFh6NeX8kunZ2zU1YWaUw/0wV6xfw==";
+    let signed = format!("TSA {CUSTOMER}:ST+iEFXQgzTVZr6ulMGzCQog/rNDiwjMv7Frd6DJiBc=");
+    let id = "0123456789ABCDEF0123456789ABCDEF";
+    let body = format!(r#"{{"reference_id":"{id}","status":{{"code":3000}}}}"#);
+    let vendor = VendorServer::start([Answer::json(200, json!({ "reference_id": id, "status": { "code": 3001 } }))]);
+    let vendor = vendor.await;
+    let server = start(true, &telesign(&vendor.url, key)).await;
+    assert_eq!(server.hook(&okta::another_sms()).await.status, 200);
+    let path = "/callbacks/telesign";
+    assert_eq!(server.post(path, &[("authorization", &signed)], b"{}").await.status, 403);
+    assert_eq!(server.post(path, &[("authorization", &signed)], body.as_bytes()).await.status, 200);
+    let line = "okta_hook_delivery_reports_total{provider=\"telesign\",channel=\"sms\",status=\"delivered\"}";
+    assert_eq!(server.metric(line).await, 1.0);
+    server.stop().await;
+    let sent: Value = serde_json::from_str(&vendor.finish()[0].body).expect("JSON");
+    assert_eq!(sent["callback_url"], "https://otp.example.com/callbacks/telesign");
+}
+
+#[tokio::test]
 async fn eight_by_eight_reports_with_our_secret_at_an_address_nobody_can_guess() {
     let queued = json!({ "umid": "u-1", "status": { "code": "QUEUED" } });
     let vendor = VendorServer::start([Answer::json(200, queued)]).await;
