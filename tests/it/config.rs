@@ -774,3 +774,24 @@ fn a_guard_can_be_set_in_the_environment_and_says_what_is_doubtful() {
     "#]]
     .assert_eq(&warnings);
 }
+
+#[test]
+fn a_sid_of_an_odd_shape_is_warned_of_and_one_that_would_change_its_path_is_a_fault() {
+    let verify = "[providers.verify]\nkind = 'twilio-verify'\napi_key = 'SK00000000000000000000000000000001'\n\
+                  api_secret = { env = 'TWILIO_TOKEN' }\n";
+    let with = |account: &str, service: &str| {
+        let good = GOOD.replace("AC00000000000000000000000000000001", account);
+        findings(&format!("{good}{verify}service_sid = '{service}'"), &SECRETS)
+    };
+    let (faults, warnings) = with("test-account", "VA_test.1~");
+    assert_eq!(faults, "");
+    assert_eq!(
+        warnings,
+        "providers.twilio.account_sid: does not look like a SID: AC and 32 hexadecimal digits\n\
+         providers.verify.service_sid: does not look like a SID: VA and 32 hexadecimal digits\n"
+    );
+    for odd in ["", ".", "..", "a/b", "a b", " ", "a%2Fb", "a?b", "a#b", "a:b", "a\\b", "é", "a\tb"] {
+        let (faults, warnings) = with(odd, odd);
+        assert_eq!((faults.lines().count(), warnings.as_str()), (2, ""), "{odd:?}: {faults}");
+    }
+}
