@@ -294,7 +294,6 @@ impl Provider for EightByEight {
             let profiles = voice.config.profiles();
             checks.push(check::voice(&self.outbound, &voice.url, authorization, profiles).await);
         }
-        checks.push(Check::sender());
         checks
     }
 
