@@ -2,6 +2,7 @@
 //!
 //! Must not send a message, change anything anywhere, or show a secret.
 
+mod hosts;
 mod learned;
 mod table;
 
@@ -9,7 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::time::timeout;
 use url::Url;
 
@@ -29,12 +30,6 @@ use table::Table;
 
 /// A person waits for this answer, and no hook does.
 const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Signed requests and the ends of codes bear this much; more is a clock that nobody sets.
-const SKEW_WARN: SignedDuration = SignedDuration::from_secs(5);
-
-/// Access tokens are refused from here on, and codes end too early or too late by it.
-const SKEW_FAIL: SignedDuration = SignedDuration::from_secs(60);
 
 /// As the server itself warns.
 const CERTIFICATE_SOON_DAYS: i64 = 14;
@@ -113,56 +108,18 @@ async fn okta(org: &hook::Config, outbound: &Outbound, table: &mut Table) {
 async fn providers(hooks: &Hooks, table: &mut Table) {
     for (name, provider) in &hooks.providers {
         let subject = format!("provider {name}");
-        let mut reached = true;
-        for address in provider.addresses() {
-            let host = address.host_str().unwrap_or_default().to_owned();
-            match read(&hooks.outbound, origin(&address)).await {
-                Ok(answer) => {
-                    table.add(&*subject, Check::new(&host, Diagnosis::Ok("reachable".to_owned())));
-                    table.add(&*subject, Check::new("clock", skew(&answer, Timestamp::now())));
-                }
-                Err(cause) => {
-                    reached = false;
-                    table.add(&*subject, Check::new(&host, Diagnosis::Fail(format!("not reachable ({cause})"))));
-                }
-            }
-        }
-        if !reached {
-            let diagnosis = Diagnosis::Skipped("not reachable".to_owned());
-            table.add(&*subject, Check::new("account", diagnosis));
-            continue;
-        }
-        for check in provider.check().await {
+        let checks = provider.check().await;
+        for check in hosts::checks(&provider.addresses(), &checks, &hooks.outbound).await.into_iter().chain(checks) {
             table.add(&*subject, check);
         }
     }
 }
 
-/// Any answer will do: it took DNS, a connection and, where the address says so, a certificate we trust.
+/// A look at an address, without credentials.
 async fn read(outbound: &Outbound, url: Url) -> Result<Answer, String> {
     match timeout(TIMEOUT, outbound.read(url, None)).await {
         Ok(answer) => answer.map_err(|e| e.code),
         Err(_) => Err("timeout".to_owned()),
-    }
-}
-
-fn origin(address: &Url) -> Url {
-    let mut origin = address.clone();
-    origin.set_path("/");
-    origin
-}
-
-/// Their clock tells whole seconds and the answer took its time: good to about a second.
-fn skew(answer: &Answer, now: Timestamp) -> Diagnosis {
-    let Some(date) = answer.date else { return Diagnosis::Skipped("the answer has no date".to_owned()) };
-    let skew = now.duration_since(date);
-    let told = format!("{} s {} theirs", skew.abs().as_secs(), if skew.is_negative() { "behind" } else { "ahead of" });
-    if skew.abs() > SKEW_FAIL {
-        Diagnosis::Fail(told)
-    } else if skew.abs() > SKEW_WARN {
-        Diagnosis::Warn(told)
-    } else {
-        Diagnosis::Ok("agrees with theirs".to_owned())
     }
 }
 

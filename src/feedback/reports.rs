@@ -13,7 +13,7 @@ use super::worker::{MIN_PAUSE, Tools};
 use crate::agenda::Item;
 use crate::journal::Reported;
 use crate::otp::{Delivery, ProviderName, TransactionId};
-use crate::provider::callback::{Callback, CallbackRequest, Forged, Report};
+use crate::provider::callback::{CallbackRequest, Forged, Recognition, Report};
 use crate::store::StoreFault;
 
 /// When it is looked again for a message that nobody knows: soon, as the journal is written after Okta was answered; and
@@ -23,31 +23,50 @@ const LOOKS: [Duration; 2] = [MIN_PAUSE, Duration::from_secs(15)];
 /// How long the answer to a callback waits for the store. Vendors want theirs at once.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// The callbacks of all providers that can prove themselves. Cheap to clone.
+/// The callbacks of all providers that report. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Reports(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    callbacks: BTreeMap<ProviderName, Box<dyn Callback>>,
+    callbacks: BTreeMap<ProviderName, Recognition>,
     tools: Tools,
     tasks: TaskTracker,
 }
 
 impl Reports {
     /// Takes reports for these providers. What is not done in time is done on `tasks`.
-    pub fn new(callbacks: BTreeMap<ProviderName, Box<dyn Callback>>, tools: Tools, tasks: TaskTracker) -> Self {
+    pub fn new(callbacks: BTreeMap<ProviderName, Recognition>, tools: Tools, tasks: TaskTracker) -> Self {
         Self(Arc::new(Inner { callbacks, tools, tasks }))
     }
 
-    /// Whether no provider can send reports.
+    /// Whether no provider can send reports that would be believed.
     pub fn is_empty(&self) -> bool {
-        self.0.callbacks.is_empty()
+        !self.0.callbacks.values().any(Result::is_ok)
     }
 
-    /// Whether a provider of this name can send reports.
+    /// Whether reports of this provider can be believed.
     pub fn knows(&self, provider: &str) -> bool {
-        self.0.callbacks.contains_key(&ProviderName::new(provider))
+        self.0.callbacks.get(&ProviderName::new(provider)).is_some_and(Result::is_ok)
+    }
+
+    /// Whether a provider of this name sends reports, before anything of one is read. One that cannot prove itself is
+    /// refused, and counted, as a forger is: a missing address would look like a fault of ours.
+    ///
+    /// # Errors
+    /// When no report of this provider can be believed.
+    pub fn expects(&self, provider: &str) -> Result<bool, Forged> {
+        let provider = ProviderName::new(provider);
+        match self.0.callbacks.get(&provider) {
+            Some(Ok(_)) => Ok(true),
+            Some(Err(forged)) => Err(self.forged(&provider, *forged)),
+            None => Ok(false),
+        }
+    }
+
+    fn forged(&self, provider: &ProviderName, forged: Forged) -> Forged {
+        self.0.tools.metrics.feedback.refused(provider, "forged");
+        forged
     }
 
     /// Takes one callback. Whatever a provider says in its own name is taken, also what is of no use: it would only
@@ -57,9 +76,11 @@ impl Reports {
     /// When the provider did not send it.
     pub async fn take(&self, provider: &str, request: &CallbackRequest<'_>) -> Result<(), Forged> {
         let provider = ProviderName::new(provider);
-        let callback = self.0.callbacks.get(&provider).ok_or(Forged::Credential)?;
-        let feedback = &self.0.tools.metrics.feedback;
-        let verified = callback.verify(request).inspect_err(|_| feedback.refused(&provider, "forged"))?;
+        let callback = match self.0.callbacks.get(&provider).ok_or(Forged::Credential)? {
+            Ok(callback) => callback,
+            Err(forged) => return Err(self.forged(&provider, *forged)),
+        };
+        let verified = callback.verify(request).map_err(|forged| self.forged(&provider, forged))?;
         match callback.parse(verified) {
             Report::Delivery(id, delivery) => {
                 let inner = Arc::clone(&self.0);
@@ -67,7 +88,7 @@ impl Reports {
                 // Done or not: the task goes on.
                 let _ = tokio::time::timeout(PATIENCE, noted).await;
             }
-            Report::Unreadable => feedback.refused(&provider, "unreadable"),
+            Report::Unreadable => self.0.tools.metrics.feedback.refused(&provider, "unreadable"),
         }
         Ok(())
     }

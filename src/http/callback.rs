@@ -24,8 +24,10 @@ pub(super) async fn take(
     Path(CallbackPath { provider }): Path<CallbackPath>,
     request: Request,
 ) -> Response {
-    if !reports.knows(&provider) {
-        return respond(Reply::not_found());
+    match reports.expects(&provider) {
+        Ok(true) => {}
+        Ok(false) => return respond(Reply::not_found()),
+        Err(forged) => return refuse(forged),
     }
     let (head, body) = request.into_parts();
     let body = match body::read(body, &head.headers, limits).await {
@@ -36,7 +38,13 @@ pub(super) async fn take(
     let request = CallbackRequest { path_and_query, headers: &head.headers, body: &body };
     match reports.take(&provider, &request).await {
         Ok(()) => respond(Reply::noted()),
-        Err(Forged::Credential) => respond(Reply::unauthorized()),
-        Err(Forged::Signature) => respond(Reply::forbidden()),
+        Err(forged) => refuse(forged),
     }
+}
+
+fn refuse(forged: Forged) -> Response {
+    respond(match forged {
+        Forged::Credential => Reply::unauthorized(),
+        Forged::Signature => Reply::forbidden(),
+    })
 }

@@ -136,13 +136,19 @@ impl Report {
     }
 }
 
-/// What recognises a provider's callbacks; `None` when it makes none, or has no means to prove itself.
-pub fn build(config: &Config) -> Option<Box<dyn Callback>> {
+/// What recognises a provider's callbacks, or how each of them is refused, as that provider has no means to prove itself.
+pub type Recognition = Result<Box<dyn Callback>, Forged>;
+
+/// How a provider's callbacks are met; `None` when it makes none.
+pub fn build(config: &Config) -> Option<Recognition> {
+    fn or(reports: Option<impl Callback>, forged: Forged) -> Recognition {
+        reports.map(|reports| Box::new(reports) as Box<dyn Callback>).ok_or(forged)
+    }
     match config {
-        Config::EightByEight(config) => Some(Box::new(eight_by_eight::Reports::new(config)?)),
+        Config::EightByEight(config) => Some(or(eight_by_eight::Reports::new(config), Forged::Credential)),
         Config::Sandbox(_) | Config::Verify(_) => None,
-        Config::Telesign(config) => Some(Box::new(telesign::Reports::new(config)?)),
-        Config::Twilio(config) => Some(Box::new(twilio::Reports::new(config)?)),
+        Config::Telesign(config) => Some(or(telesign::Reports::new(config), Forged::Signature)),
+        Config::Twilio(config) => Some(or(twilio::Reports::new(config), Forged::Signature)),
     }
 }
 

@@ -5,8 +5,10 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
+use url::Url;
 
 use crate::outbound::{Answer, Outbound, Request};
 
@@ -20,6 +22,8 @@ pub struct Check {
     pub what: String,
     /// How it is.
     pub diagnosis: Diagnosis,
+    /// The host that was asked for it, if one was.
+    pub contact: Option<Contact>,
 }
 
 /// How something is.
@@ -27,44 +31,82 @@ pub struct Check {
 pub enum Diagnosis {
     /// As it should be, with what was seen.
     Ok(String),
-    /// It works, but a careful person would see to it.
+    /// It works, or nobody can tell; a careful person would see to it.
     Warn(String),
     /// It does not work.
     Fail(String),
-    /// It was not looked at, for this reason.
-    Skipped(String),
+}
+
+/// What a call tells of the host it went to, whatever it was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    /// The host's own address, without a path.
+    pub origin: Url,
+    /// By how much our clock was ahead of the one in the answer, if that held one; what failed when there was no answer.
+    pub ahead: Result<Option<SignedDuration>, String>,
+}
+
+impl Contact {
+    /// With a host that has just answered, or has not.
+    pub fn new(url: &Url, answer: Result<&Answer, &str>) -> Self {
+        let ahead = |answer: &Answer| answer.date.map(|date| Timestamp::now().duration_since(date));
+        Self { origin: origin(url), ahead: answer.map(ahead).map_err(str::to_owned) }
+    }
+}
+
+/// The address of a host, without the path of what is asked there.
+pub fn origin(url: &Url) -> Url {
+    let mut origin = url.clone();
+    origin.set_path("/");
+    origin
 }
 
 impl Check {
     /// Something, and how it is.
     pub fn new(what: impl Into<String>, diagnosis: Diagnosis) -> Self {
-        Self { what: what.into(), diagnosis }
+        Self { what: what.into(), diagnosis, contact: None }
     }
 
-    /// The sender: none of the calls that are made here tells whether the account may use it.
-    pub fn sender() -> Self {
-        Self::new("sender", Diagnosis::Skipped("not checked".to_owned()))
+    pub(super) fn with(self, contact: Contact) -> Self {
+        Self { contact: Some(contact), ..self }
+    }
+
+    /// None of the calls that are made here tells whether the account may use the sender, however well it is.
+    pub(super) fn but_for_the_sender(self) -> Self {
+        let add = |told: String| told + "; the sender is not checked: the first message tells";
+        let diagnosis = match self.diagnosis {
+            Diagnosis::Ok(told) => Diagnosis::Ok(add(told)),
+            Diagnosis::Warn(told) => Diagnosis::Warn(add(told)),
+            Diagnosis::Fail(told) => Diagnosis::Fail(told),
+        };
+        Self { diagnosis, ..self }
     }
 }
 
 /// Looks at a resource: what it holds, or why it cannot be read.
-pub(super) async fn look<T: DeserializeOwned>(outbound: &Outbound, request: Request) -> Result<T, Diagnosis> {
-    let answer = ask(outbound, request).await?;
-    match answer.status {
+pub(super) async fn look<T: DeserializeOwned>(
+    outbound: &Outbound,
+    request: Request,
+) -> (Result<T, Diagnosis>, Contact) {
+    let (answer, contact) = ask(outbound, request).await;
+    let read = answer.and_then(|answer| match answer.status {
         200 => {
             serde_json::from_slice(&answer.body).map_err(|_| Diagnosis::Fail("the answer cannot be read".to_owned()))
         }
         status => Err(refusal(status)),
-    }
+    });
+    (read, contact)
 }
 
 /// Asks, and says so when nobody answers.
-pub(super) async fn ask(outbound: &Outbound, request: Request) -> Result<Answer, Diagnosis> {
-    match timeout(TIMEOUT, outbound.send(request)).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(e)) => Err(Diagnosis::Fail(format!("no answer ({})", e.code))),
-        Err(_) => Err(Diagnosis::Fail("no answer (timeout)".to_owned())),
-    }
+pub(super) async fn ask(outbound: &Outbound, request: Request) -> (Result<Answer, Diagnosis>, Contact) {
+    let url = request.url.clone();
+    let answer = match timeout(TIMEOUT, outbound.send(request)).await {
+        Ok(answer) => answer.map_err(|e| e.code),
+        Err(_) => Err("timeout".to_owned()),
+    };
+    let contact = Contact::new(&url, answer.as_ref().map_err(String::as_str));
+    (answer.map_err(|cause| Diagnosis::Fail(format!("no answer ({cause})"))), contact)
 }
 
 /// What an HTTP status other than 200 says of an account.

@@ -29,7 +29,7 @@ use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
 use crate::secret::{Environment, Pseudonyms};
 use crate::settings::Findings;
-pub use check::{Check, Diagnosis};
+pub use check::{Check, Contact, Diagnosis, origin};
 pub use feedback::{Fate, FeedbackClient, News};
 pub use handover::Handover;
 
@@ -66,7 +66,7 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
     /// The addresses it calls, to keep connections there open, and for `doctor` to see whether they can be reached.
     fn addresses(&self) -> Vec<Url>;
 
-    /// Looks, without sending or changing anything, whether it could send: credentials, sender. For `doctor`.
+    /// Looks, without sending or changing anything, whether it could send. For `doctor`.
     async fn check(&self) -> Vec<Check>;
 
     /// Who tells its vendor afterwards what became of a code; `None` when it does not want to hear.

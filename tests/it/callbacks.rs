@@ -157,30 +157,52 @@ async fn a_webhook_that_was_set_up_by_hand_is_believed_without_a_public_address(
 }
 
 #[tokio::test]
-async fn who_cannot_prove_itself_is_not_asked_and_not_found() {
+async fn who_cannot_prove_itself_is_not_asked_and_refused_as_a_forger_is() {
     let key = "api_key = 'SK00000000000000000000000000000002'\napi_secret = 's'";
     let token = format!("auth_token = '{TOKEN}'");
     let secret = format!("callback_secret = '{WEBHOOK}'");
     let text = json!({ "umid": "u-1", "status": { "code": "QUEUED" } });
     let taken = json!({ "reference_id": "R", "status": { "code": 3001 } });
     // Without an address of ours, who signs no address can still be believed.
-    for (public, name, configure, answer, found) in [
-        (true, "twilio", &(|url: &str| twilio(url, key)) as &dyn Fn(&str) -> String, accepted(), 404),
-        (false, "twilio", &|url: &str| twilio(url, &token), accepted(), 404),
-        (true, "telesign", &|url: &str| telesign(url, "not base64!"), Answer::json(200, taken.clone()), 404),
+    for (public, name, configure, answer, refusal) in [
+        (true, "twilio", &(|url: &str| twilio(url, key)) as &dyn Fn(&str) -> String, accepted(), 403),
+        (false, "twilio", &|url: &str| twilio(url, &token), accepted(), 403),
+        (true, "telesign", &|url: &str| telesign(url, "-----"), Answer::json(200, taken.clone()), 403),
         (false, "telesign", &|url: &str| telesign(url, KEY), Answer::json(200, taken), 403),
-        (true, "eight", &|url: &str| eight(url, ""), Answer::json(200, text.clone()), 404),
+        (true, "eight", &|url: &str| eight(url, ""), Answer::json(200, text.clone()), 401),
         (false, "eight", &|url: &str| eight(url, &secret), Answer::json(200, text), 401),
     ] {
         let vendor = VendorServer::start([answer]).await;
         let server = start(public, &configure(&vendor.url)).await;
         assert_eq!(server.hook(&okta::another_sms()).await.status, 200);
         let path = format!("/callbacks/{name}");
-        assert_eq!(server.post(&path, &[("authorization", "Bearer nobody")], b"{}").await.status, found, "{name}");
+        let signed = signature(&format!("{PUBLIC}{path}"), &[]);
+        let headers = [("authorization", "Bearer nobody"), ("x-twilio-signature", &signed)];
+        assert_eq!(server.post(&path, &headers, b"").await.status, refusal, "{name}");
+        assert_eq!(server.post(&format!("{path}/more?a=b"), &[], b"{}").await.status, refusal, "{name}");
+        assert_eq!(refused(&server, name, "forged").await, 2.0, "{name}");
         server.stop().await;
         let body = vendor.finish()[0].body.to_ascii_lowercase();
         assert!(!body.contains("callback"), "{name}: {body}");
     }
+}
+
+#[tokio::test]
+async fn nothing_is_read_of_a_report_that_cannot_be_proved_and_who_reports_nothing_has_no_address() {
+    let verify = "[providers.verify]\nkind = 'twilio-verify'\naccount_sid = 'AC00000000000000000000000000000001'\n\
+                  auth_token = 't'\nservice_sid = 'VA00000000000000000000000000000001'\n";
+    let nowhere = "http://127.0.0.1:9";
+    let sandbox = "[providers.sandbox]\nkind = 'sandbox'\n";
+    let providers = [twilio(nowhere, "auth_token = 't'"), eight(nowhere, ""), verify.to_owned(), sandbox.to_owned()];
+    let toml = format!("allow_sandbox = true\n[orgs.main]\n{}", providers.concat());
+    let server = TestServer::start(&toml).await;
+    let too_large = vec![b'x'; 64 * 1024 + 1];
+    for (name, status) in [("twilio", 403), ("eight", 401), ("verify", 404), ("sandbox", 404), ("nobody", 404)] {
+        let answer = server.post(&format!("/callbacks/{name}"), &[FORM], &too_large).await;
+        assert_eq!(answer.status, status, "{name}");
+        assert_eq!(refused(&server, name, "forged").await, if status == 404 { 0.0 } else { 1.0 }, "{name}");
+    }
+    server.stop().await;
 }
 
 #[tokio::test]
@@ -215,6 +237,27 @@ async fn telesign_reports_with_its_key() {
     let signed = case["inbound_request"]["headers"]["Authorization"].as_str().expect("a header");
     assert_eq!(server.post("/callbacks/telesign", &[("authorization", "TSA x:AAAA")], body).await.status, 403);
     assert_eq!(server.post("/callbacks/telesign", &[("authorization", signed)], body).await.status, 200);
+    let line = "okta_hook_delivery_reports_total{provider=\"telesign\",channel=\"sms\",status=\"delivered\"}";
+    assert_eq!(server.metric(line).await, 1.0);
+    server.stop().await;
+    let sent: Value = serde_json::from_str(&vendor.finish()[0].body).expect("JSON");
+    assert_eq!(sent["callback_url"], "https://otp.example.com/callbacks/telesign");
+}
+
+#[tokio::test]
+async fn telesign_signs_with_what_its_own_decoders_make_of_a_key() {
+    // The key that Telesign's SDKs are tested with; the signature is made with Python's base64.b64decode(key) and hmac.
+    let key = "EXAMPLE----TE8sTgg45yusumoN6BYsBVkh+yRJ5czgsnCehZaOYldPJdmFh6NeX8kunZ2zU1YWaUw/0wV6xfw==";
+    let signed = format!("TSA {CUSTOMER}:ST+iEFXQgzTVZr6ulMGzCQog/rNDiwjMv7Frd6DJiBc=");
+    let id = "0123456789ABCDEF0123456789ABCDEF";
+    let body = format!(r#"{{"reference_id":"{id}","status":{{"code":3000}}}}"#);
+    let vendor = VendorServer::start([Answer::json(200, json!({ "reference_id": id, "status": { "code": 3001 } }))]);
+    let vendor = vendor.await;
+    let server = start(true, &telesign(&vendor.url, key)).await;
+    assert_eq!(server.hook(&okta::another_sms()).await.status, 200);
+    let path = "/callbacks/telesign";
+    assert_eq!(server.post(path, &[("authorization", &signed)], b"{}").await.status, 403);
+    assert_eq!(server.post(path, &[("authorization", &signed)], body.as_bytes()).await.status, 200);
     let line = "okta_hook_delivery_reports_total{provider=\"telesign\",channel=\"sms\",status=\"delivered\"}";
     assert_eq!(server.metric(line).await, 1.0);
     server.stop().await;
@@ -322,4 +365,24 @@ async fn what_stands_behind_the_name_in_an_address_is_covered_by_the_signature_a
     assert_eq!(server.post("/callbacks/", &[FORM], body.as_bytes()).await.status, 404);
     server.stop().await;
     vendor.finish();
+}
+
+#[tokio::test]
+async fn reports_come_in_clear_to_this_machine_alone() {
+    let vendor = VendorServer::start([accepted()]).await;
+    let twilio = twilio(&vendor.url, &format!("auth_token = '{TOKEN}'"));
+    let toml = format!("[server]\npublic_url = 'http://127.0.0.1:18080'\n[orgs.main]\n{twilio}");
+    let server = TestServer::start(&toml).await;
+    assert_eq!(server.hook(&okta::another_sms()).await.status, 200);
+    let (form, body) =
+        ([("MessageSid", SID), ("MessageStatus", "delivered")], format!("MessageSid={SID}&MessageStatus=delivered"));
+    for (origin, status) in [("https://127.0.0.1:18080", 403), ("http://127.0.0.1:18080", 200)] {
+        let signature = signature(&format!("{origin}/callbacks/twilio"), &form);
+        let headers = [FORM, ("x-twilio-signature", signature.as_str())];
+        assert_eq!(server.post("/callbacks/twilio", &headers, body.as_bytes()).await.status, status, "{origin}");
+    }
+    assert_eq!(reports(&server, "delivered").await, 1.0);
+    server.stop().await;
+    let address = vendor.finish()[0].field("StatusCallback");
+    assert_eq!(address.as_deref(), Some("http://127.0.0.1:18080/callbacks/twilio"));
 }

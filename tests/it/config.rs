@@ -389,6 +389,29 @@ fn doubtful_things_are_warned_of() {
 }
 
 #[test]
+fn a_public_url_in_clear_is_one_of_this_machine_for_tests() {
+    let told = "server.public_url: is not https: reports would come in clear, so it is for tests only\n";
+    for host in ["127.0.0.1:18080", "127.8.8.8", "[::1]:18080", "localhost:18080", "LOCALHOST"] {
+        let found = findings(&format!("{GOOD}[server]\npublic_url = 'http://{host}'"), &SECRETS);
+        assert_eq!(found, (String::new(), told.to_owned()), "{host}");
+        let found = findings(&format!("{GOOD}[server]\npublic_url = 'https://{host}'"), &SECRETS);
+        assert_eq!(found, (String::new(), String::new()), "{host}");
+    }
+    let rule = "server.public_url: must be an https address without query: Okta calls no other\n";
+    for url in [
+        "http://otp.example.com",
+        "http://localhost.example.com",
+        "http://10.0.0.1",
+        "http://0.0.0.0:18080",
+        "http://127.0.0.1/?a=b",
+        "ftp://127.0.0.1",
+    ] {
+        let found = findings(&format!("{GOOD}[server]\npublic_url = '{url}'"), &SECRETS);
+        assert_eq!(found, (rule.to_owned(), String::new()), "{url}");
+    }
+}
+
+#[test]
 fn what_would_never_be_heard_of_a_message_is_warned_of() {
     let telesign = "[providers.t]\nkind = 'telesign'\ncustomer_id = '11111111-2222-3333-4444-555555555555'\n\
                     api_key = { env = 'KEY' }\n";
@@ -766,4 +789,25 @@ fn a_guard_can_be_set_in_the_environment_and_says_what_is_doubtful() {
         orgs.main.guard.countries.enrollment_allow: holds a country that is not in allow: nothing is sent there
     "#]]
     .assert_eq(&warnings);
+}
+
+#[test]
+fn a_sid_of_an_odd_shape_is_warned_of_and_one_that_would_change_its_path_is_a_fault() {
+    let verify = "[providers.verify]\nkind = 'twilio-verify'\napi_key = 'SK00000000000000000000000000000001'\n\
+                  api_secret = { env = 'TWILIO_TOKEN' }\n";
+    let with = |account: &str, service: &str| {
+        let good = GOOD.replace("AC00000000000000000000000000000001", account);
+        findings(&format!("{good}{verify}service_sid = '{service}'"), &SECRETS)
+    };
+    let (faults, warnings) = with("test-account", "VA_test.1~");
+    assert_eq!(faults, "");
+    assert_eq!(
+        warnings,
+        "providers.twilio.account_sid: does not look like a SID: AC and 32 hexadecimal digits\n\
+         providers.verify.service_sid: does not look like a SID: VA and 32 hexadecimal digits\n"
+    );
+    for odd in ["", ".", "..", "a/b", "a b", " ", "a%2Fb", "a?b", "a#b", "a:b", "a\\b", "é", "a\tb"] {
+        let (faults, warnings) = with(odd, odd);
+        assert_eq!((faults.lines().count(), warnings.as_str()), (2, ""), "{odd:?}: {faults}");
+    }
 }

@@ -29,18 +29,19 @@ fn verify(url: &str) -> String {
     account("twilio-verify", url, "service_sid = 'VA00000000000000000000000000000001'")
 }
 
-/// The answer to the first look, at the address itself, from a clock that is this far off.
-fn root(seconds: i64) -> Answer {
+/// An answer from a clock that is this far off.
+fn dated(seconds: i64, status: u16, body: &Value) -> Answer {
     let date = (Timestamp::now() + SignedDuration::from_secs(seconds)).strftime("%a, %d %b %Y %H:%M:%S GMT");
-    Answer::Http(404, vec![("date".into(), date.to_string())], "{}".into())
+    Answer::Http(status, vec![("date".into(), date.to_string())], body.to_string())
 }
 
-/// Runs `doctor` over a script; only GETs may have come, and no secret may be shown.
+/// Runs `doctor` over a script; only GETs with credentials may have come, and no secret may be shown.
 async fn examine(script: impl IntoIterator<Item = Answer>, settings: fn(&str) -> String) -> Printed {
     let vendor = VendorServer::start(script).await;
     let printed = place(&settings(&vendor.url)).run(&["doctor", "--config", "hook.toml"]).await;
     let calls = vendor.finish();
     assert!(calls.iter().all(|call| call.method == "GET" && call.body.is_empty()), "{calls:?}");
+    assert!(calls.iter().all(|call| call.header("authorization").is_some() && call.path != "/"), "{calls:?}");
     for secret in [TOKEN, SECRET, SID] {
         assert!(!printed.stdout.contains(secret) && !printed.stderr.contains(secret), "{printed:?}");
     }
@@ -55,13 +56,36 @@ fn row(printed: &Printed, words: &[&str]) {
 
 #[tokio::test]
 async fn an_account_that_is_well_is_told_so() {
-    let active = Answer::json(200, json!({ "sid": SID, "status": "active" }));
-    let printed = examine([root(0), active], twilio).await;
+    for (body, told) in [
+        (json!({ "sid": SID, "status": "active" }), "active; the sender is not checked"),
+        (json!({ "sid": SID }), "found; its status is not told; the sender is not checked"),
+    ] {
+        let printed = examine([dated(0, 200, &body)], twilio).await;
+        assert_eq!(printed.code, Some(0), "{printed:?}");
+        row(&printed, &["ok", "provider it", "127.0.0.1", "reachable"]);
+        row(&printed, &["ok", "provider it", "clock", "agrees with theirs"]);
+        row(&printed, &["ok", "provider it", "account", told]);
+        row(&printed, &["ok", "state", "in memory"]);
+        let words = printed.stdout.lines().map(|line| line.split_once("  ").expect("columns").0.trim_end());
+        assert!(words.clone().all(|word| ["ok", "warn", "fail"].contains(&word)), "{printed:?}");
+        assert!(!printed.stdout.contains('\u{1b}'), "no colours in a pipe");
+    }
+}
+
+#[tokio::test]
+async fn a_host_without_an_account_is_looked_at_alone_and_each_host_once() {
+    let lookup = VendorServer::start([dated(-20, 404, &json!({}))]).await;
+    let vendor = VendorServer::start([Answer::json(200, json!({ "status": "active" }))]).await;
+    let more = format!("sms = {{ from = '+15005550006' }}\nlookup = {{ base_url = '{}/v2' }}", lookup.url);
+    let place = place(&account("twilio", &vendor.url, &more));
+    let printed = place.run(&["doctor", "--config", "hook.toml"]).await;
     assert_eq!(printed.code, Some(0), "{printed:?}");
-    row(&printed, &["ok", "provider it", "account", "active"]);
-    row(&printed, &["ok", "provider it", "clock"]);
-    row(&printed, &["ok", "state", "in memory"]);
-    assert!(!printed.stdout.contains('\u{1b}'), "no colours in a pipe");
+    row(&printed, &["ok", "127.0.0.1", "reachable; the clock is not checked: the answer has no date"]);
+    row(&printed, &["warn", "clock", "ahead of theirs"]);
+    assert_eq!(printed.stdout.matches("reachable").count(), 2, "{printed:?}");
+    let calls = (vendor.finish(), lookup.finish());
+    assert_eq!((calls.0.len(), calls.1.len()), (1, 1));
+    assert_eq!((calls.1[0].path.as_str(), calls.1[0].header("authorization")), ("/", None));
 }
 
 #[tokio::test]
@@ -76,9 +100,11 @@ async fn what_is_wrong_with_an_account_is_told_and_fails() {
         (Answer::json(500, json!({})), "HTTP 500"),
         (Answer::Close, "no answer"),
     ] {
-        let printed = examine([root(0), answer], twilio).await;
+        let printed = examine([answer], twilio).await;
         assert_eq!(printed.code, Some(1), "{told}");
         row(&printed, &["fail", "provider it", "account", told]);
+        let host = if told == "no answer" { ["fail", "not reachable"] } else { ["ok", "reachable"] };
+        row(&printed, &[host[0], "provider it", "127.0.0.1", host[1]]);
     }
 }
 
@@ -93,32 +119,32 @@ async fn a_verify_service_must_take_our_codes() {
         ),
         (json!({ "friendly_name": "x" }), "ok", "does not tell"),
     ] {
-        let printed = examine([root(0), Answer::json(200, body)], verify).await;
+        let printed = examine([Answer::json(200, body)], verify).await;
         row(&printed, &[verdict, "service", told]);
         assert_eq!(printed.code, Some(i32::from(verdict == "fail")));
     }
-    let printed = examine([root(0), Answer::json(404, json!({ "code": 20404 }))], verify).await;
+    let printed = examine([Answer::json(404, json!({ "code": 20404 }))], verify).await;
     row(&printed, &["fail", "service", "HTTP 404"]);
 }
 
 #[tokio::test]
 async fn a_clock_that_is_off_is_told() {
-    let active = || Answer::json(200, json!({ "status": "active" }));
-    let printed = examine([root(-20), active()], twilio).await;
+    let active = json!({ "status": "active" });
+    let printed = examine([dated(-20, 200, &active)], twilio).await;
     row(&printed, &["warn", "clock", "ahead of theirs"]);
     assert_eq!(printed.code, Some(0));
-    let printed = examine([root(3600), active()], twilio).await;
+    let printed = examine([dated(3600, 200, &active)], twilio).await;
     row(&printed, &["fail", "clock", "behind theirs"]);
     assert_eq!(printed.code, Some(1));
 }
 
 #[tokio::test]
-async fn who_cannot_be_reached_is_told_and_asked_no_further() {
+async fn who_cannot_be_reached_is_told() {
     let settings = twilio("http://127.0.0.1:9");
     let printed = place(&settings).run(&["doctor", "--config", "hook.toml"]).await;
     assert_eq!(printed.code, Some(1));
     row(&printed, &["fail", "127.0.0.1", "not reachable (connect)"]);
-    row(&printed, &["skipped", "account"]);
+    row(&printed, &["fail", "account", "no answer (connect)"]);
 }
 
 #[tokio::test]
@@ -141,10 +167,10 @@ async fn an_8x8_account_is_asked_for_no_text_and_must_have_the_voices_it_is_to_s
         (Answer::json(429, json!({ "code": 429 })), "warn", "HTTP 429"),
         (Answer::Close, "fail", "no answer"),
     ] {
-        let printed = examine([root(0), root(0), texts, there()], eight).await;
+        let printed = examine([texts, there()], eight).await;
         row(&printed, &[verdict, "provider it", "sms account", told]);
-        row(&printed, &["ok", "voice account", "voice profiles are there"]);
-        row(&printed, &["skipped", "sender", "not checked"]);
+        row(&printed, &["ok", "provider it", "127.0.0.1", "reachable"]);
+        row(&printed, &["ok", "voice account", "voice profiles are there; the sender is not checked"]);
         assert_eq!(printed.code, Some(i32::from(verdict == "fail")), "{printed:?}");
     }
     let gone = || Answer::json(404, json!({ "code": 1300 }));
@@ -153,7 +179,7 @@ async fn an_8x8_account_is_asked_for_no_text_and_must_have_the_voices_it_is_to_s
         (Answer::json(200, json!({})), "cannot be read"),
         (Answer::json(401, json!({ "statusCode": 401 })), "credentials are refused (HTTP 401)"),
     ] {
-        let printed = examine([root(0), root(0), gone(), voice], eight).await;
+        let printed = examine([gone(), voice], eight).await;
         row(&printed, &["fail", "voice account", told]);
         assert_eq!(printed.code, Some(1));
     }
@@ -167,7 +193,12 @@ async fn each_telesign_product_is_asked_for_a_message_that_nobody_sent() {
     }
     let answer = |status, code: i64| Answer::json(status, json!({ "reference_id": null, "status": { "code": code } }));
     for (more, script, calls, rows) in [
-        ("", vec![answer(404, 10017)], vec!["omnichannel"], vec![["ok", "omnichannel", "credentials are taken"]]),
+        (
+            "",
+            vec![answer(404, 10017)],
+            vec!["omnichannel"],
+            vec![["ok", "omnichannel", "credentials are taken; the sender is not checked"]],
+        ),
         ("auth = 'digest'", vec![answer(200, 3000)], vec!["omnichannel"], vec![["ok", "omnichannel", "are taken"]]),
         ("", vec![answer(401, 3400)], vec!["omnichannel"], vec![["fail", "omnichannel", "refused (HTTP 401, 3400)"]]),
         ("", vec![answer(401, 3206)], vec!["omnichannel"], vec![["warn", "omnichannel", "may not ask this"]]),
@@ -187,18 +218,18 @@ async fn each_telesign_product_is_asked_for_a_message_that_nobody_sent() {
             vec![["fail", "messaging", "refused (HTTP 401, -30000)"], ["fail", "voice", "refused (HTTP 401)"]],
         ),
     ] {
-        let vendor = VendorServer::start([root(0)].into_iter().chain(script)).await;
+        let vendor = VendorServer::start(script).await;
         let place = place(&telesign(&vendor.url, more)).set("KEY", "MDEyMzQ1Njc4OWFiY2RlZg==");
         let printed = place.run(&["doctor", "--config", "hook.toml"]).await;
         rows.iter().for_each(|words| row(&printed, words));
-        row(&printed, &["skipped", "sender", "not checked"]);
+        row(&printed, &["ok", "127.0.0.1", "reachable"]);
         assert!(!printed.stdout.contains("MDEy"), "{printed:?}");
         let seen = vendor.finish();
-        let paths: Vec<&str> = seen[1..].iter().map(|call| call.path.as_str()).collect();
+        let paths: Vec<&str> = seen.iter().map(|call| call.path.as_str()).collect();
         let expected: Vec<String> = calls.iter().map(|c| format!("/v1/{c}/00000000000000000000000000000000")).collect();
         assert_eq!(paths, expected);
         let scheme = if more.contains("digest") { "TSA FFFF" } else { "Basic " };
-        for call in &seen[1..] {
+        for call in &seen {
             assert_eq!((call.method.as_str(), call.body.as_str()), ("GET", ""));
             assert!(call.header("authorization").is_some_and(|value| value.starts_with(scheme)));
             assert_eq!(call.header("x-ts-nonce").is_some(), scheme == "TSA FFFF");
@@ -214,7 +245,7 @@ async fn faults_and_weak_secrets_are_rows_and_json_is_for_scripts() {
     assert_eq!(page["ok"], false);
     assert!(page["checks"].as_array().is_some_and(|c| c.iter().any(|c| c["what"] == "providers")), "{page}");
 
-    let vendor = VendorServer::start([root(0), Answer::json(200, json!({ "status": "active" }))]).await;
+    let vendor = VendorServer::start([Answer::json(200, json!({ "status": "active" }))]).await;
     let weak = place(&twilio(&vendor.url)).set("HOOK_SECRET", "weak");
     let public = format!("{}[server]\npublic_url = 'https://127.0.0.1:9'\n", twilio(&vendor.url));
     let weak =
@@ -244,11 +275,11 @@ async fn what_the_running_server_has_learnt_is_shown_and_that_none_runs_is_no_fa
         "allow_sandbox = true\nadmin.token = '{token}'\n[orgs.main]\n[providers.a]\nkind = 'sandbox'\ndelay = '1ms'\n"
     );
     let server = TestServer::start(&toml).await;
-    row(&beside(&server, token).await, &["skipped", "learnt", "nothing was sent"]);
+    row(&beside(&server, token).await, &["ok", "learnt", "nothing was sent"]);
     assert_eq!(server.hook(&okta::another_sms()).await.status, 200);
     let told = "accepted 1 of 1, delivered 0 of 0, converted 0 of 0: fine";
     row(&beside(&server, token).await, &["ok", "learnt", "a US sms", told]);
-    row(&beside(&server, "another-token-for-nobody").await, &["skipped", "learnt", "answers HTTP 401"]);
+    row(&beside(&server, "another-token-for-nobody").await, &["warn", "learnt", "answers HTTP 401"]);
 
     let admin = format!("admin = {{ listen = '{}' }}\nallow_sandbox = true\n", server.admin);
     server.stop().await;
@@ -256,7 +287,7 @@ async fn what_the_running_server_has_learnt_is_shown_and_that_none_runs_is_no_fa
     let printed =
         Place::new().file("hook.toml", &format!("{admin}{org}")).run(&["doctor", "--config", "hook.toml"]).await;
     assert_eq!(printed.code, Some(0), "{printed:?}");
-    row(&printed, &["skipped", "learnt", "no server answers at 127.0.0.1"]);
+    row(&printed, &["warn", "learnt", "no server answers at 127.0.0.1"]);
 }
 
 #[tokio::test]
@@ -275,9 +306,9 @@ async fn whoever_falls_behind_is_a_warning_and_a_long_table_is_cut() {
     for (answer, told) in [
         (answer(200, learned.clone()), vec!["warn", "p0 GB sms", "falls behind in delivery and conversion"]),
         (answer(200, learned.clone()), vec!["ok", "p19 GB sms", "accepted 30 of 32, delivered 5 of 25"]),
-        (answer(200, learned.clone()), vec!["skipped", "server", "and 3 more at GET /learned"]),
-        (answer(404, json!({})), vec!["skipped", "answers HTTP 404"]),
-        (answer(200, json!("garbage")), vec!["skipped", "cannot be read"]),
+        (answer(200, learned.clone()), vec!["ok", "server", "and 3 more at GET /learned"]),
+        (answer(404, json!({})), vec!["warn", "answers HTTP 404"]),
+        (answer(200, json!("garbage")), vec!["warn", "cannot be read"]),
     ] {
         // What answers in the place of the server; the provider needs nobody.
         let admin = VendorServer::start([answer]).await;

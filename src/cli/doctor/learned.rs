@@ -14,24 +14,24 @@ const MAX_ROWS: usize = 20;
 
 /// Asks the server that runs on this machine. That none does is no fault.
 pub(super) fn learned(config: &Config, table: &mut Table) {
-    let mut skip = |why: String| table.add("learnt", Check::new("server", Diagnosis::Skipped(why)));
+    let mut untold = |why: String| table.add("learnt", Check::new("server", Diagnosis::Warn(why)));
     let listen = config.admin.listen;
     let page = match local::get(listen, "/learned", config.admin_token.as_ref()) {
         Ok((200, page)) => serde_json::from_str::<Value>(&page).unwrap_or_default(),
-        Ok((status, _)) => return skip(format!("{listen} answers HTTP {status}")),
-        Err(_) => return skip(format!("no server answers at {listen}, and it alone knows")),
+        Ok((status, _)) => return untold(format!("{listen} answers HTTP {status}")),
+        Err(_) => return untold(format!("no server answers at {listen}, and it alone knows")),
     };
-    let Some(rows) = page["learned"].as_array() else { return skip("the answer cannot be read".to_owned()) };
-    if rows.is_empty() {
-        return skip("nothing was sent in the last half hour".to_owned());
-    }
-    for row in rows.iter().take(MAX_ROWS) {
+    let Some(rows) = page["learned"].as_array() else { return untold("the answer cannot be read".to_owned()) };
+    let shown = rows.len().min(MAX_ROWS);
+    for row in &rows[..shown] {
         table.add("learnt", check(row));
     }
-    if let Some(more) = rows.len().checked_sub(MAX_ROWS).filter(|more| *more > 0) {
-        let told = format!("and {more} more at GET /learned");
-        table.add("learnt", Check::new("server", Diagnosis::Skipped(told)));
-    }
+    let told = match rows.len() - shown {
+        0 if shown > 0 => return,
+        0 => "nothing was sent in the last half hour".to_owned(),
+        more => format!("and {more} more at GET /learned"),
+    };
+    table.add("learnt", Check::new("server", Diagnosis::Ok(told)));
 }
 
 fn check(row: &Value) -> Check {

@@ -28,12 +28,11 @@ impl Table {
         let line = |(subject, check): &(String, Check)| {
             let (word, told) = told(&check.diagnosis);
             // Padded before it is painted: colours have no width.
-            let word = format!("{word:<7}");
+            let word = format!("{word:<4}");
             let word = match check.diagnosis {
                 Diagnosis::Ok(_) => paint.good(&word),
                 Diagnosis::Warn(_) => paint.strong(&word),
                 Diagnosis::Fail(_) => paint.bad(&word),
-                Diagnosis::Skipped(_) => paint.faint(&word),
             };
             format!("{word}  {subject:<subjects$}  {:<whats$}  {told}", check.what).trim_end().to_owned() + "\n"
         };
@@ -55,6 +54,5 @@ fn told(diagnosis: &Diagnosis) -> (&'static str, &str) {
         Diagnosis::Ok(told) => ("ok", told),
         Diagnosis::Warn(told) => ("warn", told),
         Diagnosis::Fail(told) => ("fail", told),
-        Diagnosis::Skipped(told) => ("skipped", told),
     }
 }

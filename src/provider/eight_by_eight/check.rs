@@ -33,11 +33,12 @@ struct Profile {
 /// Whether the key may use the sub-account of texts, by asking for one that is not there.
 pub(super) async fn texts(outbound: &Outbound, messages: &Url, authorization: &HeaderValue) -> Check {
     let request = Request::get(join(messages, &format!("/{NO_TEXT}")), authorization);
-    let diagnosis = match ask(outbound, request).await {
+    let (answer, contact) = ask(outbound, request).await;
+    let diagnosis = match answer {
         Ok(answer) => CODES.read(answer.status, answer::text_code(&answer)),
         Err(diagnosis) => diagnosis,
     };
-    Check::new("sms account", diagnosis)
+    Check::new("sms account", diagnosis).with(contact).but_for_the_sender()
 }
 
 /// Whether the key may use the sub-account of calls, and whether it has these profiles: 8x8 refuses a call with any other
@@ -50,7 +51,8 @@ pub(super) async fn voice<'c>(
 ) -> Check {
     let mut url = callflows.clone();
     url.set_path(&callflows.path().replace("/callflows", "/speech-profiles"));
-    let diagnosis = match look::<Profiles>(outbound, Request::get(url, authorization)).await {
+    let (found, contact) = look::<Profiles>(outbound, Request::get(url, authorization)).await;
+    let diagnosis = match found {
         Ok(Profiles { speech_profiles: there }) => {
             let mut missing: Vec<&str> =
                 profiles.filter(|name| there.iter().all(|profile| profile.speech_profile_code != *name)).collect();
@@ -64,5 +66,5 @@ pub(super) async fn voice<'c>(
         }
         Err(diagnosis) => diagnosis,
     };
-    Check::new("voice account", diagnosis)
+    Check::new("voice account", diagnosis).with(contact).but_for_the_sender()
 }

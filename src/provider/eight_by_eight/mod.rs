@@ -48,7 +48,7 @@ pub struct Settings {
     pub subaccount_id: Option<String>,
     /// `https://sms.8x8.com` (Asia Pacific), the host of another region, or a test server.
     pub base_url: Option<Url>,
-    /// `https://voice.8x8.com`, the only one documented, or a test server.
+    /// `https://voice.8x8.com`, the only one documented, or a test server; `base_url` when that is a test server.
     pub voice_base_url: Option<Url>,
     /// What 8x8 puts into the `Authorization` of its webhooks.
     pub callback_secret: Option<SecretRef>,
@@ -87,7 +87,11 @@ impl Settings {
         check_subaccount(general, &format!("{at}.subaccount_id"), findings);
         let sms_url = base_url(self.base_url.as_ref(), "https://sms.8x8.com", &format!("{at}.base_url"), findings);
         let voice_at = format!("{at}.voice_base_url");
-        let voice_url = base_url(self.voice_base_url.as_ref(), "https://voice.8x8.com", &voice_at, findings);
+        let voice_url = match (&self.voice_base_url, &self.base_url) {
+            // Whoever has texts go to a test server does not mean calls to be real.
+            (None, Some(elsewhere)) if !is_eight_by_eight(elsewhere) => sms_url.clone(),
+            (own, _) => base_url(own.as_ref(), "https://voice.8x8.com", &voice_at, findings),
+        };
         let texts = self.sms.clone().or_else(|| self.voice.is_none().then(sms::Settings::default));
         let sms = texts.map(|s| s.check(&format!("{at}.sms"), findings));
         let voice = self.voice.as_ref().map(|v| {
@@ -148,6 +152,14 @@ impl Settings {
         value.set_sensitive(true);
         Some(value)
     }
+}
+
+/// Whether an address is 8x8's own: its hosts have one domain for each region.
+fn is_eight_by_eight(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    ["8x8.com", "8x8.uk", "8x8.id"]
+        .iter()
+        .any(|domain| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
 }
 
 /// 8x8's pattern for a sub-account id, which stands in a path.
@@ -282,7 +294,6 @@ impl Provider for EightByEight {
             let profiles = voice.config.profiles();
             checks.push(check::voice(&self.outbound, &voice.url, authorization, profiles).await);
         }
-        checks.push(Check::sender());
         checks
     }
 

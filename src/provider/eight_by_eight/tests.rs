@@ -19,6 +19,35 @@ fn faults(settings: Value) -> Vec<String> {
 }
 
 #[test]
+fn calls_go_where_texts_go_unless_that_is_8x8() {
+    let at = |base_url: Option<&str>, voice_base_url: Option<&str>| {
+        let (config, findings) = check(json!({
+            "api_key": "k", "subaccount_id": "acme", "base_url": base_url, "voice_base_url": voice_base_url,
+            "voice": { "source": "+15005550006" },
+        }));
+        assert_eq!(findings.faults, []);
+        let url = config.and_then(|config| config.voice).expect("calls").url;
+        url.as_str().strip_suffix("/api/v1/subaccounts/acme/callflows").expect("callflows").to_owned()
+    };
+    let (real, test) = ("https://voice.8x8.com", "http://127.0.0.1:18080");
+    for (base_url, voice_base_url, expected) in [
+        (None, None, real),
+        (Some("https://sms.8x8.com"), None, real),
+        (Some("https://sms.us.8x8.com/"), None, real),
+        (Some("https://sms.8x8.uk"), None, real),
+        (Some("https://sms.8x8.id"), None, real),
+        (Some(test), None, test),
+        (Some("https://vendor.test/8x8/"), None, "https://vendor.test/8x8"),
+        (Some("https://not8x8.com"), None, "https://not8x8.com"),
+        (Some("https://8x8.com.vendor.test"), None, "https://8x8.com.vendor.test"),
+        (Some(test), Some(real), real),
+        (None, Some(test), test),
+    ] {
+        assert_eq!(at(base_url, voice_base_url), expected, "{base_url:?} {voice_base_url:?}");
+    }
+}
+
+#[test]
 fn every_fault_is_found_at_once_and_names_its_key() {
     assert_eq!(faults(json!({})), ["providers.x.api_key", "providers.x.subaccount_id"]);
     let many = json!({

@@ -4,7 +4,9 @@
 
 use aws_lc_rs::{hmac, rand};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use http::header::DATE;
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
@@ -44,7 +46,7 @@ impl Authorization {
         Self::Basic(basic(customer_id, api_key))
     }
 
-    /// Digest: the key counts as the bytes its base64 stands for. `None` when it is no base64.
+    /// Digest: the key counts as the bytes its base64 stands for. `None` when it stands for none.
     pub(super) fn digest(customer_id: &str, api_key: &Secret) -> Option<Self> {
         let key = signing_key(api_key)?;
         Some(Self::Digest(Box::new(Signer { customer_id: customer_id.to_owned(), key })))
@@ -92,10 +94,47 @@ impl Authorization {
     }
 }
 
-/// The key of signatures, those of Telesign's reports too: the bytes that its base64 stands for.
+/// As lenient as the decoders of Telesign's SDKs are.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone),
+);
+
+/// The key of signatures, those of Telesign's reports too: the bytes that its base64 stands for. `None` when it stands
+/// for none.
+///
+/// What is no base64 is skipped, as in the key of the SDKs' own tests, which holds hyphens: the SDKs decode with Python's
+/// `base64.b64decode` and its like, and a signature has to be the one that they would make.
 pub(super) fn signing_key(api_key: &Secret) -> Option<hmac::Key> {
-    let key = Zeroizing::new(STANDARD.decode(api_key.expose()).ok()?);
-    Some(hmac::Key::new(hmac::HMAC_SHA256, &key))
+    let mut text = Zeroizing::new(Vec::with_capacity(api_key.expose().len()));
+    let mut padding = 0;
+    for byte in api_key.expose().bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' => {
+                padding = 0;
+                text.push(byte);
+            }
+            // The end, where it fills up a group of four that has begun; anywhere else it means nothing.
+            b'=' if text.len() % 4 >= 2 => {
+                padding += 1;
+                if text.len() % 4 + padding == 4 {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    // A character alone is not even one byte.
+    let whole = if text.len() % 4 == 1 { text.len() - 1 } else { text.len() };
+    let key = Zeroizing::new(LENIENT.decode(&text[..whole]).ok()?);
+    (!key.is_empty()).then(|| hmac::Key::new(hmac::HMAC_SHA256, &key))
+}
+
+/// Whether a key is base64 throughout, as Telesign hands keys out.
+pub(super) fn is_base64(api_key: &Secret) -> bool {
+    STANDARD.decode(api_key.expose()).map(Zeroizing::new).is_ok()
 }
 
 /// Signs with the account's key.
@@ -168,6 +207,8 @@ mod tests {
     use super::*;
 
     const CUSTOMER: &str = "11111111-2222-3333-4444-555555555555";
+    /// Telesign's SDKs are tested with it.
+    const DUMMY_KEY: &str = "EXAMPLE----TE8sTgg45yusumoN6BYsBVkh+yRJ5czgsnCehZaOYldPJdmFh6NeX8kunZ2zU1YWaUw/0wV6xfw==";
     const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==";
 
     #[test]
@@ -229,10 +270,48 @@ mod tests {
     }
 
     #[test]
-    fn digest_needs_a_key_in_base64() {
-        for key in ["not-base64-at-all", "AAECAwQ", "AA EC"] {
-            assert!(Authorization::digest(CUSTOMER, &Secret::new(key).expect("not empty")).is_none(), "{key:?}");
+    fn what_is_no_base64_in_a_key_is_skipped() {
+        let sign = |key: &str| {
+            let key = signing_key(&Secret::new(key).expect("not empty"))?;
+            Some(STANDARD.encode(hmac::sign(&key, b"x")))
+        };
+        // Made with Python's base64.b64decode(key) and hmac, of the message "x".
+        for (key, expected) in [
+            ("AAECAwQ=", "YwXKZttNxyc6mLGtQ3W9FosHYCwf56FVbKUT7VsPpoU="),
+            ("AA EC", "xxhtnsBLspD4mVwaF1p4mmH2xyPR3Hej5Sf11dGvZi8="),
+            ("AAEC=AwQ=", "YwXKZttNxyc6mLGtQ3W9FosHYCwf56FVbKUT7VsPpoU="),
+            ("AA=EC", "xxhtnsBLspD4mVwaF1p4mmH2xyPR3Hej5Sf11dGvZi8="),
+            ("AA==EC", "TLyWCZpkZ84AJGHxBUm0iYJl6+YYi0XvrMRCk1FuYsQ="),
+            ("AAE=CC", "jCeylrRZkkUnxXalTc4hAXBixhlVGpwsqE9RAgmyMq4="),
+            ("A=A=E=C", "jCeylrRZkkUnxXalTc4hAXBixhlVGpwsqE9RAgmyMq4="),
+            ("_AAECAw==AAAA", "1XbYd19+NAYy9YII4eEXxuyRSfY82HtPWvNdpV82NC0="),
+        ] {
+            assert_eq!(sign(key).as_deref(), Some(expected), "{key:?}");
         }
+        // Python insists on the padding, other decoders do not.
+        for (key, same) in [("AAECAwQ", "AAECAwQ="), ("AA-ECA", "AAECAA=="), ("AAECA", "AAEC")] {
+            assert_eq!(sign(key), sign(same), "{key:?}");
+        }
+        for nothing in ["----", "=", "A", "-A=", "é"] {
+            assert_eq!(sign(nothing), None, "{nothing:?}");
+            let key = Secret::new(nothing).expect("not empty");
+            assert!(Authorization::digest(CUSTOMER, &key).is_none(), "{nothing:?}");
+        }
+    }
+
+    #[test]
+    fn a_digest_with_the_key_of_the_vendors_sdks_is_the_one_they_make() {
+        let key = Secret::new(DUMMY_KEY).expect("not empty");
+        let Some(Authorization::Digest(signer)) = Authorization::digest(CUSTOMER, &key) else {
+            panic!("not a digest");
+        };
+        let (method, content_type) = ("POST", Product::Messaging.content_type());
+        let body = b"phone_number=15005550006&message=Your+code+is+482913&message_type=OTP";
+        let call = Call { method, content_type, body, resource: "/v1/messaging" };
+        let (date, nonce) = ("Mon, 05 Jan 2026 10:00:00 GMT", "6f1d2c3b-0000-4000-8000-000000000002");
+        // Made with Python's base64.b64decode(key) and hmac.
+        let expected = format!("TSA {CUSTOMER}:xLviVG08HqSU53Tdaiqx6bMqBdvRDP1nMLvWFPGqs4Q=");
+        assert_eq!(signer.authorization(&call, date, nonce).to_str().expect("ASCII"), expected);
     }
 
     #[test]

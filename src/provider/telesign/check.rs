@@ -22,11 +22,12 @@ const CODES: Codes = Codes {
 
 /// Whether a product takes the credentials, by asking for a message that is not there.
 pub(super) async fn product(outbound: &Outbound, product: Product, request: Request) -> Check {
-    let diagnosis = match ask(outbound, request).await {
+    let (answer, contact) = ask(outbound, request).await;
+    let diagnosis = match answer {
         Ok(answer) => CODES.read(answer.status, answer::status_code(&answer)),
         Err(diagnosis) => diagnosis,
     };
-    Check::new(product.resource().trim_start_matches("/v1/"), diagnosis)
+    Check::new(product.resource().trim_start_matches("/v1/"), diagnosis).with(contact).but_for_the_sender()
 }
 
 /// One that could not even be signed.

@@ -203,7 +203,6 @@ impl Provider for Telesign {
                 Err(e) => check::unsigned(product, &e.code),
             });
         }
-        checks.push(Check::sender());
         checks
     }
 

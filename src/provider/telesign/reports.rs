@@ -30,7 +30,7 @@ pub(in crate::provider) struct Reports {
 }
 
 impl Reports {
-    /// `None` when the key is no base64. Without an address of ours reports still come: an account can name one at Telesign.
+    /// `None` when the key holds no base64. Without an address of ours reports still come: an account can name one at Telesign.
     pub(in crate::provider) fn new(config: &Config) -> Option<Self> {
         let key = config.signing_key.clone()?;
         let keys = [Some(key), config.previous_signing_key.clone()].into_iter().flatten().collect();

@@ -8,7 +8,7 @@ use aws_lc_rs::hmac;
 use serde::Deserialize;
 use url::Url;
 
-use super::auth::{AuthMethod, Authorization, signing_key};
+use super::auth::{AuthMethod, Authorization, is_base64, signing_key};
 use super::{LifecycleEvent, Product, sms_voice};
 use crate::otp::{Channel, Phone};
 use crate::provider::account::{Senders, base_url, by_country, previous};
@@ -131,7 +131,7 @@ impl Config {
     /// 443.
     pub(in crate::provider) fn unreported(&self, public_url: &Url) -> Option<&'static str> {
         if self.signing_key.is_none() {
-            Some("has an api_key that is not base64, as which it signs delivery reports: none are asked for")
+            Some("has an api_key without any base64, as which it signs delivery reports: none are asked for")
         } else if public_url.port_or_known_default() != Some(443) {
             Some("takes no server.public_url with a port other than 443: no delivery reports are asked for")
         } else {
@@ -193,6 +193,9 @@ impl Settings {
         };
         if authorization.is_none() {
             findings.fault(key, "must be base64 for digest: that is how Telesign hands keys out");
+        } else if self.auth == AuthMethod::Digest && !is_base64(&api_key) {
+            findings
+                .warn(key, "is not all base64: what is not is left out, as by Telesign's SDKs; check that it is whole");
         }
         authorization.filter(|_| fits)
     }

@@ -47,11 +47,13 @@ pub(super) fn is_sid(text: &str, prefix: &str) -> bool {
     digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-/// A SID stands in a path: letters and digits only. Its usual form is two letters and 32 hexadecimal digits.
+/// A SID stands in a path, and before a colon: only what keeps its meaning there. Its usual form is two letters and 32
+/// hexadecimal digits; another one may be a test server's.
 pub(super) fn check_sid(sid: &str, prefix: &str, at: &str, findings: &mut Findings) {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~');
     if sid.is_empty() {
         findings.fault(at, "is required");
-    } else if !sid.bytes().all(|b| b.is_ascii_alphanumeric()) {
+    } else if !sid.bytes().all(fits) || matches!(sid, "." | "..") {
         findings.fault(at, format!("must be a SID: {prefix} and 32 hexadecimal digits"));
     } else if !is_sid(sid, prefix) {
         findings.warn(at, format!("does not look like a SID: {prefix} and 32 hexadecimal digits"));

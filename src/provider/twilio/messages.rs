@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::answer;
-use super::credentials::is_sid;
+use super::credentials::check_sid;
 use crate::otp::{Message, Phone, SendError, Text};
 use crate::provider::account::{Senders, by_country};
 use crate::settings::{Findings, optional_word};
@@ -19,8 +19,6 @@ const VALIDITY_SECS: std::ops::RangeInclusive<u64> = 1..=36_000;
 
 /// What the SID of a messaging service begins with.
 const SERVICE: &str = "MG";
-
-const NO_SERVICE: &str = "must be the SID of a messaging service: MG and 32 hexadecimal digits";
 
 /// Longest alphanumeric sender.
 const MAX_NAME_CHARS: usize = 11;
@@ -77,17 +75,15 @@ enum Sender {
 }
 
 impl Sender {
-    /// A number, short code or name; a messaging service where it has the form of one, which no name is long enough for.
+    /// A number, short code or name; a messaging service where it begins as one, and is longer than any name.
     fn parse(text: &str, at: String, findings: &mut Findings) -> Self {
-        if is_sid(text, SERVICE) {
-            return Self::Service(text.to_owned());
+        if text.starts_with(SERVICE) && text.len() > MAX_NAME_CHARS {
+            return Self::service(text, &at, findings);
         }
         if text.is_empty() {
             findings.fault(at, "must not be empty");
         } else if text.starts_with('+') && Phone::parse(text, None).is_err() {
             findings.fault(at, "must be an E.164 number, a short code or a sender name");
-        } else if text.starts_with(SERVICE) && text.len() > MAX_NAME_CHARS {
-            findings.fault(at, NO_SERVICE);
         } else if !text.starts_with('+') && !is_short_code_or_name(text) {
             let rule =
                 "does not look like an E.164 number, a short code, or a name of at most 11 letters, digits and spaces";
@@ -96,10 +92,8 @@ impl Sender {
         Self::From(text.to_owned())
     }
 
-    fn service(sid: &str, at: String, findings: &mut Findings) -> Self {
-        if !is_sid(sid, SERVICE) {
-            findings.fault(at, NO_SERVICE);
-        }
+    fn service(sid: &str, at: &str, findings: &mut Findings) -> Self {
+        check_sid(sid, SERVICE, at, findings);
         Self::Service(sid.to_owned())
     }
 }
@@ -118,7 +112,7 @@ impl Settings {
     pub fn check(&self, at: &str, findings: &mut Findings) -> Option<Config> {
         let general = match (self.from.as_deref(), self.messaging_service_sid.as_deref()) {
             (Some(from), None) => Some(Sender::parse(from.trim(), format!("{at}.from"), findings)),
-            (None, Some(sid)) => Some(Sender::service(sid.trim(), format!("{at}.messaging_service_sid"), findings)),
+            (None, Some(sid)) => Some(Sender::service(sid.trim(), &format!("{at}.messaging_service_sid"), findings)),
             (Some(_), Some(_)) => {
                 findings.fault(at, "takes from or messaging_service_sid, not both");
                 None
@@ -179,16 +173,37 @@ mod tests {
         for from in ["+15005550006", "12345", "15005550006", "Example", "MGM Grand", service] {
             assert_eq!(faults(json!({ "from": from })), [""; 0], "{from}");
         }
-        for from in ["+12ab", "+", "+123", " ", &service[..33], &service.replace('F', "g")] {
+        for from in ["+12ab", "+", "+123", " ", "MG of many words"] {
             assert_eq!(faults(json!({ "from": from })), ["sms.from"], "{from}");
         }
         assert_eq!(faults(json!({ "messaging_service_sid": service })), [""; 0]);
-        for sid in ["", "MG1", "Example", &service.replace("MG", "SM"), &service.replace('F', "g")] {
+        for sid in ["", "MG 1", "MG/1", "..", "MG\u{7}", "MG%31", "MGé"] {
             let at = "sms.messaging_service_sid";
             assert_eq!(faults(json!({ "messaging_service_sid": sid })), [at], "{sid}");
         }
         let by_country = json!({ "by_country": { "GB": "+12ab", "FR": service, "IE": "ExampleBank" } });
         assert_eq!(faults(by_country), ["sms.by_country.GB"]);
+    }
+
+    #[test]
+    fn a_messaging_service_of_an_odd_shape_is_warned_of_and_sent_as_one() {
+        let service = "MG0123456789abcdefABCDEF0123456789";
+        let [short, long] = [service[..33].to_owned(), service.replace('F', "g")];
+        for (key, sid) in [
+            ("messaging_service_sid", "MGtest"),
+            ("messaging_service_sid", "Example"),
+            ("messaging_service_sid", "MG_test-1.a~"),
+            ("messaging_service_sid", &long),
+            ("from", &short),
+            ("from", &long),
+        ] {
+            let settings: Settings = serde_json::from_value(json!({ key: sid })).expect("readable");
+            let mut findings = Findings::default();
+            let config = settings.check("sms", &mut findings).expect("a config");
+            assert_eq!(findings.faults, [], "{sid}");
+            assert_eq!(findings.warnings.len(), 1, "{sid}");
+            assert!(matches!(config.sender.general, Some(Sender::Service(told)) if told == sid), "{sid}");
+        }
     }
 
     #[test]

@@ -229,7 +229,7 @@ impl Provider for Twilio {
     async fn check(&self) -> Vec<Check> {
         let config = &self.config;
         let url = join(&config.base_url, &format!("/2010-04-01/Accounts/{}.json", config.account_sid));
-        vec![check::account(&self.outbound, url, &config.authorization).await, Check::sender()]
+        vec![check::account(&self.outbound, url, &config.authorization).await]
     }
 
     fn feedback_client(&self) -> Option<FeedbackClient> {

@@ -39,7 +39,8 @@ fn every_fault_names_its_key() {
         (json!({ "api_key": null }), "t.api_key"),
         (json!({ "api_key": " " }), "t.api_key"),
         (json!({ "api_key": { "env": "NOT_SET" } }), "t.api_key"),
-        (json!({ "api_key": "not-base64", "auth": "digest" }), "t.api_key"),
+        (json!({ "api_key": "-----", "auth": "digest" }), "t.api_key"),
+        (json!({ "previous_api_key": "-----" }), "t.previous_api_key"),
         (json!({ "base_url": "ftp://example.com" }), "t.base_url"),
         (json!({ "channels": [] }), "t.channels"),
         (json!({ "channels": "sms,fax" }), "t.channels"),
@@ -53,7 +54,7 @@ fn every_fault_names_its_key() {
     ] {
         let (_, findings) = check(account(more.clone()));
         assert_eq!(keys(&findings.faults), [expected], "{more}");
-        assert!(!format!("{findings:?}").contains("not-base64"));
+        assert!(!format!("{findings:?}").contains("-----"));
     }
     let (config, findings) = check(json!({ "kind": "telesign" }));
     assert!(config.is_none());
@@ -72,6 +73,9 @@ fn doubtful_settings_are_warned_of() {
         (json!({ "voice": { "en": "f-en-US", "fr": "en" }, "api": "sms-voice" }), vec!["t.voice.fr"]),
         (json!({ "language": "en", "api": "sms-voice" }), vec!["t.language.default"]),
         (json!({ "api_key": "not-base64" }), vec![]),
+        (json!({ "api_key": "-----" }), vec![]),
+        (json!({ "api_key": "not-base64", "auth": "digest" }), vec!["t.api_key"]),
+        (json!({ "api_key": KEY, "auth": "digest" }), vec![]),
     ] {
         let (config, findings) = check(account(more.clone()));
         assert!(config.is_some() && findings.faults.is_empty(), "{more}: {findings:?}");
