@@ -16,7 +16,7 @@ fn verify(url: &str) -> String {
     format!(
         "[providers.a]\nkind = 'twilio-verify'\naccount_sid = 'AC00000000000000000000000000000001'\n\
          auth_token = '0123456789abcdef0123456789abcdef'\nservice_sid = 'VA00000000000000000000000000000004'\n\
-         base_url = '{url}'\nlocale = 'fr'\n"
+         base_url = '{url}'\n"
     )
 }
 
@@ -36,7 +36,7 @@ fn created(sid: &str) -> Answer {
     Answer::json(201, json!({ "sid": sid, "status": "pending" }))
 }
 
-/// Refuses the language that is configured, slowly.
+/// Refuses the language of Okta's example, slowly.
 fn late_refusal() -> Answer {
     let body = json!({ "code": 20404, "message": "paraphrased", "status": 404 });
     Answer::Late(Duration::from_millis(900), 404, body.to_string())

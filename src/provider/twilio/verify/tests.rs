@@ -179,31 +179,6 @@ async fn a_wrong_service_is_an_account_fault_and_no_locale_is_blamed_for_it() {
 }
 
 #[tokio::test]
-async fn plain_english_is_blamed_for_no_404_and_nothing_is_sent_twice() {
-    let template = "HJ00000000000000000000000000000005";
-    for (settings, locale) in
-        [(json!({}), "en-US"), (json!({ "locale": "EN" }), "fr"), (json!({ "template_sid": template }), "en")]
-    {
-        let vendor = Vendor::playing([refused(404, 20404)]).await;
-        let mut settings = settings;
-        settings["base_url"] = json!(vendor.base_url);
-        let verify = verify(settings.clone());
-        let account = Err((FailureKind::Account, "20404".to_owned()));
-        assert_eq!(text(&verify, Some(locale)).await, account, "{settings}");
-        let tag = locale_of(&verify, Some(locale)).expect("still asked for");
-        let create = format!("{CREATE}&Locale={tag}");
-        let named = format!("{create}&TemplateSid={template}");
-        vendor.saw(&[if settings.get("template_sid").is_some() { &named } else { &create }]);
-    }
-    // One that names it is believed.
-    let blames_locale = Step::Answer(400, json!({ "code": 60200, "message": "Invalid parameter: Locale" }));
-    let vendor = Vendor::playing([blames_locale, created("VE1")]).await;
-    let verify = verify(json!({ "base_url": vendor.base_url }));
-    assert_eq!(text(&verify, Some("en")).await, Ok("VE1".to_owned()));
-    vendor.saw(&[&format!("{CREATE}&Locale=en"), CREATE]);
-}
-
-#[tokio::test]
 async fn a_pending_verification_is_cancelled_before_the_next_code() {
     let script = [created("VE1"), canceled(), created("VE2")];
     let vendor = Vendor::playing(script).await;

@@ -11,9 +11,6 @@ use crate::outbound::Answer;
 /// of the service's own in the locale.
 const NO_TEMPLATE: [i64; 4] = [60228, 60229, 60331, 60408];
 
-/// The language that no service lacks.
-const DEFAULT: &str = "en";
-
 /// What decides the words of a message. Both are left out where the choice is Verify's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Wording<'c> {
@@ -47,10 +44,8 @@ impl<'c> Wording<'c> {
         if code.is_some_and(|code| NO_TEMPLATE.contains(&code)) {
             return Some(Self::default());
         }
-        // 404 is documented for a locale outside the list. English stands in every list: with it, the service is not there.
-        let may_blame_locale =
-            answer.status == 404 && !self.locale.is_some_and(|tag| tag.eq_ignore_ascii_case(DEFAULT));
-        let blames_locale = may_blame_locale || failure.is_some_and(|f| f.names_parameter("Locale"));
+        // 404 is documented for a locale outside the list.
+        let blames_locale = answer.status == 404 || failure.is_some_and(|f| f.names_parameter("Locale"));
         (blames_locale && self.locale.is_some()).then_some(Self { locale: None, ..self })
     }
 }
