@@ -106,6 +106,15 @@ async fn what_okta_sends_and_we_cannot_read_is_a_warning_and_strangers_are_not()
     assert_eq!(told("event hook not taken", "result"), [unauthorized, unreadable]);
 }
 
+/// A hook as it goes over the wire.
+fn hook_to(number: &str) -> String {
+    let hook = okta::sms(number, "482913").to_string();
+    let length = hook.len();
+    format!(
+        "POST /okta/telephony HTTP/1.1\r\nhost: x\r\nauthorization: {SECRET}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{hook}"
+    )
+}
+
 #[tokio::test]
 async fn going_past_a_provider_that_cannot_take_a_message_is_no_warning() {
     let server = Place::new()
@@ -118,12 +127,7 @@ async fn going_past_a_provider_that_cannot_take_a_message_is_no_warning() {
         .set("OKTA_HOOK__PROVIDERS__B__KIND", "sandbox")
         .serve(&["serve"])
         .await;
-    let hook = okta::sms("+15005550010", "482913").to_string();
-    let request = format!(
-        "POST /okta/telephony HTTP/1.1\r\nhost: x\r\nauthorization: {SECRET}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{hook}",
-        hook.len()
-    );
-    assert_eq!(exchange(server.public, request.as_bytes()).await.status, 200);
+    assert_eq!(exchange(server.public, hook_to("+15005550010").as_bytes()).await.status, 200);
     let logged = server.stop().await.stderr;
     let lines: Vec<Value> = logged.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let told = lines.iter().find(|line| line["message"] == "hook").expect("a hook");
@@ -143,12 +147,7 @@ async fn a_message_that_every_provider_failed_is_an_error_line_and_one_in_doubt_
         .serve(&["serve"])
         .await;
     for number in ["+15005550010", "+15005550002", "+15005550001", "+15005550009"] {
-        let hook = okta::sms(number, "482913").to_string();
-        let request = format!(
-            "POST /okta/telephony HTTP/1.1\r\nhost: x\r\nauthorization: {SECRET}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{hook}",
-            hook.len()
-        );
-        assert_eq!(exchange(server.public, request.as_bytes()).await.status, 200);
+        assert_eq!(exchange(server.public, hook_to(number).as_bytes()).await.status, 200);
     }
     let logged = server.stop().await.stderr;
     let lines: Vec<Value> = logged.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
