@@ -21,8 +21,9 @@ use crate::secret::Secret;
 /// How long a new issuer's keys are waited for before its tokens are the ones that admit.
 const KEYS_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long the first keys are waited for before hooks are: Okta's three seconds run already.
-const FIRST_KEYS_PATIENCE: Duration = Duration::from_millis(500);
+/// How long the first keys are waited for before hooks are accepted. Okta's three seconds run already, and a hook's budget
+/// begins after it.
+const FIRST_KEYS_PATIENCE: Duration = Duration::from_millis(200);
 
 /// How often it is looked whether they have come.
 const KEYS_LOOK: Duration = Duration::from_millis(20);

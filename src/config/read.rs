@@ -11,7 +11,7 @@ use super::strict::Strict;
 use super::{Keys, Settings, Sources, sources};
 use crate::provider;
 use crate::secret::Environment;
-use crate::settings::Findings;
+use crate::settings::{Findings, List};
 
 /// More faults than this are the work of a generator, not of a person.
 const MAX_FAULTS: usize = 200;
@@ -203,10 +203,8 @@ fn sandboxes(providers: Value) -> Map<String, Value> {
 
 /// Whether these routes have nobody but these providers.
 fn sends_to(routes: &Value, providers: &Map<String, Value>) -> bool {
-    let list = |value: &Value| value.clone().into_array().unwrap_or_default();
-    let mut named = list(routes).into_iter().flat_map(|route| {
-        let send = route.into_table().ok().and_then(|mut route| route.remove("send"));
-        send.map(|send| list(&send)).unwrap_or_default()
-    });
-    named.all(|name| providers.contains_key(&name.to_string()))
+    let has =
+        |send: Value| send.try_deserialize().is_ok_and(|List(names)| names.iter().all(|n| providers.contains_key(n)));
+    let is_theirs = |route: Value| route.into_table().is_ok_and(|mut route| route.remove("send").is_some_and(has));
+    routes.clone().into_array().is_ok_and(|routes| routes.into_iter().all(is_theirs))
 }

@@ -39,7 +39,7 @@ impl Preview {
             Channel::Sms => "SMS",
             Channel::Voice => "VOICE CALL",
         };
-        let request_type = self.request_type.strip_prefix(FAMILY).unwrap_or(&self.request_type);
+        let family = if self.request_type.contains('.') { "" } else { FAMILY };
         json!({
             "eventId": self.event_id,
             "eventTime": self.at.to_string(),
@@ -48,7 +48,7 @@ impl Preview {
             "contentType": "application/json",
             "cloudEventVersion": "0.1",
             "source": "https://okta-telephony-hook.invalid/preview",
-            "requestType": format!("{FAMILY}{request_type}"),
+            "requestType": format!("{family}{}", self.request_type),
             "data": {
                 "context": { "request": {
                     "id": self.event_id,

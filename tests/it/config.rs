@@ -600,8 +600,10 @@ fn a_sandbox_takes_nothing_of_a_deployment_that_others_would_notice() {
     assert_eq!(played.providers.keys().collect::<Vec<_>>(), ["sandbox"]);
 
     let own = "\n[providers.b]\nkind = 'sandbox'\n[providers.a]\nkind = 'sandbox'\n";
-    let routes = |send: &str| format!("{own}[[orgs.main.routes]]\nname = 'own'\nsend = [{send}]\n");
-    for (send, route) in [("'b', 'a'", "own"), ("'b', 'twilio'", "default")] {
+    let routes = |send: &str| format!("{own}[[orgs.main.routes]]\nname = 'own'\nsend = {send}\n");
+    for (send, route) in
+        [("['b', 'a']", "own"), ("'b,a'", "own"), ("['b', 'twilio']", "default"), ("'twilio'", "default")]
+    {
         let played = sandbox(&routes(send), secret()).expect("valid");
         assert_eq!(played.providers.keys().collect::<Vec<_>>(), ["a", "b"], "its own, and nobody who sends");
         let routes = played.orgs[0].router.describe();

@@ -277,6 +277,9 @@ fn title(hook: &Hook, mode: &str) -> String {
 /// Why the plan is as it is. What a server has learnt is in its memory alone.
 fn why(hook: &Hook, message: &Message, plan: &Plan) -> Vec<String> {
     let mut lines = hook.config().router.explain(message);
+    if !plan.ordered && plan.providers.len() > 1 {
+        lines.push("weighted: drawn anew for every message".to_owned());
+    }
     if hook.config().learn == Mode::Enforce && plan.ordered && plan.providers.len() > 1 {
         lines.push("learn = enforce: the running server asks whoever falls behind here last".to_owned());
     }

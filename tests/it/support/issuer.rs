@@ -13,14 +13,14 @@ const KEYS: &str = "/oauth2/default/v1/keys";
 const METADATA: &str = "/oauth2/default/.well-known/oauth-authorization-server";
 
 /// How long `Mode::Late` takes.
-const LATE: Duration = Duration::from_millis(100);
+const LATE: Duration = Duration::from_millis(40);
 
 /// How it is doing.
 #[derive(Debug, Clone)]
 pub enum Mode {
     /// Answers.
     Up,
-    /// Answers, but takes 100 ms over each request.
+    /// Answers, but takes 40 ms over each request.
     Late,
     /// Closes every connection.
     Down,
