@@ -31,9 +31,9 @@ impl Deadline {
         self.due = self.due.min(self.started + budget);
     }
 
-    /// Gives back what `shorten` took.
-    pub fn restore(&mut self) {
-        self.due = self.whole;
+    /// Gives back what `shorten` took; true if it had taken any.
+    pub fn restore(&mut self) -> bool {
+        std::mem::replace(&mut self.due, self.whole) != self.whole
     }
 
     /// The instant itself.

@@ -162,8 +162,11 @@ impl Dispatch {
         let mut waiting = asked.into_iter();
         let mut race = Race::new(job, &self.team.metrics, &self.team.tasks);
         while !race.is_won() {
-            if waiting.len() > 0 && race.is_lost() {
-                deadline.restore();
+            if race.is_lost() && deadline.restore() {
+                // With more time a probe may be made, too.
+                let Candidates { mut asked, skipped: still } = self.candidates(plan, channel, &deadline);
+                asked.retain(|provider| !race.has_tried(provider.name()));
+                (waiting, skipped) = (asked.into_iter(), still);
             }
             let next = if self.may_ask(channel, &race, &deadline) { waiting.next() } else { None };
             let Some(provider) = next else {

@@ -436,6 +436,28 @@ async fn a_hook_that_was_given_less_time_has_all_of_it_when_who_was_asked_fails_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hook_that_has_its_time_back_has_time_for_a_probe() {
+    let a = [[Act::Unfit; 5].as_slice(), &[Act::Accept(1_000); 99], &[Act::Fail(10, Unavailable)]].concat();
+    let b = [[Act::Fail(0, Unavailable); 5].as_slice(), &[Act::Accept(900)]].concat();
+    let stage = Stage::new("", &[("a", &a), ("b", &b)]);
+    for _ in 0..5 {
+        stage.call(&okta::another_sms()).await;
+    }
+    assert_eq!(stage.metric(r#"okta_hook_breaker_state{provider="b",channel="sms"}"#), 2.0);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let (slow, last): (Vec<_>, _) = ((0..99).map(|_| okta::another_sms()).collect(), okta::another_sms());
+    let crowd = futures_util::future::join_all(slow.iter().map(|hook| stage.call(hook)));
+    let (_, reply) = tokio::join!(crowd, stage.call(&last));
+    let heard = understand(&reply.body);
+    assert!(
+        matches!(&heard, Understood::Command(status, Some(by), _) if status == "SUCCESSFUL" && by == "b"),
+        "{heard:?}"
+    );
+    assert!(stage.metric("okta_hook_shortened_total") > 50.0);
+    assert!(stage.unused().is_empty(), "{:?}", stage.unused());
+}
+
+#[tokio::test(start_paused = true)]
 async fn neither_a_doubt_nor_one_who_was_not_asked_gives_a_hook_more_time() {
     for first in [Act::Hang, Act::Unfit] {
         let stage = Stage::new("", &[("a", &[first; 100]), ("b", &[Act::Hang; 100])]);
