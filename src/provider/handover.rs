@@ -2,8 +2,9 @@
 //!
 //! Must not know what the steps are, nor who waits.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
+use crate::locks::lock;
 use crate::otp::{FailureKind, SendError};
 
 /// Guards the moment at which an attempt hands its message over. A provider of one step need not mind it: its attempt
@@ -51,6 +52,6 @@ impl Handover {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }

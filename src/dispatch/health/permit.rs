@@ -72,7 +72,6 @@ impl Permit {
     /// Tells the breaker.
     fn count(&self, Asked { entry, era }: &Asked, result: Result<(), &SendError>) {
         let now = Instant::now();
-        let jitter = jitter();
         let mut state = lock(&entry.state);
         let opened = match sign(result) {
             Sign::Nothing => {
@@ -84,8 +83,8 @@ impl Permit {
                 state.breaker.succeed(*era, now);
                 false
             }
-            Sign::Ill => state.breaker.fail(*era, now, jitter),
-            Sign::RefusesUs => state.breaker.refuse(*era, now, jitter),
+            Sign::Ill => state.breaker.fail(*era, now, jitter()),
+            Sign::RefusesUs => state.breaker.refuse(*era, now, jitter()),
         };
         let standing = state.breaker.standing(now);
         self.health.show(&self.name, self.channel, &mut state, standing);

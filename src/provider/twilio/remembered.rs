@@ -3,11 +3,12 @@
 //! Must not know what is kept, nor keep a number: it keeps keyed hashes that mean nothing outside this process.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::locks::lock;
 use crate::otp::Phone;
 use crate::secret::{KeyedHash, Pseudonyms};
 use crate::store::Fading;
@@ -69,7 +70,7 @@ impl<V: Clone> Remembered<V> {
 
 impl<V> Remembered<V> {
     fn lock(&self) -> MutexGuard<'_, Fading<V>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.entries)
     }
 }
 
