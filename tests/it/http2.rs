@@ -15,8 +15,11 @@ use crate::support::vendor::VendorServer;
 /// What becomes of one stream.
 type Treat = fn(h2::server::SendResponse<bytes::Bytes>);
 
-/// A listener, its address, what accepts TLS there, and its authority's PEM.
-async fn listen() -> (TcpListener, String, TlsAcceptor, String) {
+/// A vendor that does this with every connection. Gives its address and its authority's PEM.
+async fn vendor<F>(serve: impl Fn(TlsStream<TcpStream>) -> F + Copy + Send + 'static) -> (String, String)
+where
+    F: Future<Output = ()> + Send,
+{
     let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("certificate");
     let chain = vec![certified.cert.der().clone()];
     let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).expect("key");
@@ -25,44 +28,38 @@ async fn listen() -> (TcpListener, String, TlsAcceptor, String) {
     config.alpn_protocols = vec![b"h2".to_vec()];
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let url = format!("https://localhost:{}", listener.local_addr().expect("address").port());
-    (listener, url, TlsAcceptor::from(Arc::new(config)), certified.cert.pem())
-}
-
-/// A vendor that treats every stream as told. Gives its address and its authority's PEM.
-async fn treating(treat: Treat) -> (String, String) {
-    let (listener, url, acceptor, pem) = listen().await;
+    let acceptor = TlsAcceptor::from(Arc::new(config));
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let acceptor = acceptor.clone();
             tokio::spawn(async move {
-                let Ok(stream) = acceptor.accept(stream).await else { return };
-                let Ok(mut connection) = h2::server::handshake(stream).await else { return };
-                while let Some(Ok((request, mut respond))) = connection.accept().await {
-                    if request.method() == "POST" {
-                        treat(respond);
-                    } else {
-                        let _ = respond.send_response(http::Response::new(()), true);
-                    }
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    serve(stream).await;
                 }
             });
         }
     });
-    (url, pem)
+    (url, certified.cert.pem())
+}
+
+/// A vendor that treats every stream as told.
+async fn treating(treat: Treat) -> (String, String) {
+    vendor(move |stream| async move {
+        let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+        while let Some(Ok((request, mut respond))) = connection.accept().await {
+            if request.method() == "POST" {
+                treat(respond);
+            } else {
+                let _ = respond.send_response(http::Response::new(()), true);
+            }
+        }
+    })
+    .await
 }
 
 /// A vendor that goes away over the first POST, for this reason, and says whether it has looked at it.
 async fn going_away(reason: h2::Reason, looked: bool) -> (String, String) {
-    let (listener, url, acceptor, pem) = listen().await;
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                let Ok(stream) = acceptor.accept(stream).await else { return };
-                let _ = go_away(stream, reason, looked).await;
-            });
-        }
-    });
-    (url, pem)
+    vendor(move |stream| async move { drop(go_away(stream, reason, looked).await) }).await
 }
 
 /// Frame by frame, as no server of the h2 crate denies what it has accepted.
