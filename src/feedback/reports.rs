@@ -76,10 +76,8 @@ impl Reports {
     /// When the provider did not send it.
     pub async fn take(&self, provider: &str, request: &CallbackRequest<'_>) -> Result<(), Forged> {
         let provider = ProviderName::new(provider);
-        let callback = match self.0.callbacks.get(&provider).ok_or(Forged::Credential)? {
-            Ok(callback) => callback,
-            Err(forged) => return Err(self.forged(&provider, *forged)),
-        };
+        // `expects` has told of the others.
+        let Some(Ok(callback)) = self.0.callbacks.get(&provider) else { return Err(Forged::Credential) };
         let verified = callback.verify(request).map_err(|forged| self.forged(&provider, forged))?;
         match callback.parse(verified) {
             Report::Delivery(id, delivery) => {
