@@ -69,12 +69,12 @@ impl Reports {
         forged
     }
 
-    /// Takes one callback. Whatever a provider says in its own name is taken, also what is of no use: it would only
-    /// come again.
+    /// Takes one callback, and tells by which HTTP status the provider hears so. Whatever it says in its own name is
+    /// taken, also what is of no use: it would only come again.
     ///
     /// # Errors
     /// When the provider did not send it.
-    pub async fn take(&self, provider: &str, request: &CallbackRequest<'_>) -> Result<(), Forged> {
+    pub async fn take(&self, provider: &str, request: &CallbackRequest<'_>) -> Result<u16, Forged> {
         let provider = ProviderName::new(provider);
         // `expects` has told of the others.
         let Some(Ok(callback)) = self.0.callbacks.get(&provider) else { return Err(Forged::Credential) };
@@ -88,7 +88,7 @@ impl Reports {
             }
             Report::Unreadable => self.0.tools.metrics.feedback.refused(&provider, "unreadable"),
         }
-        Ok(())
+        Ok(callback.taken())
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) async fn take(
     let path_and_query = head.uri.path_and_query().map_or("/", |whole| whole.as_str());
     let request = CallbackRequest { path_and_query, headers: &head.headers, body: &body };
     match reports.take(&provider, &request).await {
-        Ok(()) => respond(Reply::noted()),
+        Ok(status) => respond(Reply::noted(status)),
         Err(forged) => refuse(forged),
     }
 }

@@ -32,7 +32,7 @@ pub(super) async fn take(State((events, limits)): State<(Arc<Events>, BodyLimits
     let (head, body) = request.into_parts();
     let body = body::read(body, &head.headers, limits);
     let (result, reply) = match events.take(&head.headers, body).await {
-        Taken::Noted => (EventHook::Taken, Reply::noted()),
+        Taken::Noted => (EventHook::Taken, Reply::noted(200)),
         Taken::Denied => (EventHook::Unauthorized, Reply::unauthorized()),
         Taken::Unread(fault @ Unread::Slow) => (EventHook::Slow, fault.reply()),
         Taken::Unread(fault @ Unread::TooLarge) => (EventHook::TooLarge, fault.reply()),

@@ -254,9 +254,9 @@ impl Reply {
         error(400, "The request cannot be read", faults, None)
     }
 
-    /// 200 without a body, to what is not a hook: there is nothing to say.
-    pub fn noted() -> Self {
-        Self { status: 200, body: Vec::new(), retry_after: None }
+    /// This HTTP status without a body, to what is not a hook: there is nothing to say.
+    pub fn noted(status: u16) -> Self {
+        Self { status, body: Vec::new(), retry_after: None }
     }
 
     /// 404.

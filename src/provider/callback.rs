@@ -57,6 +57,9 @@ pub trait Callback: fmt::Debug + Send + Sync + 'static {
 
     /// Reads what the provider says.
     fn parse(&self, verified: Verified) -> Report;
+
+    /// The HTTP status by which the provider is told that its report was taken.
+    fn taken(&self) -> u16;
 }
 
 /// Where a provider is told to send its reports.

@@ -84,7 +84,7 @@ async fn a_report_counts_once_and_the_first_final_one_stands() {
     assert_eq!(server.hook(&okta::another_sms()).await.status, 200);
     for status in ["sent", "sent", "undelivered", "sent", "undelivered", "delivered"] {
         let answer = report(&server, SID, status).await;
-        assert_eq!((answer.status, answer.body.as_slice()), (200, b"".as_slice()), "{status}");
+        assert_eq!((answer.status, answer.body.as_slice()), (204, b"".as_slice()), "{status}");
         assert!(!answer.head.contains("content-type"), "{answer:?}");
     }
     assert_eq!(reports(&server, "underway").await, 1.0);
@@ -115,10 +115,10 @@ async fn what_is_forged_changes_nothing_and_what_is_of_no_use_is_taken() {
     assert_eq!(refused(&server, "twilio", "forged").await, 3.0);
     assert_eq!(reports(&server, "delivered").await, 0.0);
 
-    assert_eq!(report(&server, "SMbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", "delivered").await.status, 200);
+    assert_eq!(report(&server, "SMbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", "delivered").await.status, 204);
     assert_eq!(refused(&server, "twilio", "unknown").await, 0.0, "its message may yet become known");
-    assert_eq!(report(&server, SID, "a new word").await.status, 200);
-    assert_eq!(report(&server, "", "delivered").await.status, 200);
+    assert_eq!(report(&server, SID, "a new word").await.status, 204);
+    assert_eq!(report(&server, "", "delivered").await.status, 204);
     assert_eq!(refused(&server, "twilio", "unreadable").await, 2.0);
     assert_eq!(reports(&server, "delivered").await, 0.0);
 
@@ -311,13 +311,19 @@ async fn a_report_proved_by_the_credential_before_is_taken_while_it_is_configure
             eight(nowhere, &format!("callback_secret = 'Bearer new-webhook-secret'\n{secret}")),
         ];
         let server = start(true, &providers.concat()).await;
-        for (provider, headers, body, refusal) in [
-            ("twilio", vec![FORM, ("x-twilio-signature", signature.as_str())], twilio_body.as_str(), 403),
-            ("telesign", vec![("authorization", signed)], telesigned, 403),
-            ("eight", vec![("authorization", WEBHOOK)], r#"{"payload":{"umid":"u","status":{"state":"read"}}}"#, 401),
+        for (provider, headers, body, thanks, refusal) in [
+            ("twilio", vec![FORM, ("x-twilio-signature", signature.as_str())], twilio_body.as_str(), 204, 403),
+            ("telesign", vec![("authorization", signed)], telesigned, 200, 403),
+            (
+                "eight",
+                vec![("authorization", WEBHOOK)],
+                r#"{"payload":{"umid":"u","status":{"state":"read"}}}"#,
+                200,
+                401,
+            ),
         ] {
             let answer = server.post(&format!("/callbacks/{provider}"), &headers, body.as_bytes()).await;
-            assert_eq!(answer.status, if taken { 200 } else { refusal }, "{provider}");
+            assert_eq!(answer.status, if taken { thanks } else { refusal }, "{provider}");
             assert_eq!(refused(&server, provider, "forged").await, if taken { 0.0 } else { 1.0 }, "{provider}");
         }
         server.stop().await;
@@ -335,8 +341,8 @@ async fn the_path_of_the_public_address_may_be_taken_off_or_left() {
     let ours = signature("https://example.com/otp/callbacks/twilio", &form);
     let bare = signature("https://example.com/callbacks/twilio", &form);
     for (path, signature, status) in [
-        ("/otp/callbacks/twilio", &ours, 200),
-        ("/callbacks/twilio", &ours, 200),
+        ("/otp/callbacks/twilio", &ours, 204),
+        ("/callbacks/twilio", &ours, 204),
         ("/otp/callbacks/twilio", &bare, 403),
         ("/callbacks/twilio", &bare, 403),
         ("/other/callbacks/twilio", &ours, 404),
@@ -355,7 +361,7 @@ async fn what_stands_behind_the_name_in_an_address_is_covered_by_the_signature_a
     assert_eq!(server.hook(&okta::another_sms()).await.status, 200);
     let (path, body) = ("/callbacks/twilio/message?tx=7f3a", format!("MessageSid={SID}&MessageStatus=delivered"));
     let form = [("MessageSid", SID), ("MessageStatus", "delivered")];
-    for (signed, status) in [("/callbacks/twilio", 403), (path, 200)] {
+    for (signed, status) in [("/callbacks/twilio", 403), (path, 204)] {
         let signature = signature(&format!("{PUBLIC}{signed}"), &form);
         let answer = server.post(path, &[FORM, ("x-twilio-signature", &signature)], body.as_bytes()).await;
         assert_eq!(answer.status, status, "signed for {signed}");
@@ -376,7 +382,7 @@ async fn reports_come_in_clear_to_this_machine_alone() {
     assert_eq!(server.hook(&okta::another_sms()).await.status, 200);
     let (form, body) =
         ([("MessageSid", SID), ("MessageStatus", "delivered")], format!("MessageSid={SID}&MessageStatus=delivered"));
-    for (origin, status) in [("https://127.0.0.1:18080", 403), ("http://127.0.0.1:18080", 200)] {
+    for (origin, status) in [("https://127.0.0.1:18080", 403), ("http://127.0.0.1:18080", 204)] {
         let signature = signature(&format!("{origin}/callbacks/twilio"), &form);
         let headers = [FORM, ("x-twilio-signature", signature.as_str())];
         assert_eq!(server.post("/callbacks/twilio", &headers, body.as_bytes()).await.status, status, "{origin}");

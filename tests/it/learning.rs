@@ -270,7 +270,7 @@ async fn row_23_what_a_report_says_is_shown_without_anybodys_number() {
     assert_eq!(serde_json::from_slice::<Value>(&page().await).expect("JSON"), json!({ "learned": [] }));
     let request = okta::another_sms();
     assert_eq!(server.hook(&request).await.status, 200);
-    assert_eq!(report_of(&server, "twilio", SID, "undelivered").await.status, 200);
+    assert_eq!(report_of(&server, "twilio", SID, "undelivered").await.status, 204);
     let expected = json!({ "learned": [{
         "provider": "twilio", "country": "US", "channel": "sms", "accepted": 1, "failed": 0, "delivered": 0,
         "undelivered": 1, "awaited": 0, "converted": 0, "delivery_ratio": null, "conversion_ratio": null,

@@ -82,7 +82,7 @@ async fn a_report_and_a_complaint_that_cannot_be_held_against_anything_are_not_t
     assert_eq!(server.hook(&hook).await.status, 200);
     is_noted(&redis).await;
     redis.freeze();
-    assert_eq!(callbacks::report_of(&server, "twilio", &sid, "delivered").await.status, 200);
+    assert_eq!(callbacks::report_of(&server, "twilio", &sid, "delivered").await.status, 204);
     let failed = json!({
         "uuid": "outage-2", "eventType": "inline_hook.executed", "outcome": { "result": "FAILURE" },
         "transaction": { "id": "Wknown" },
@@ -110,7 +110,7 @@ async fn a_report_that_had_to_wait_counts_without_an_event_hook_too() {
     assert_eq!(server.hook(&okta::another_sms()).await.status, 200);
     is_noted(&redis).await;
     redis.freeze();
-    assert_eq!(callbacks::report_of(&server, "twilio", &sid, "delivered").await.status, 200);
+    assert_eq!(callbacks::report_of(&server, "twilio", &sid, "delivered").await.status, 204);
     redis.thaw();
     let delivered = "okta_hook_delivery_reports_total{provider=\"twilio\",channel=\"sms\",status=\"delivered\"}";
     eventually("the report counts", async || server.metric(delivered).await > 0.0).await;

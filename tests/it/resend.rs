@@ -53,7 +53,7 @@ fn took(answer: &Answered) -> (String, Value) {
 async fn undelivered(server: &TestServer) {
     let counted = r#"okta_hook_delivery_reports_total{provider="a",channel="sms",status="undelivered"}"#;
     eventually("the report counts", async || {
-        assert_eq!(report_of(server, "a", SID, "undelivered").await.status, 200);
+        assert_eq!(report_of(server, "a", SID, "undelivered").await.status, 204);
         server.metric(counted).await >= 1.0
     })
     .await;
@@ -88,7 +88,7 @@ async fn who_did_not_deliver_is_asked_again_when_nobody_else_may_be() {
     assert_eq!(exchange(server.admin, disable).await.status, 200);
     let first = okta::for_a_stranger(okta::another_sms());
     assert_eq!(took(&server.hook(&first).await).0, "a");
-    assert_eq!(report_of(&server, "a", SID, "undelivered").await.status, 200);
+    assert_eq!(report_of(&server, "a", SID, "undelivered").await.status, 204);
     assert_eq!(took(&server.hook(&again(&first, "111111")).await).0, "a");
     server.stop().await;
     assert_eq!((a.finish().len(), b.finish().len()), (2, 0));

@@ -71,6 +71,10 @@ impl Callback for Reports {
         let state = payload.status.and_then(|status| status.state);
         Report::of(payload.umid.as_deref(), state.as_deref().and_then(text))
     }
+
+    fn taken(&self) -> u16 {
+        200
+    }
 }
 
 #[derive(Deserialize)]
@@ -151,6 +155,7 @@ mod tests {
             seen += 1;
             assert_eq!(verified.is_ok(), expect["authorized"].as_bool().expect("a bool"), "{path:?}");
             let Ok(verified) = verified else { continue };
+            assert_eq!(Some(reports().taken().into()), expect["http_reply"].as_u64(), "{path:?}");
             let delivery = match (expect["final"].as_bool(), expect["delivered"].as_bool()) {
                 (Some(false), _) => Delivery::Underway,
                 (_, Some(true)) => Delivery::Delivered,

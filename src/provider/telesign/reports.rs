@@ -53,6 +53,10 @@ impl Callback for Reports {
         let Ok(body) = serde_json::from_slice::<Body>(verified.body()) else { return Report::Unreadable };
         Report::of(body.reference_id.as_deref(), body.status.and_then(|s| delivery(number(&s.code)?)))
     }
+
+    fn taken(&self) -> u16 {
+        200
+    }
 }
 
 /// The outer members: those inside `channel_status` carry another id.
@@ -141,6 +145,7 @@ mod tests {
             let verified = verify(&headers, request["raw_body"].as_str().expect("a body"));
             assert_eq!(verified.is_ok(), expect["signature_valid"].as_bool().expect("a bool"), "{name}");
             let Ok(verified) = verified else { continue };
+            assert_eq!(Some(reports().taken().into()), expect["http_reply"].as_u64(), "{name}");
             let delivered = expect["delivered"].as_bool().expect("a bool");
             let delivery = if delivered { Delivery::Delivered } else { Delivery::Undelivered };
             assert_eq!(

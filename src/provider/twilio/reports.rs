@@ -65,6 +65,10 @@ impl Callback for Reports {
         let delivery = field(&["MessageStatus", "SmsStatus", "CallStatus"]).and_then(delivery);
         Report::of(field(&["MessageSid", "SmsSid", "CallSid"]), delivery)
     }
+
+    fn taken(&self) -> u16 {
+        204
+    }
 }
 
 /// Twilio defines HMAC-SHA-1; nothing newer is on offer. Collisions of SHA-1 do not touch it.
@@ -172,6 +176,7 @@ mod tests {
             let verified = verify(&reports, path, &headers, &text(&request["raw_body"]));
             assert_eq!(verified.is_ok(), expect["signature_valid"].as_bool().expect("a bool"), "{name}");
             let Ok(verified) = verified else { continue };
+            assert_eq!(Some(reports.taken().into()), expect["http_reply"].as_u64(), "{name}");
             let id = expect["message_sid"].as_str().or(expect["call_sid"].as_str());
             let delivery = match (expect["final"].as_bool(), expect["delivered"].as_bool()) {
                 (Some(false), _) => Delivery::Underway,

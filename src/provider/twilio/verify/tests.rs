@@ -246,6 +246,10 @@ async fn a_create_without_an_answer_is_cancelled_by_number_before_the_next() {
     vendor.saw(&[CREATE_IN_FRENCH]);
     assert_eq!(text(&verify, None).await, Ok("VE2".to_owned()));
     vendor.saw(&[CANCEL_NUMBER, CREATE]);
+    let recorded = &fixtures("verify-feedback-200-canceled-by-number")["verify-feedback-200-canceled-by-number.json"];
+    let [url, body] =
+        [&recorded["request"]["url"], &recorded["request"]["raw_body"]].map(|v| v.as_str().expect("a text"));
+    assert_eq!(CANCEL_NUMBER, format!("POST {} {body}", url.trim_start_matches("https://verify.twilio.com")));
 }
 
 #[tokio::test]
