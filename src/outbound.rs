@@ -1,4 +1,4 @@
-//! The one HTTP client: how providers are called, and what a failure on the wire proves.
+//! Calls to others: how providers are sent messages, and what a failure on the wire proves.
 //!
 //! Must not know any vendor. Never follows a redirect, never repeats a request whose bytes were written, never reads
 //! more than 64 KiB of an answer, never logs a URL.
@@ -6,6 +6,7 @@
 mod connect;
 mod evidence;
 mod hints;
+mod reads;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,8 +20,8 @@ use http::header::{
 };
 use http::uri::Scheme;
 use http::{Method, Uri};
+use http_body::Body;
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use jiff::Timestamp;
@@ -127,6 +128,7 @@ pub enum SetupFault {
 #[derive(Debug, Clone)]
 pub struct Outbound {
     client: Client<Connector, Watched>,
+    reader: reqwest::Client,
     /// For requests that a proxy passes on unencrypted.
     proxy_credential: Option<HeaderValue>,
     origins: Arc<Mutex<BTreeSet<Url>>>,
@@ -213,7 +215,8 @@ impl Outbound {
     /// # Errors
     /// When there are no certificate authorities to trust, or the configured ones cannot be read.
     pub fn new(settings: &Settings) -> Result<Self, SetupFault> {
-        let (connector, proxy_credential) = connect::connector(settings)?;
+        let tls = connect::tls(settings)?;
+        let (connector, proxy_credential) = connect::connector(settings, &tls)?;
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
@@ -221,6 +224,7 @@ impl Outbound {
             .build(connector);
         Ok(Self {
             client,
+            reader: reads::client(settings, tls)?,
             proxy_credential,
             origins: Arc::default(),
             warm_up_timeout: settings.warm_up_timeout,
@@ -248,30 +252,6 @@ impl Outbound {
             }
         })?;
         answer.map(|(answer, _)| answer)
-    }
-
-    /// Asks for something (`GET`), which changes nothing there. No time-out of its own beyond connecting.
-    ///
-    /// # Errors
-    /// When no readable answer came: `Unconfirmed` if one came that is too large, else `Unavailable`. Whatever is lost
-    /// here, no message is.
-    pub async fn read(&self, url: Url, authorization: Option<&HeaderValue>) -> Result<Answer, SendError> {
-        self.read_whole(url, authorization).await.map(|(answer, _)| answer)
-    }
-
-    /// As `read`, with all headers of the answer, for who knows what else stands in them.
-    ///
-    /// # Errors
-    /// As `read`.
-    pub async fn read_whole(
-        &self,
-        url: Url,
-        authorization: Option<&HeaderValue>,
-    ) -> Result<(Answer, HeaderMap), SendError> {
-        let mut call = http::Request::new(Watched::nothing());
-        *call.headers_mut() = headers(authorization);
-        let answer = self.exchange(call, url).await;
-        answer.map_err(|e| unconnected(&*e))?
     }
 
     async fn exchange(&self, mut call: http::Request<Watched>, url: Url) -> Result<Readable, Fault> {
@@ -345,7 +325,10 @@ async fn touch(outbound: Outbound, origin: Url) {
 type Readable = Result<(Answer, HeaderMap), SendError>;
 
 /// Reads the body up to the limit. The inner error: an answer came, but not one that can be read.
-async fn read(mut response: http::Response<Incoming>) -> Result<Readable, hyper::Error> {
+async fn read<B>(mut response: http::Response<B>) -> Result<Readable, B::Error>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let status = response.status().as_u16();
     let headers = std::mem::take(response.headers_mut());
     let date = headers.get(DATE).and_then(hints::date);

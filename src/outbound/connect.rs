@@ -61,11 +61,13 @@ struct Proxy {
 ///
 /// # Errors
 /// When there are no certificate authorities to trust, or a file or an address cannot be used.
-pub(super) fn connector(settings: &Settings) -> Result<(Connector, Option<HeaderValue>), SetupFault> {
-    let tls = tls(settings)?;
+pub(super) fn connector(
+    settings: &Settings,
+    tls: &ClientConfig,
+) -> Result<(Connector, Option<HeaderValue>), SetupFault> {
     let direct = HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
     let direct = direct.enable_all_versions().wrap_connector(tcp());
-    let proxy = settings.proxy.as_ref().map(|ProxyUrl(url)| proxy(url, &tls)).transpose()?;
+    let proxy = settings.proxy.as_ref().map(|ProxyUrl(url)| proxy(url, tls)).transpose()?;
     let credential = proxy.as_ref().and_then(|proxy| proxy.at.basic_auth().cloned());
     let connectors = Connectors { direct, proxy, limit: settings.connect_timeout };
     let open = tower::service_fn(move |address: Uri| {
@@ -90,8 +92,8 @@ fn tcp() -> HttpConnector {
     tcp
 }
 
-/// The system's certificate authorities, and those of a file beside them.
-fn tls(settings: &Settings) -> Result<ClientConfig, SetupFault> {
+/// Whose certificates are trusted: those of the system's authorities, and of a file beside them.
+pub(super) fn tls(settings: &Settings) -> Result<ClientConfig, SetupFault> {
     let further = settings.ca_file.as_deref().map(authorities).transpose().map_err(SetupFault::CaFile)?;
     let told = |e: rustls::Error| SetupFault::Client(e.to_string());
     let provider = Arc::new(aws_lc_rs::default_provider());

@@ -75,6 +75,7 @@ fn is_tls(error: &(dyn Error + 'static)) -> bool {
 
 fn is_timeout(error: &(dyn Error + 'static)) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::TimedOut)
+        || error.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_timeout)
         || error.source().is_some_and(is_timeout)
 }
 

@@ -23,9 +23,10 @@ const FLOORS: [&[&str]; 11] = [
 const NEIGHBOURS: [(&str, &str); 1] = [("config", "telemetry")];
 
 /// A word, and the only places in which it may stand.
-const HOMES: [(&str, &[&str]); 12] = [
+const HOMES: [(&str, &[&str]); 13] = [
     ("axum::", &["http", "app"]),
     ("hyper_util::client", &["outbound"]),
+    ("reqwest", &["outbound"]),
     ("std::env::", &["config/sources", "cli/paint"]),
     ("SUCCESSFUL", &["okta/reply"]),
     ("prometheus_client", &["metrics"]),
