@@ -183,6 +183,11 @@ impl Worker {
                 }
                 let (is_done, entry) = match self.tools.journal.used(&user, &event).await? {
                     Use::Of(entry) => (self.used(&entry, *at).await, Some(entry)),
+                    Use::Unknown if !self.tools.unknown_users.contains_key(org.as_str()) => {
+                        // Nothing came of it. Should it come again when its message is known, it is as good as new.
+                        self.tools.journal.give_back_event(&event).await;
+                        return Ok(Ending::Done);
+                    }
                     Use::Unknown => (self.unknown(org, user_id.as_ref(), *channel).await, None),
                     Use::Known => (true, None),
                 };

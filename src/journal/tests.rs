@@ -300,6 +300,21 @@ async fn a_use_that_is_told_before_anybody_took_the_message_is_remembered() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn messages_under_one_id_of_their_provider_are_each_used_once() {
+    let journal = journal(Arc::new(Memory::new(100)));
+    for (user, number) in [("00uone", "+447400120001"), ("00utwo", "+447400120002")] {
+        let user_id = UserId::parse(user).expect("an id");
+        let person = journal.user_key("main", &user_id, Channel::Sms);
+        let event = |name: &str| journal.event_key("main", &format!("{user} {name}"));
+        let message = Message { event_id: EventId::parse(user), ..message(user, number) };
+        journal.note("main", &message, &accepted("one", "VE1"), None, nobody()).await;
+        written(&journal).await;
+        assert!(matches!(journal.used(&person, &event("first")).await, Ok(Use::Of(_))), "{user}");
+        assert_eq!(journal.used(&person, &event("second")).await, Ok(Use::Known), "{user}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_could_not_be_forgotten_is_not_written() {
     let memory = Arc::new(Memory::new(100));
     let journal = journal(way(&memory, usize::MAX, Duration::ZERO));

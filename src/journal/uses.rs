@@ -61,8 +61,7 @@ impl Journal {
             let key = self.0.used_of_message(message);
             self.0.store.write(slice::from_ref(&key), event.to_string().into(), left).await?;
         }
-        let Some(id) = &entry.transaction_id else { return Ok(Use::Of(entry)) };
-        let key = self.0.used(entry.provider.as_str(), id.as_str());
+        let Some(key) = self.0.used_of_send(&entry) else { return Ok(Use::Of(entry)) };
         if let Claim::Existing(_) = self.0.claim(&key, event.to_string().into(), left).await? {
             return Ok(Use::Known);
         }
@@ -75,7 +74,7 @@ impl Journal {
     /// # Errors
     /// When the store does not tell: then it may have been.
     pub async fn is_used(&self, entry: &Entry) -> Result<bool, StoreFault> {
-        let of_send = entry.transaction_id.as_ref().map(|id| self.0.used(entry.provider.as_str(), id.as_str()));
+        let of_send = self.0.used_of_send(entry);
         let of_message = entry.event.as_ref().map(|message| self.0.used_of_message(message));
         for key in of_send.iter().chain(&of_message) {
             if self.0.store.read(key).await?.is_some() {
@@ -134,7 +133,11 @@ impl Inner {
         Key::new("journal-used-message", self.pseudonyms.hash(&[b"journal-used-message", message.as_bytes()]))
     }
 
-    fn used(&self, provider: &str, id: &str) -> Key {
-        Key::new("journal-used", self.pseudonyms.hash(&[b"journal-used", provider.as_bytes(), id.as_bytes()]))
+    /// By its provider's id, which need not be its own: Verify gives several messages to one number the same. And by its
+    /// message's event, as far as that is known.
+    fn used_of_send(&self, entry: &Entry) -> Option<Key> {
+        let id = entry.transaction_id.as_ref()?;
+        let of = [entry.provider.as_str(), id.as_str(), entry.event.as_deref().unwrap_or_default()].map(str::as_bytes);
+        Some(Key::new("journal-used", self.pseudonyms.hash(&[b"journal-used", of[0], of[1], of[2]])))
     }
 }

@@ -127,6 +127,21 @@ async fn of_a_batch_each_used_code_is_approved_once_whoever_is_repeated_or_unkno
 }
 
 #[tokio::test]
+async fn an_event_that_found_nobody_counts_when_it_comes_again() {
+    let vendor = VendorServer::start([created(1), done()]).await;
+    let server = TestServer::start(&toml(&vendor.url, "")).await;
+    tell(&server, "first", &[used("1", "00uone")]).await;
+    accepted(&server, &hook_for("00uone")).await;
+    for delivery in ["second", "third"] {
+        tell(&server, delivery, &[used("1", "00uone")]).await;
+    }
+    let told = fates(&calls(&vendor, 2).await);
+    assert_eq!(told, BTreeMap::from([((sid(1), "Status=approved".to_owned()), 1)]));
+    server.stop().await;
+    vendor.finish();
+}
+
+#[tokio::test]
 async fn what_a_provider_could_not_be_told_is_told_later_and_what_it_refuses_is_not() {
     let down = Answer::json(503, json!({ "code": 20503, "status": 503 }));
     let wrong = Answer::json(401, json!({ "code": 20003, "status": 401 }));
