@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::deadline::Clock;
 use crate::metrics::{GuardLabels, Metrics};
-use crate::otp::{FailureKind, Message, Outcome, Remedy};
+use crate::otp::{FailureKind, Message, Outcome, Remedy, SendError};
 use crate::secret::Pseudonyms;
 use crate::seldom::Seldom;
 use crate::store::{Store, StoreFault};
@@ -314,8 +314,8 @@ impl Guard {
 
     /// Whether an outcome tells of fraud.
     pub fn learns_from(outcome: &Outcome) -> bool {
-        let is_fraud = |kind| kind == FailureKind::Blocked;
-        outcome.attempts.iter().any(|attempt| attempt.result.as_ref().is_err_and(|error| is_fraud(error.kind)))
+        let is_fraud = |error: &SendError| error.kind == FailureKind::Blocked && !error.number_alone;
+        outcome.attempts.iter().any(|attempt| attempt.result.as_ref().is_err_and(is_fraud))
     }
 
     fn tell(&self, case: &Case<'_>, rule: Rule, decision: Decision) {

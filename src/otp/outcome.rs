@@ -178,6 +178,8 @@ pub struct SendError {
     pub retry_after: Option<Duration>,
     /// Whether the provider says that the person wants no messages.
     pub opted_out: bool,
+    /// Whether the provider holds it against this number alone, and says nothing of fraud beside it.
+    pub number_alone: bool,
     /// What may help the person, where it is the person who is refused.
     pub remedy: Remedy,
     /// Whether the provider was never asked: what is configured for it does not fit this message.
@@ -218,6 +220,7 @@ impl SendError {
             code: code.into(),
             retry_after: None,
             opted_out: false,
+            number_alone: false,
             remedy: Remedy::OtherNumber,
             unasked: false,
             unsent: false,

@@ -64,11 +64,11 @@ async fn numbers_long_known_may_stand_side_by_side() {
 }
 
 fn outcome(kind: FailureKind) -> Outcome {
-    let attempt = Attempt {
-        provider: ProviderName::new("a"),
-        result: Err(SendError::new(kind, "60410")),
-        elapsed: Duration::from_millis(100),
-    };
+    of(SendError::new(kind, "60410"))
+}
+
+fn of(error: SendError) -> Outcome {
+    let attempt = Attempt { provider: ProviderName::new("a"), result: Err(error), elapsed: Duration::from_millis(100) };
     Outcome::of(Channel::Sms, "r".into(), vec![attempt])
 }
 
@@ -82,6 +82,8 @@ async fn what_a_provider_calls_fraud_is_blocked_with_its_neighbours_for_twelve_h
     }
     let preview = Message { preview: true, ..message("+447400123456") };
     watch.guard.learn(&preview, &outcome(FailureKind::Blocked)).await;
+    let number_alone = SendError { number_alone: true, ..SendError::new(FailureKind::Blocked, "21216") };
+    watch.guard.learn(&message("+447400123456"), &of(number_alone)).await;
     assert_eq!(watch.stops(&message("+447400123456")).await, None);
     watch.guard.learn(&message("+447400123456"), &outcome(FailureKind::Blocked)).await;
     assert_eq!(watch.stops(&message("+447400129999")).await, Some("provider_fraud"));

@@ -89,8 +89,9 @@ fn failed(kind: FailureKind, code: Option<i64>, answer: &Answer) -> SendError {
     // A 429 is counted before the request is looked at, whatever the code says.
     let kind = if answer.status == 429 { FailureKind::Throttled } else { kind };
     let opted_out = code == Some(codes::OPTED_OUT) && kind == FailureKind::Recipient;
+    let number_alone = code.is_some_and(|code| codes::NUMBER_ALONE.contains(&code));
     let code = code.map_or_else(|| format!("http_{}", answer.status), |code| code.to_string());
-    SendError { retry_after: answer.retry_after, opted_out, ..SendError::new(kind, code) }
+    SendError { retry_after: answer.retry_after, opted_out, number_alone, ..SendError::new(kind, code) }
 }
 
 #[cfg(test)]

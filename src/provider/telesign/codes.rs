@@ -167,6 +167,9 @@ pub(super) const ERRORS: [(RangeInclusive<i64>, FailureKind, &str); 8] = [
 /// Not attempted; with a list of errors that say why, where a product has one.
 pub(super) const NOT_ATTEMPTED: i64 = 500;
 
+/// Codes that block one number alone: at our request, or Telesign's own.
+pub(super) const NUMBER_ALONE: [i64; 5] = [129, 130, 229, 230, 10032];
+
 /// The person has blocked such texts.
 pub(super) const OPTED_OUT: i64 = 510;
 

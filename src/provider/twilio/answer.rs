@@ -87,7 +87,8 @@ fn failure(answer: &Answer) -> SendError {
     // Limits of one number say nothing about the next one: no pause for the whole account.
     let retry_after = if codes::PER_NUMBER.contains(&code) { Some(Duration::ZERO) } else { answer.retry_after };
     let opted_out = code == codes::OPTED_OUT && kind == FailureKind::Recipient;
-    SendError { retry_after, opted_out, ..SendError::new(kind, code.to_string()) }
+    let number_alone = codes::NUMBER_ALONE.contains(&code);
+    SendError { retry_after, opted_out, number_alone, ..SendError::new(kind, code.to_string()) }
 }
 
 /// A 201 whose body already reports a final failure: nothing will arrive, so the next provider may try.

@@ -85,6 +85,9 @@ pub(super) const TABLE: [(i64, FailureKind, &str); 73] = [
 /// Codes that limit one number alone.
 pub(super) const PER_NUMBER: [i64; 2] = [60203, 60212];
 
+/// Codes by which Twilio holds something against one number, or the account, that is no fraud beside it.
+pub(super) const NUMBER_ALONE: [i64; 2] = [21216, 60238];
+
 /// The person has answered STOP.
 pub(super) const OPTED_OUT: i64 = 21610;
 
