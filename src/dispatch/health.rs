@@ -100,6 +100,9 @@ pub(super) enum Turn {
     First,
     /// Another one failed.
     Failover,
+    /// Others would not have this message. They are well, so their breakers stay closed, and no budget has to protect
+    /// anybody from what they let through.
+    Detour,
     /// It was better not asked, but nobody else is left.
     LastResort,
 }

@@ -176,7 +176,7 @@ impl Dispatch {
                 }
                 break;
             };
-            let turn = if race.asked() == 0 { Turn::First } else { Turn::Failover };
+            let turn = race.turn();
             match self.begin(job, provider, &mut race, turn) {
                 Ok(()) => race.wait(self.patience(channel, waiting.len() > 0, &race, &deadline)).await,
                 Err(Refusal::Skip(skip)) => skipped.push((provider.name().clone(), skip.as_str())),
@@ -261,7 +261,7 @@ impl Dispatch {
     fn begin(&self, job: &Arc<Job>, provider: &Arc<dyn Provider>, race: &mut Race, turn: Turn) -> Result<(), Refusal> {
         let to = provider.name();
         let permit = self.team.health.begin(to, job.message.channel, turn)?;
-        if let Some((from, kind)) = race.last().filter(|_| turn == Turn::Failover) {
+        if let Some((from, kind)) = race.last().filter(|_| matches!(turn, Turn::Failover | Turn::Detour)) {
             tracing::warn!(%from, %to, kind = kind.as_str(), phone_ref = job.phone_ref, "failover");
         }
         job.begun.store(true, Ordering::Release);

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
-use super::health::Permit;
+use super::health::{Permit, Turn};
 use super::{Job, MAX_SENDS, MAX_SENDS_WITH_DOUBT};
 use crate::metrics::{AttemptLabels, Metrics};
 use crate::otp::{Accepted, Attempt, FailureKind, Next, ProviderName, SendError};
@@ -98,6 +98,15 @@ impl Race {
     /// How each attempt failed, in the order they were begun; one that has not ended is in doubt.
     pub(super) fn kinds(&self) -> impl Iterator<Item = FailureKind> {
         self.attempts.iter().map(Entry::kind)
+    }
+
+    /// How the next provider's turn comes.
+    pub(super) fn turn(&self) -> Turn {
+        match self.asked() {
+            0 => Turn::First,
+            _ if self.kinds().all(|kind| kind == FailureKind::Rejected) => Turn::Detour,
+            _ => Turn::Failover,
+        }
     }
 
     /// Whose turn was last, and how that failed.

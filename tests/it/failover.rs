@@ -91,12 +91,32 @@ async fn going_past_providers_that_cannot_take_a_message_uses_no_failover_up() {
     }
     assert_eq!(stage.metrics.failovers_refused.get(), 0);
 
-    // The same when the one that cannot take it comes last. What is rejected leaves the breaker of the first one closed.
-    let stage = Stage::new("", &[("a", &[Act::Fail(1, Rejected); 200]), ("b", &[Act::Unfit; 200])]);
+    // The same when the one that cannot take it comes last. All in one moment: the breaker has no time to open.
+    let stage = Stage::new("okta_concurrency = 1000", &[("a", &[Act::Unreached(100); 200]), ("b", &[Act::Unfit; 200])]);
+    let hooks: Vec<_> = (0..200).map(|_| okta::another_sms()).collect();
+    let _ = futures_util::future::join_all(hooks.iter().map(|hook| stage.call(hook))).await;
+    assert_eq!(stage.metrics.failovers_refused.get(), 0);
+    assert!(stage.unused().is_empty(), "{:?}", stage.unused());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_provider_rejects_goes_to_the_next_however_often() {
+    // Its breaker never opens: it is well.
+    let stage = Stage::new("", &[("a", &[Act::Fail(1, Rejected); 200]), ("b", &[Act::Accept(1); 200])]);
     for _ in 0..200 {
-        stage.call(&okta::another_sms()).await;
+        let reply = stage.call(&okta::another_sms()).await;
+        assert!(matches!(understand(&reply.body), Understood::Command(_, Some(by), _) if by == "b"));
     }
     assert_eq!(stage.metrics.failovers_refused.get(), 0);
+
+    // What fails beside it does open one, and so counts.
+    let stage = Stage::new(
+        "okta_concurrency = 1000",
+        &[("a", &[Act::Fail(1, Rejected); 150]), ("b", &[Act::Unreached(100); 150]), ("c", &[Act::Accept(1); 130])],
+    );
+    let hooks: Vec<_> = (0..150).map(|_| okta::another_sms()).collect();
+    let _ = futures_util::future::join_all(hooks.iter().map(|hook| stage.call(hook))).await;
+    assert_eq!(stage.metrics.failovers_refused.get(), 20);
     assert!(stage.unused().is_empty(), "{:?}", stage.unused());
 }
 
