@@ -155,15 +155,17 @@ impl Listener {
             serve(admitted);
         }
         let until = Instant::now() + LAST_CALL;
-        // Twice: while the first were let in, others may have connected.
-        for pause in [LAST_COMERS, Duration::ZERO] {
+        let last_call = || {
             while Instant::now() < until
                 && let Some(admitted) = self.accept_waiting()
             {
                 serve(admitted);
             }
-            sleep(pause).await;
-        }
+        };
+        last_call();
+        sleep(LAST_COMERS).await;
+        // Once more, and no pause behind it: whoever connects then is reset.
+        last_call();
         drop(self.listener);
         tasks.close();
         tasks.wait().await;
