@@ -5,6 +5,7 @@
 
 mod connect;
 mod evidence;
+mod handover;
 mod hints;
 mod reads;
 
@@ -36,6 +37,7 @@ use crate::secret::Secret;
 use crate::settings::{Findings, authorities, duration};
 use connect::{Connector, Fault};
 use evidence::{Watched, is_unprocessed, unconnected};
+pub use handover::Handover;
 
 /// Answers of the vendors' documented calls stay below 4 KiB; more is a fault or an attack.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -232,13 +234,27 @@ impl Outbound {
         })
     }
 
-    /// Sends a request and reads its answer. No time-out of its own beyond connecting: the caller decides how long to wait.
+    /// Sends a request that delivers no message, and reads its answer. No time-out of its own beyond connecting: the caller
+    /// decides how long to wait.
     ///
     /// # Errors
     /// `Unavailable` when no byte of the request can have reached the vendor, `Unconfirmed` when one may have.
     pub async fn send(&self, request: Request) -> Result<Answer, SendError> {
+        self.post(request, None).await
+    }
+
+    /// As `send`, for a request that delivers a message: not written when `handover` is closed by then.
+    ///
+    /// # Errors
+    /// As `send`.
+    pub async fn deliver(&self, request: Request, handover: &Handover) -> Result<Answer, SendError> {
+        self.post(request, Some(handover.clone())).await
+    }
+
+    async fn post(&self, request: Request, handover: Option<Handover>) -> Result<Answer, SendError> {
         let written = Arc::new(AtomicBool::new(false));
-        let mut call = http::Request::new(Watched { bytes: request.body, written: Arc::clone(&written) });
+        let body = Watched { bytes: request.body, written: Arc::clone(&written), handover };
+        let mut call = http::Request::new(body);
         *call.method_mut() = request.method;
         *call.headers_mut() = request.headers;
         let answer = self.exchange(call, request.url).await.map_err(|e| {
@@ -315,7 +331,7 @@ fn idle_time(keep_warm: Duration) -> Duration {
 
 /// `HEAD /` without credentials: opens a connection, or proves that an idle one still lives.
 async fn touch(outbound: Outbound, origin: Url) {
-    let mut call = http::Request::new(Watched::nothing());
+    let mut call = http::Request::new(Watched::default());
     *call.method_mut() = Method::HEAD;
     *call.headers_mut() = headers(None);
     let _ = timeout(TOUCH, outbound.exchange(call, origin)).await;

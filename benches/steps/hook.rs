@@ -11,8 +11,8 @@ use okta_telephony_hook::dispatch::health::Health;
 use okta_telephony_hook::dispatch::{Dispatch, Team};
 use okta_telephony_hook::hook::Hook;
 use okta_telephony_hook::otp::{Accepted, Channel, Message, ProviderName, SendError, TransactionId};
-use okta_telephony_hook::outbound::Request;
-use okta_telephony_hook::provider::{Check, FeedbackClient, Handover, Provider, SendOptions};
+use okta_telephony_hook::outbound::{Handover, Request};
+use okta_telephony_hook::provider::{Check, FeedbackClient, Provider, SendOptions};
 use okta_telephony_hook::telemetry;
 use tokio::time::Instant;
 
@@ -113,7 +113,8 @@ impl Provider for Stub {
         None
     }
 
-    async fn send(&self, _: &Message, _: SendOptions<'_>, _: &Handover) -> Result<Accepted, SendError> {
+    async fn send(&self, _: &Message, _: SendOptions<'_>, handover: &Handover) -> Result<Accepted, SendError> {
+        handover.claim()?;
         let count = ASKED.fetch_add(1, Ordering::Relaxed);
         let id = TransactionId::parse(&format!("SM{count:032x}")).expect("printable ASCII");
         Ok(Accepted::new(id))

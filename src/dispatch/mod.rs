@@ -42,11 +42,12 @@ use crate::deadline::{Clock, Deadline};
 use crate::learn::{Learn, Way};
 use crate::metrics::{AttemptLabels, Metrics};
 use crate::otp::{Attempt, Channel, Content, FailureKind, Message, Next, Outcome, ProviderName, SendError};
-use crate::provider::{Handover, Provider, SendOptions};
+use crate::outbound::Handover;
+use crate::provider::{Provider, SendOptions};
 use crate::route::Plan;
 use discretion::discreet;
 use health::{Availability, Health, Refusal, Skip, Turn};
-use race::Race;
+use race::{Patience, Race};
 
 /// An attempt that has not ended after this is given up: no vendor answers a create call later than that.
 const HARD_CAP: Duration = Duration::from_secs(10);
@@ -190,7 +191,7 @@ impl Dispatch {
             && self.begin(job, provider, &mut race, Turn::LastResort).is_ok()
         {
             skipped.retain(|(name, _)| name != provider.name());
-            race.wait(deadline.due()).await;
+            race.wait(Patience { unwritten: deadline.due(), unanswered: deadline.due() }).await;
         }
         let attempts = race.finish();
         for attempt in &attempts {
@@ -232,17 +233,18 @@ impl Dispatch {
         known.filter_map(|p| Some((time(p)?, p))).min_by_key(|(time, _)| *time).map(|(_, p)| p)
     }
 
-    /// Until when the attempt begun last is waited for: to the deadline when nobody could be asked after it.
-    fn patience(&self, channel: Channel, more: bool, race: &Race, deadline: &Deadline) -> Instant {
-        let last = !more
-            || race.sends() >= MAX_SENDS_WITH_DOUBT
-            || self.policy.after_unconfirmed(channel) == AfterUnconfirmed::Stop
-            || deadline.remaining() < self.policy.min_attempt * 2;
-        if last {
-            return deadline.due();
+    /// How long the attempt begun last is waited for: to the deadline when nobody could be asked after it. After one that has
+    /// written nothing there always could, if there is somebody.
+    fn patience(&self, channel: Channel, more: bool, race: &Race, deadline: &Deadline) -> Patience {
+        let due = deadline.due();
+        if !more || deadline.remaining() < self.policy.min_attempt * 2 {
+            return Patience { unwritten: due, unanswered: due };
         }
-        let leaves_room = deadline.due() - self.policy.min_attempt - WAKE_UP;
-        leaves_room.min(Instant::now() + self.policy.attempt_timeout)
+        let leaves_room = due - self.policy.min_attempt - WAKE_UP;
+        let unwritten = leaves_room.min(Instant::now() + self.policy.attempt_timeout);
+        let last =
+            race.sends() >= MAX_SENDS_WITH_DOUBT || self.policy.after_unconfirmed(channel) == AfterUnconfirmed::Stop;
+        Patience { unwritten, unanswered: if last { due } else { unwritten } }
     }
 
     /// Whether time, the limits and the attempts so far allow another provider. A refusal that came late, while the next
@@ -267,8 +269,8 @@ impl Dispatch {
         job.begun.store(true, Ordering::Release);
         let (job, asked) = (Arc::clone(job), Arc::clone(provider));
         let now = self.team.clock.now();
-        let handover = Arc::new(Handover::default());
-        let asks = Arc::clone(&handover);
+        let handover = Handover::default();
+        let asks = handover.clone();
         let learn = (!job.message.preview).then(|| self.team.learn.clone());
         let work = async move {
             let options = SendOptions { content: &job.content, now };

@@ -18,7 +18,16 @@ use super::health::{Permit, Turn};
 use super::{Job, MAX_SENDS, MAX_SENDS_WITH_DOUBT};
 use crate::metrics::{AttemptLabels, Metrics};
 use crate::otp::{Accepted, Attempt, FailureKind, Next, ProviderName, SendError};
-use crate::provider::Handover;
+use crate::outbound::Handover;
+
+/// Until when an attempt is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// If it has not handed its message over by then.
+    pub(super) unwritten: Instant,
+    /// If it has, and nobody has answered.
+    pub(super) unanswered: Instant,
+}
 
 /// What becomes of one attempt.
 type Ending = Result<Accepted, SendError>;
@@ -40,7 +49,7 @@ struct Entry {
     /// Nothing once it has ended: its place at the provider is another message's then, however long this one takes.
     permit: Option<Permit>,
     started: Instant,
-    handover: Arc<Handover>,
+    handover: Handover,
     /// Nothing once it has ended.
     work: Option<Work>,
     finished: Option<(Ending, Duration)>,
@@ -53,7 +62,7 @@ impl Race {
     }
 
     /// Enters an attempt.
-    pub(super) fn begin(&mut self, provider: &ProviderName, permit: Permit, handover: Arc<Handover>, work: Work) {
+    pub(super) fn begin(&mut self, provider: &ProviderName, permit: Permit, handover: Handover, work: Work) {
         let (provider, permit, work) = (provider.clone(), Some(permit), Some(work));
         self.attempts.push(Entry { provider, permit, started: Instant::now(), handover, work, finished: None });
     }
@@ -73,16 +82,28 @@ impl Race {
         self.attempts.iter().any(|entry| entry.provider == *provider)
     }
 
-    /// Waits until the attempt begun last has ended, any was accepted, or `until` has come.
-    pub(super) async fn wait(&mut self, until: Instant) {
+    /// Waits until the attempt begun last has ended, any was accepted, or patience is over.
+    pub(super) async fn wait(&mut self, patience: Patience) {
+        let ended = self.ends_by(patience.unwritten).await;
+        if !ended && self.attempts.last_mut().is_some_and(Entry::withdraw) {
+            return;
+        }
+        if !ended
+            && !self.ends_by(patience.unanswered).await
+            && let Some(entry) = self.attempts.last_mut()
+        {
+            entry.give_up();
+        }
+    }
+
+    /// Whether, by then, the attempt begun last has ended, or any was accepted.
+    async fn ends_by(&mut self, until: Instant) -> bool {
         while !self.is_won() && self.attempts.last().is_some_and(|a| a.finished.is_none()) {
             if timeout_at(until, self.next()).await.is_err() {
-                if let Some(entry) = self.attempts.last_mut() {
-                    entry.give_up();
-                }
-                return;
+                return false;
             }
         }
+        true
     }
 
     /// Whether somebody was asked, and everybody who was has failed for certain, in a way that lets the message go on.
@@ -205,12 +226,19 @@ impl Entry {
         self.finished = Some((ending, self.started.elapsed()));
     }
 
-    /// Its time is over. Not answering by then is a failure of the provider, whatever it says later; if nothing was handed
-    /// over, nothing will be, and that is certain.
+    /// Its time to hand the message over has come and gone; true when it did not: nothing will be, and that is certain.
+    fn withdraw(&mut self) -> bool {
+        let unwritten = self.work.is_some() && self.handover.withdraw();
+        if unwritten {
+            self.end(Err(SendError::unsent("timeout")));
+        }
+        unwritten
+    }
+
+    /// Its time to answer is over. Not answering by then is a failure of the provider, whatever it says later.
     fn give_up(&mut self) {
-        if self.work.is_some() && self.handover.close() {
-            self.end(Err(SendError::new(FailureKind::Unavailable, "timeout")));
-        } else if let Some(permit) = &self.permit {
+        self.handover.close();
+        if let Some(permit) = &self.permit {
             permit.settle(Err(&unanswered()));
         }
     }

@@ -12,29 +12,28 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use super::Handover;
 use crate::otp::{SendError, Suspicion};
 
-/// A body that notes when it is taken to be written.
+/// A body that notes when it is taken to be written, and asks for leave where it delivers a message.
 ///
 /// That note is the evidence `Unavailable` rests on: hyper asks for the body before it flushes the head, so a body
 /// that was never asked for was never sent, whatever error came.
+#[derive(Default)]
 pub(super) struct Watched {
     pub(super) bytes: Bytes,
     pub(super) written: Arc<AtomicBool>,
-}
-
-impl Watched {
-    /// The body of a request that has none.
-    pub(super) fn nothing() -> Self {
-        Self { bytes: Bytes::new(), written: Arc::default() }
-    }
+    pub(super) handover: Option<Handover>,
 }
 
 impl Body for Watched {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = SendError;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if let Some(Err(too_late)) = self.handover.take().map(|handover| handover.claim()) {
+            return Poll::Ready(Some(Err(too_late)));
+        }
         self.written.store(true, Ordering::Release);
         let bytes = std::mem::take(&mut self.bytes);
         Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))

@@ -10,7 +10,6 @@ mod code;
 pub mod eight_by_eight;
 mod error;
 mod feedback;
-mod handover;
 pub mod sandbox;
 pub mod telesign;
 pub mod twilio;
@@ -26,12 +25,11 @@ use url::Url;
 
 use crate::metrics::LookupMetrics;
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
-use crate::outbound::{Outbound, Request};
+use crate::outbound::{Handover, Outbound, Request};
 use crate::secret::{Environment, Pseudonyms};
 use crate::settings::Findings;
 pub use check::{Check, Contact, Diagnosis, origin};
 pub use feedback::{Fate, FeedbackClient, News};
-pub use handover::Handover;
 
 /// What an attempt is told besides the message.
 #[derive(Debug, Clone, Copy)]
@@ -72,8 +70,8 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
     /// Who tells its vendor afterwards what became of a code; `None` when it does not want to hear.
     fn feedback_client(&self) -> Option<FeedbackClient>;
 
-    /// Hands the message over, once. One that makes other calls before that, or sends again what was refused, asks the
-    /// handover.
+    /// Hands the message over, once: writes nothing that delivers it without the handover's leave, which `Outbound::deliver`
+    /// asks for.
     ///
     /// # Errors
     /// Classified by evidence alone: see `FailureKind`.

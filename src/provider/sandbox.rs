@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use url::Url;
 
-use super::{Check, Diagnosis, FeedbackClient, Handover, Provider, SendOptions};
+use super::{Check, Diagnosis, FeedbackClient, Provider, SendOptions};
 use crate::otp::{Accepted, Channel, FailureKind, Message, ProviderName, SendError, TransactionId};
-use crate::outbound::Request;
+use crate::outbound::{Handover, Request};
 use crate::settings::{Findings, duration};
 
 /// `[providers.*] kind = "sandbox"`.
@@ -157,7 +157,8 @@ impl Provider for Sandbox {
         None
     }
 
-    async fn send(&self, message: &Message, _: SendOptions<'_>, _: &Handover) -> Result<Accepted, SendError> {
+    async fn send(&self, message: &Message, _: SendOptions<'_>, handover: &Handover) -> Result<Accepted, SendError> {
+        handover.claim()?;
         let number = message.recipient.expose();
         let script = self.config.outcomes.iter().find(|(suffix, _)| number.ends_with(suffix.as_str()));
         tokio::time::sleep(self.config.delay).await;

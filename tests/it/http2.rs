@@ -1,6 +1,7 @@
 //! What HTTP/2 says of a request that was written: whether the vendor looked at it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -8,6 +9,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::matrix::{taken, two};
+use crate::support::eventually;
 use crate::support::okta::{self, Understood, understand};
 use crate::support::server::TestServer;
 use crate::support::vendor::VendorServer;
@@ -49,6 +51,31 @@ async fn treating(treat: Treat) -> (String, String) {
         while let Some(Ok((request, mut respond))) = connection.accept().await {
             if request.method() == "POST" {
                 treat(respond);
+            } else {
+                let _ = respond.send_response(http::Response::new(()), true);
+            }
+        }
+    })
+    .await
+}
+
+/// A vendor that takes one request at a time, and answers none. Counts those whose body it sees.
+async fn busy(seen: &'static AtomicUsize) -> (String, String) {
+    vendor(move |stream| async move {
+        let mut builder = h2::server::Builder::new();
+        let Ok(mut connection) = builder.max_concurrent_streams(1).handshake::<_, bytes::Bytes>(stream).await else {
+            return;
+        };
+        while let Some(Ok((request, mut respond))) = connection.accept().await {
+            if request.method() == "POST" {
+                tokio::spawn(async move {
+                    let mut body = request.into_body();
+                    while let Some(Ok(data)) = body.data().await {
+                        seen.fetch_add(data.len().min(1), Ordering::Relaxed);
+                    }
+                    // The stream is taken for as long as this is here.
+                    let _ = (respond, std::future::pending::<()>().await);
+                });
             } else {
                 let _ = respond.send_response(http::Response::new(()), true);
             }
@@ -133,4 +160,31 @@ async fn who_goes_away_without_a_look_has_done_nothing_whatever_its_reason() {
             assert!(status == expected && body.contains(told), "{reason:?} {looked}: {body}");
         }
     }
+}
+
+#[tokio::test]
+async fn who_waits_for_a_stream_has_sent_nothing_and_goes_on_even_for_calls() {
+    static SEEN: AtomicUsize = AtomicUsize::new(0);
+    let (url, pem) = busy(&SEEN).await;
+    let file = tempfile::NamedTempFile::new().expect("file");
+    std::fs::write(file.path(), pem).expect("written");
+    let b = VendorServer::start([taken(), taken(), taken()]).await;
+    let toml = format!("{}\n[outbound]\nca_file = '{}'\n", two(&url, &b.url), file.path().display());
+    let server = TestServer::start(&toml).await;
+    let first = okta::voice("+15005550010", "482913");
+    let first = server.hook(&first);
+    let rest = async {
+        eventually("the first call has the stream", async || SEEN.load(Ordering::Relaxed) == 1).await;
+        let hooks = [11, 12, 13].map(|n| okta::voice(&format!("+150055500{n}"), "482913"));
+        futures_util::future::join_all(hooks.iter().map(|hook| server.hook(hook))).await
+    };
+    let (first, rest) = tokio::join!(first, rest);
+    let told = String::from_utf8_lossy(&first.body).into_owned();
+    assert!(told.contains("PENDING") && told.contains("a unconfirmed: timeout"), "{told}");
+    // hyper takes the body of one beforehand.
+    let told: Vec<_> = rest.iter().map(|answer| String::from_utf8_lossy(&answer.body)).collect();
+    let gone_on = told.iter().filter(|t| t.contains("SUCCESSFUL") && t.contains("a unavailable: timeout")).count();
+    assert!(gone_on >= 2, "{told:#?}");
+    server.stop().await;
+    assert_eq!((SEEN.load(Ordering::Relaxed), b.calls().len()), (1, gone_on), "nothing is written late");
 }

@@ -30,9 +30,9 @@ pub use self::feedback::Feedback;
 pub(super) use self::reports::Reports;
 use super::account::{self, Senders, base_url, join};
 use super::callback::Address;
-use super::{Check, FeedbackClient, Handover, Provider, SendOptions};
+use super::{Check, FeedbackClient, Provider, SendOptions};
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
-use crate::outbound::{Outbound, Request};
+use crate::outbound::{Handover, Outbound, Request};
 use crate::secret::{Environment, Secret, SecretRef};
 use crate::settings::Findings;
 
@@ -301,9 +301,14 @@ impl Provider for EightByEight {
         Feedback::new(&self.config, self.outbound.clone()).map(FeedbackClient::EightByEight)
     }
 
-    async fn send(&self, message: &Message, options: SendOptions<'_>, _: &Handover) -> Result<Accepted, SendError> {
+    async fn send(
+        &self,
+        message: &Message,
+        options: SendOptions<'_>,
+        handover: &Handover,
+    ) -> Result<Accepted, SendError> {
         let request = self.config.call(message, options)?;
-        let answer = self.outbound.send(request).await?;
+        let answer = self.outbound.deliver(request, handover).await?;
         match options.content {
             Content::Text(_) => answer::text(&answer),
             Content::Speech(_) => answer::call(&answer),

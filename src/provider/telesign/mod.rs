@@ -23,9 +23,9 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::account::join;
-use super::{Check, FeedbackClient, Handover, Provider, SendOptions};
+use super::{Check, FeedbackClient, Provider, SendOptions};
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
-use crate::outbound::{Outbound, Request};
+use crate::outbound::{Handover, Outbound, Request};
 
 /// For the benches, which read an answer without a network.
 #[doc(hidden)]
@@ -210,8 +210,13 @@ impl Provider for Telesign {
         None
     }
 
-    async fn send(&self, message: &Message, options: SendOptions<'_>, _: &Handover) -> Result<Accepted, SendError> {
+    async fn send(
+        &self,
+        message: &Message,
+        options: SendOptions<'_>,
+        handover: &Handover,
+    ) -> Result<Accepted, SendError> {
         let (product, request) = self.call(message, options)?;
-        answer::classify(product, &self.outbound.send(request).await?)
+        answer::classify(product, &self.outbound.deliver(request, handover).await?)
     }
 }

@@ -29,10 +29,10 @@ use self::lookup::Gate;
 pub(super) use self::reports::Reports;
 use super::account::{base_url, join, previous};
 use super::callback::Address;
-use super::{Check, FeedbackClient, Handover, Provider, SendOptions};
+use super::{Check, FeedbackClient, Provider, SendOptions};
 use crate::metrics::LookupMetrics;
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
-use crate::outbound::{Outbound, Request};
+use crate::outbound::{Handover, Outbound, Request};
 use crate::secret::{Environment, Pseudonyms, Secret, SecretRef};
 use crate::settings::Findings;
 
@@ -244,13 +244,11 @@ impl Provider for Twilio {
     ) -> Result<Accepted, SendError> {
         let request = self.call(message, options)?;
         if let (Content::Text(_), Some(gate)) = (options.content, &self.gate) {
-            handover.prepare();
             if let Some(unseen) = gate.pass(&message.recipient).await? {
                 self.lookups.skipped(&self.name, unseen.as_str());
                 tracing::debug!(provider = %self.name, reason = unseen.as_str(), "sending unseen: no lookup");
             }
         }
-        handover.claim()?;
-        answer::classify(&self.outbound.send(request).await?)
+        answer::classify(&self.outbound.deliver(request, handover).await?)
     }
 }

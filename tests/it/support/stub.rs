@@ -25,8 +25,8 @@ use okta_telephony_hook::learn::Learn;
 use okta_telephony_hook::metrics::Metrics;
 use okta_telephony_hook::okta::Reply;
 use okta_telephony_hook::otp::{Accepted, Channel, FailureKind, Message, ProviderName, SendError, TransactionId};
-use okta_telephony_hook::outbound::Request;
-use okta_telephony_hook::provider::{Check, FeedbackClient, Handover, Provider, SendOptions};
+use okta_telephony_hook::outbound::{Handover, Request};
+use okta_telephony_hook::provider::{Check, FeedbackClient, Provider, SendOptions};
 use okta_telephony_hook::recent::Recent;
 use okta_telephony_hook::store::{State, Store};
 use serde_json::Value;
@@ -122,6 +122,9 @@ impl Provider for Stub {
             self.unscripted.fetch_add(1, Ordering::Relaxed);
             return Err(SendError::new(FailureKind::Unconfirmed, "unscripted"));
         };
+        if !matches!(act, Act::Prepare | Act::Unreached(_)) {
+            handover.claim()?;
+        }
         match act {
             Act::Accept(ms) => {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
@@ -143,10 +146,7 @@ impl Provider for Stub {
                 Err(SendError::unasked("no_sender"))
             }
             Act::Hang => std::future::pending().await,
-            Act::Prepare => {
-                handover.prepare();
-                std::future::pending().await
-            }
+            Act::Prepare => std::future::pending().await,
             Act::Panic => {
                 self.note("panics");
                 panic!("scripted panic")

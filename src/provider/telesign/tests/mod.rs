@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::otp::{EventId, Locale, Speech, Text};
-use crate::provider::Handover;
+use crate::outbound::Handover;
 use crate::provider::callback::Address;
 use crate::secret::Environment;
 use crate::settings::Findings;

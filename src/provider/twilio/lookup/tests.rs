@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use crate::metrics::Metrics;
 use crate::otp::{Channel, FailureKind, ProviderName};
+use crate::outbound::Handover;
+use crate::provider::Provider as _;
 use crate::provider::twilio::testing::*;
 use crate::provider::twilio::{Config, Settings, Twilio};
-use crate::provider::{Handover, Provider as _};
 use crate::secret::Environment;
 use crate::settings::Findings;
 

@@ -28,9 +28,9 @@ use super::remembered::Remembered;
 use super::{FORM, answer, check};
 use crate::locks::lock;
 use crate::otp::{Accepted, Channel, Content, FailureKind, Message, Phone, ProviderName, SendError, TransactionId};
-use crate::outbound::{Outbound, Request};
+use crate::outbound::{Handover, Outbound, Request};
 use crate::provider::account::join;
-use crate::provider::{Check, FeedbackClient, Handover, Means, Provider, SendOptions};
+use crate::provider::{Check, FeedbackClient, Means, Provider, SendOptions};
 
 /// How long a verification stays pending unless Twilio's Support changed it. If they did, a cancel comes too late and
 /// is answered 404, or does not come: then Verify behaves as under `reuse`.
@@ -98,15 +98,14 @@ impl Verify {
     async fn deliver(&self, message: &Message, channel: Channel, handover: &Handover) -> Result<Accepted, SendError> {
         let wanted = self.wording(message, channel);
         let mut wording = wanted;
-        handover.claim()?;
-        let mut answer = self.outbound.send(self.create(message, channel, wording)?).await?;
+        let mut answer = self.outbound.deliver(self.create(message, channel, wording)?, handover).await?;
         if let Some(mended) = wording.mended(&answer) {
             if handover.claim().is_err() {
                 return answer::classify(&answer).map_err(unmended);
             }
             // Twilio's documented remedy. Failing over instead would cost a sound provider its turn over a language.
             wording = mended;
-            let again = self.outbound.send(self.create(message, channel, wording)?).await;
+            let again = self.outbound.deliver(self.create(message, channel, wording)?, handover).await;
             // Whatever becomes of this one, the first create was written.
             answer = again.map_err(|e| SendError { unsent: false, ..e })?;
         }
@@ -259,7 +258,6 @@ impl Provider for Verify {
         drop(self.create(message, channel, Wording::default())?);
         let number = &message.recipient;
         if let Some(pending) = self.superseded(number) {
-            handover.prepare();
             if self.cancel(pending.id.as_ref(), message).await {
                 self.pending.remove(number);
             }
