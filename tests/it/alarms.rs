@@ -11,6 +11,24 @@ use crate::support::server::{exchange, load};
 
 const EVENT_SECRET: &str = "an-event-hook-secret-of-32-letters";
 
+fn read(path: &str) -> String {
+    std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).expect("readable")
+}
+
+/// The metrics' names in a text, without what a histogram puts behind its own.
+fn metrics_in(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !(c.is_ascii_lowercase() || c == '_'));
+    let names = words.filter(|word| word.starts_with("okta_hook_"));
+    names.map(|name| name.trim_end_matches("_bucket").to_owned()).collect()
+}
+
+/// Every metric that the page tells of.
+fn metrics_page() -> BTreeSet<String> {
+    let page = read("docs/metrics.md");
+    let first_cells = page.lines().filter_map(|line| line.strip_prefix("| `okta_hook_")?.split(" |").next());
+    first_cells.flat_map(|cell| metrics_in(&format!("okta_hook_{cell}"))).collect()
+}
+
 /// An org and a provider of each kind that is counted in a way of its own.
 fn everything(more: &str) -> String {
     format!(
@@ -26,18 +44,16 @@ fn everything(more: &str) -> String {
 }
 
 #[tokio::test]
-async fn every_counter_of_the_readme_is_there_before_its_first_event() {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("readable");
+async fn every_counter_of_the_metrics_page_is_there_before_its_first_event() {
+    let documented = metrics_page();
     let hooks = Hooks::build(&load(&everything("")).config).expect("built");
     let page = hooks.shared.metrics.render();
-    let rows = readme.lines().filter_map(|line| line.strip_prefix("| `okta_hook_")?.split('`').next());
-    let counters: BTreeSet<_> = rows.filter(|name| name.ends_with("_total")).collect();
+    let counters: BTreeSet<_> = documented.iter().filter(|name| name.ends_with("_total")).collect();
     assert!(counters.len() > 25, "{counters:?}");
     // Of those there are none without TLS of our own.
-    let of_tls = ["tls_handshakes_total", "certificate_reloads_total"];
-    for name in counters.into_iter().filter(|name| !of_tls.contains(name)) {
-        let line = format!("okta_hook_{name}");
-        assert!(page.lines().any(|l| l.starts_with(&line) && l.ends_with(" 0")), "{name}: {page}");
+    let of_tls = ["okta_hook_tls_handshakes_total", "okta_hook_certificate_reloads_total"];
+    for name in counters.into_iter().filter(|name| !of_tls.contains(&name.as_str())) {
+        assert!(page.lines().any(|l| l.starts_with(name) && l.ends_with(" 0")), "{name}: {page}");
     }
     for line in [
         r#"requests_total{org="main",channel="sms",verdict="exhausted"} 0"#,
@@ -57,6 +73,14 @@ async fn every_counter_of_the_readme_is_there_before_its_first_event() {
     {
         assert!(!page.contains(line), "{line}");
     }
+}
+
+#[test]
+fn the_rules_for_prometheus_ask_for_metrics_that_there_are() {
+    let rules = read("deploy/prometheus-rules.yaml");
+    let (asked, known) = (metrics_in(&rules), metrics_page());
+    assert!(asked.len() > 25, "{asked:?}");
+    assert_eq!(asked.difference(&known).collect::<Vec<_>>(), Vec::<&String>::new());
 }
 
 #[tokio::test]
