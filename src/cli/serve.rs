@@ -43,7 +43,6 @@ pub(super) fn run(mut sources: Sources, arguments: &ServeArguments) -> ExitCode 
             Ok(secret) => Some(secret),
             Err(e) => return super::fail(e),
         };
-        sources.sandbox = true;
         sources.sandbox_secret.clone_from(&secret);
     }
     let loaded = match config::load(&sources) {
