@@ -114,8 +114,7 @@ impl Journal {
 
     /// What is left of an entry's time: nothing is kept longer for having been changed.
     pub(super) fn left(&self, entry: &Entry) -> Option<Duration> {
-        let age = Duration::try_from(self.0.clock.now().duration_since(entry.sent_at)).unwrap_or_default();
-        self.0.ttl.checked_sub(age).filter(|left| !left.is_zero())
+        self.0.ttl.checked_sub(self.0.clock.since(entry.sent_at)).filter(|left| !left.is_zero())
     }
 }
 

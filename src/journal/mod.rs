@@ -132,8 +132,7 @@ impl Journal {
             return None;
         }
         let entry = self.last(org, message.user.as_ref(), &message.recipient).await?;
-        // Another replica's clock may be ahead of ours.
-        let ago = Duration::try_from(self.0.clock.now().duration_since(entry.sent_at)).unwrap_or_default();
+        let ago = self.0.clock.since(entry.sent_at);
         (ago < RESEND_WINDOW).then_some(Previous {
             provider: entry.provider,
             seconds_ago: ago.as_secs(),
