@@ -194,7 +194,7 @@ impl Settings {
             Self::EightByEight(settings) => {
                 settings.check(at, environment, findings).map(|c| Config::EightByEight(Box::new(c)))
             }
-            Self::Sandbox(settings) => settings.check(at, findings).map(Config::Sandbox),
+            Self::Sandbox(settings) => Some(Config::Sandbox(settings.check(at, findings))),
             Self::Telesign(settings) => {
                 settings.check(at, environment, findings).map(|c| Config::Telesign(Box::new(c)))
             }

@@ -115,8 +115,8 @@ impl Settings {
             previous_auth_token,
             reports_to: None,
             base_url: base_url?,
-            sms: sms.map_or(Some(None), |s| s.map(Some))?,
-            voice: voice.map_or(Some(None), |v| v.map(Some))?,
+            sms,
+            voice,
             lookup: lookup.map_or(Some(None), |l| l.map(Some))?,
         })
     }
