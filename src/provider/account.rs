@@ -35,8 +35,12 @@ pub(super) fn base_url(configured: Option<&Url>, default: &str, at: &str, findin
 /// `Basic …`, marked so that no `Debug` shows it.
 pub(super) fn basic(user: &str, secret: &Secret) -> HeaderValue {
     let pair = Zeroizing::new(format!("{user}:{}", secret.expose()));
-    let mut value =
-        HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair.as_bytes()))).expect("base64 is visible ASCII");
+    sensitive(format!("Basic {}", STANDARD.encode(pair.as_bytes())))
+}
+
+/// An `Authorization` of visible ASCII, marked so that no `Debug` shows it.
+pub(super) fn sensitive(authorization: String) -> HeaderValue {
+    let mut value = HeaderValue::try_from(authorization).expect("visible ASCII, as every caller makes sure");
     value.set_sensitive(true);
     value
 }

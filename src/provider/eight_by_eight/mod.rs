@@ -28,7 +28,7 @@ use url::Url;
 pub use self::answer::{call as classify_call, text as classify_text};
 pub use self::feedback::Feedback;
 pub(super) use self::reports::Reports;
-use super::account::{self, Senders, base_url, join};
+use super::account::{self, Senders, base_url, join, sensitive};
 use super::callback::Address;
 use super::{Check, FeedbackClient, Handover, Provider, SendOptions};
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
@@ -148,9 +148,7 @@ impl Settings {
             findings.fault(at, "must be visible ASCII: it stands in a header");
             return None;
         }
-        let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose())).expect("visible ASCII");
-        value.set_sensitive(true);
-        Some(value)
+        Some(sensitive(format!("Bearer {}", key.expose())))
     }
 }
 

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::Product;
 use crate::otp::SendError;
 use crate::outbound::Request;
-use crate::provider::account::basic;
+use crate::provider::account::{basic, sensitive};
 use crate::secret::Secret;
 
 /// How requests are authenticated.
@@ -167,15 +167,8 @@ impl Signer {
         }
         context.update(b"\n");
         context.update(call.resource.as_bytes());
-        sensitive(&format!("TSA {}:{}", self.customer_id, STANDARD.encode(context.sign())))
+        sensitive(format!("TSA {}:{}", self.customer_id, STANDARD.encode(context.sign())))
     }
-}
-
-/// Marked so that no `Debug` shows it.
-fn sensitive(authorization: &str) -> HeaderValue {
-    let mut value = HeaderValue::try_from(authorization).expect("a checked customer id and base64 are visible ASCII");
-    value.set_sensitive(true);
-    value
 }
 
 /// A random UUID (version 4): Telesign refuses a nonce it has seen. `None` when there are no random bytes.
