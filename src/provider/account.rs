@@ -1,9 +1,10 @@
-//! What the settings of every vendor's account share: its address, credentials in Basic form and those before them,
-//! senders by country.
+//! What vendors' accounts share: an address, credentials in Basic form and those before them, channels, senders by
+//! country, where a person signs in from.
 //!
 //! Must not know any vendor.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,9 +12,9 @@ use http::HeaderValue;
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::otp::{Country, Message};
+use crate::otp::{Channel, Country, Message};
 use crate::secret::{Environment, Secret, SecretRef};
-use crate::settings::{Findings, is_loopback};
+use crate::settings::{Findings, List, is_loopback};
 
 /// The configured address, else the vendor's; `at` is the key path of the setting.
 pub(super) fn base_url(configured: Option<&Url>, default: &str, at: &str, findings: &mut Findings) -> Option<Url> {
@@ -54,6 +55,27 @@ pub(super) fn previous(
     findings: &mut Findings,
 ) -> Option<Secret> {
     place?.resolve(environment).map_err(|rule| findings.fault(at, rule)).ok()
+}
+
+/// The channels in a list of their words; `at` is the key path of the setting.
+pub(super) fn channels(words: &List, at: &str, findings: &mut Findings) -> Option<Vec<Channel>> {
+    let channels: Option<Vec<_>> = words.0.iter().map(|word| Channel::parse(word)).collect();
+    let channels = channels.filter(|channels| !channels.is_empty());
+    if channels.is_none() {
+        findings.fault(at, "must be sms, voice or both");
+    }
+    channels
+}
+
+/// What such a list holds when nothing is set: both.
+pub(super) fn all_channels() -> List {
+    List(Channel::ALL.map(|channel| channel.as_str().to_owned()).into())
+}
+
+/// The address the person signs in from, where it tells people apart: not that of this machine, which Okta's preview
+/// sends. An IPv4 address in IPv6 form is unwrapped.
+pub(super) fn person_ip(message: &Message) -> Option<IpAddr> {
+    message.client_ip.map(|ip| ip.to_canonical()).filter(|ip| !ip.is_loopback())
 }
 
 /// Appends a path to a base address, whether that ends in a slash or not. `path` begins with one.

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::{expiry, senders};
 use crate::otp::{EventId, Message, SendError, Text};
-use crate::provider::account::Senders;
+use crate::provider::account::{Senders, person_ip};
 use crate::segments::{self, Segments};
 use crate::settings::{Findings, word};
 
@@ -140,7 +140,7 @@ pub(super) fn body(
         client_message_id: message.event_id.as_ref().and_then(client_message_id),
         encoding: config.encoding,
         expiry: expiry(message, now, TIME_FORMAT),
-        client_ip: message.client_ip.filter(|_| config.client_ip).and_then(telling),
+        client_ip: person_ip(message).filter(|_| config.client_ip),
         track: config.track.then_some("Outcome"),
         dlr_callback_url: report_to.map(Url::as_str),
     };
@@ -162,12 +162,6 @@ fn client_message_id(event_id: &EventId) -> Option<&str> {
     let id = event_id.as_str();
     let plain = id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
     (plain && id.len() <= MAX_CLIENT_MESSAGE_ID_CHARS).then_some(id)
-}
-
-/// An address that tells one person from another: not that of this machine. An IPv4 address in IPv6 form is unwrapped.
-fn telling(address: IpAddr) -> Option<IpAddr> {
-    let address = address.to_canonical();
-    (!address.is_loopback()).then_some(address)
 }
 
 #[cfg(test)]

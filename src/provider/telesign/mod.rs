@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::account::join;
+use super::account::{join, person_ip};
 use super::{Check, FeedbackClient, Handover, Provider, SendOptions};
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
@@ -115,13 +115,11 @@ struct Details<'a> {
 
 impl<'a> Details<'a> {
     fn of(config: &'a Config, message: &'a Message) -> Self {
-        let ip = message.client_ip.filter(|_| config.originating_ip).map(|ip| ip.to_canonical());
         Self {
             account_lifecycle_event: config.account_lifecycle_event.map(LifecycleEvent::as_str),
             callback_url: config.reports_to.as_ref().map(|address| address.url.as_str()),
             external_id: message.event_id.as_ref().map(|id| id.as_str()).filter(|id| is_external_id(id)),
-            // Loopback is what Okta's preview sends: it would only mislead the scoring.
-            originating_ip: ip.filter(|ip| !ip.is_loopback()),
+            originating_ip: person_ip(message).filter(|_| config.originating_ip),
         }
     }
 
