@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{expiry, senders};
+use super::expiry;
+use super::settings::senders;
 use crate::otp::{EventId, Message, SendError, Text};
 use crate::provider::account::{Senders, person_ip};
 use crate::segments::{self, Segments};
