@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 use url::Url;
 
+use super::Ended;
 use super::paint::Paint;
 use crate::app::Hooks;
 use crate::config::{self, Config, Loaded, Sources};
@@ -41,15 +42,10 @@ pub(super) struct DoctorArguments {
     json: bool,
 }
 
-pub(super) fn run(sources: &Sources, arguments: &DoctorArguments) -> ExitCode {
+pub(super) fn run(sources: &Sources, arguments: &DoctorArguments) -> Ended {
     let mut table = Table::default();
     match config::load(sources) {
-        Ok(loaded) => {
-            let examined = super::small_runtime().map(|runtime| runtime.block_on(examine(&loaded, &mut table)));
-            if let Err(e) = examined {
-                return super::fail(e);
-            }
-        }
+        Ok(loaded) => super::small_runtime()?.block_on(examine(&loaded, &mut table)),
         Err(invalid) => {
             for fault in invalid.0.faults {
                 table.add("configuration", Check::new(fault.key, Diagnosis::Fail(fault.rule)));
@@ -57,7 +53,7 @@ pub(super) fn run(sources: &Sources, arguments: &DoctorArguments) -> ExitCode {
         }
     }
     super::say(&if arguments.json { table.json() } else { table.lines(Paint::stdout()) });
-    if table.fails() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    Ok(if table.fails() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 async fn examine(loaded: &Loaded, table: &mut Table) {
