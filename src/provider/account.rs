@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::otp::{Channel, Country, Message};
 use crate::secret::{Environment, Secret, SecretRef};
-use crate::settings::{Findings, List, is_loopback};
+use crate::settings::{Findings, List, holds_credentials, is_private};
 
 /// The configured address, else the vendor's; `at` is the key path of the setting.
 pub(super) fn base_url(configured: Option<&Url>, default: &str, at: &str, findings: &mut Findings) -> Option<Url> {
@@ -23,11 +23,11 @@ pub(super) fn base_url(configured: Option<&Url>, default: &str, at: &str, findin
         findings.fault(at, "must be an http or https address without query");
         return None;
     }
-    if !url.username().is_empty() || url.password().is_some() {
+    if holds_credentials(&url) {
         findings.fault(at, "must hold no user and no password: credentials have keys of their own");
         return None;
     }
-    if url.scheme() == "http" && !is_loopback(&url) {
+    if !is_private(&url) {
         findings.warn(at, "is not https: codes and credentials travel in clear");
     }
     Some(url)

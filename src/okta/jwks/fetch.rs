@@ -11,7 +11,7 @@ use url::Url;
 
 use super::{KeySet, Source};
 use crate::outbound::{Answer, Outbound};
-use crate::settings::is_loopback;
+use crate::settings::{holds_credentials, is_private};
 
 /// For metadata and keys together. Nobody waits for them, so a slow issuer may take its time.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -108,13 +108,8 @@ fn trusted(source: &Source, Metadata { issuer, jwks_uri }: Metadata) -> Result<U
         return Err(Fault::OtherIssuer);
     }
     let at_home = jwks_uri.host() == source.address.host();
-    let bare = jwks_uri.username().is_empty() && jwks_uri.password().is_none();
-    if at_home && bare && is_private(&jwks_uri) { Ok(jwks_uri) } else { Err(Fault::Elsewhere) }
-}
-
-/// Whether nobody on the way can change what is fetched.
-pub(in crate::okta) fn is_private(url: &Url) -> bool {
-    url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url))
+    let is_fit = at_home && !holds_credentials(&jwks_uri) && is_private(&jwks_uri);
+    if is_fit { Ok(jwks_uri) } else { Err(Fault::Elsewhere) }
 }
 
 async fn read(outbound: &Outbound, url: Url) -> Result<Answer, Fault> {
