@@ -29,7 +29,7 @@ use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
 use crate::secret::{Environment, Pseudonyms};
 use crate::settings::Findings;
-pub use check::{Check, Contact, Diagnosis, origin};
+pub use check::{Check, Contact, Diagnosis};
 pub use feedback::{Fate, FeedbackClient, News};
 pub use handover::Handover;
 
