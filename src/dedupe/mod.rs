@@ -32,9 +32,6 @@ const PREVIEW_WINDOW: Duration = Duration::from_secs(10);
 /// A repeat that comes after the code has run out is still a repeat.
 const AFTERLIFE: Duration = Duration::from_secs(5 * 60);
 
-/// Okta's codes live 5 minutes unless an administrator chose otherwise.
-const USUAL_LIFE: Duration = Duration::from_secs(5 * 60);
-
 /// A date from another century must not keep an answer until then.
 const MAX_LIFE: Duration = Duration::from_secs(60 * 60);
 
@@ -257,7 +254,7 @@ impl Dedupe {
             let window = PREVIEW_WINDOW;
             return Identity { event, fingerprint, event_window: window, fingerprint_window: window };
         }
-        let life = message.life_left(self.0.clock.now()).unwrap_or(USUAL_LIFE).min(MAX_LIFE);
+        let life = message.life_left(self.0.clock.now()).unwrap_or(Message::USUAL_LIFE).min(MAX_LIFE);
         Identity { event, fingerprint, event_window: life + AFTERLIFE, fingerprint_window: FINGERPRINT_WINDOW }
     }
 
