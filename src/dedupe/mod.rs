@@ -230,11 +230,11 @@ impl Dedupe {
         if let Some(reply) = answer {
             self.0.local.forget_fingerprint(id, &ticket.slot);
             ticket.answer(&reply);
-            self.repeat(reason, reply, true)
+            Claim::Repeat(self.known(reason, reply, true))
         } else {
             let reply = call.unconfirmed();
             ticket.give_up(&reply);
-            self.repeat(reason, reply, false)
+            Claim::Repeat(self.known(reason, reply, false))
         }
     }
 
@@ -256,10 +256,6 @@ impl Dedupe {
         }
         let life = message.life_left(self.0.clock.now()).unwrap_or(Message::USUAL_LIFE).min(MAX_LIFE);
         Identity { event, fingerprint, event_window: life + AFTERLIFE, fingerprint_window: FINGERPRINT_WINDOW }
-    }
-
-    fn repeat(&self, reason: Reason, reply: Reply, heard: bool) -> Claim {
-        Claim::Repeat(self.known(reason, reply, heard))
     }
 
     fn known(&self, reason: Reason, reply: Reply, heard: bool) -> Repeat {
