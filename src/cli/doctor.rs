@@ -20,7 +20,7 @@ use crate::app::Hooks;
 use crate::config::{self, Config, Loaded, Sources};
 use crate::deadline::Clock;
 use crate::hook;
-use crate::http::tls::Certificates;
+use crate::http::tls::{Certificates, SOON};
 use crate::metrics::CertificateMetrics;
 use crate::okta::factors::{Factors, FactorsFault};
 use crate::okta::jwks;
@@ -31,9 +31,6 @@ use table::Table;
 
 /// A person waits for this answer, and no hook does.
 const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// As the server itself warns.
-const CERTIFICATE_SOON_DAYS: i64 = 14;
 
 #[derive(Debug, Args)]
 pub(super) struct DoctorArguments {
@@ -127,7 +124,7 @@ fn certificate(config: &Config) -> Option<Check> {
             let days = certificates.expires().duration_since(Timestamp::now()).as_hours().div_euclid(24);
             match days {
                 days if days < 0 => Diagnosis::Fail("has expired: Okta cannot connect".to_owned()),
-                days if days < CERTIFICATE_SOON_DAYS => Diagnosis::Warn(format!("{days} days left")),
+                days if days < SOON.as_hours() / 24 => Diagnosis::Warn(format!("{days} days left")),
                 days => Diagnosis::Ok(format!("{days} days left")),
             }
         }
