@@ -1,5 +1,5 @@
 //! What vendors' accounts share: an address, credentials in Basic form and those before them, channels, senders by
-//! country, where a person signs in from.
+//! country; and what of a request they are told beside the code.
 //!
 //! Must not know any vendor.
 
@@ -76,6 +76,14 @@ pub(super) fn all_channels() -> List {
 /// sends. An IPv4 address in IPv6 form is unwrapped.
 pub(super) fn person_ip(message: &Message) -> Option<IpAddr> {
     message.client_ip.map(|ip| ip.to_canonical()).filter(|ip| !ip.is_loopback())
+}
+
+/// Okta's id of the request, where it is plain enough for a vendor to take it as it stands, and to send it back: letters,
+/// digits, hyphens and underscores, at most so many.
+pub(super) fn plain_event_id(message: &Message, most: usize) -> Option<&str> {
+    let id = message.event_id.as_ref()?.as_str();
+    let is_plain = id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    (is_plain && id.len() <= most).then_some(id)
 }
 
 /// Appends a path to a base address, whether that ends in a slash or not. `path` begins with one.
