@@ -129,7 +129,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Box<Invalid>> {
     let [below, over] = &environments;
     let environment = below.under(over);
     let config = settings.and_then(|(settings, keys)| {
-        let config = check(&settings, sources.sandbox, &environment, &mut findings)?;
+        let config = check(&settings, sources.sandbox_secret.is_some(), &environment, &mut findings)?;
         Some(Config { keys, ..config })
     });
     findings.faults.sort();

@@ -74,6 +74,11 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         (self.0)()
     }
+
+    /// How long ago a moment was; zero when it lies ahead, as it may by another machine's clock.
+    pub fn since(&self, moment: Timestamp) -> Duration {
+        Duration::try_from(self.now().duration_since(moment)).unwrap_or_default()
+    }
 }
 
 impl fmt::Debug for Clock {

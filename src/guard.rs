@@ -17,6 +17,7 @@ mod volume;
 mod windows;
 
 use std::sync::Arc;
+
 use tokio::time::{Instant, timeout_at};
 
 use crate::deadline::Clock;

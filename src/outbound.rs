@@ -285,12 +285,8 @@ impl Outbound {
     ///
     /// Only HTTPS ones: without a TLS handshake there is nothing worth saving.
     pub fn keep_open(&self, addresses: impl IntoIterator<Item = Url>) {
-        let origin = |mut address: Url| {
-            address.set_path("/");
-            (address.scheme() == "https").then_some(address)
-        };
-        let origins = addresses.into_iter().filter_map(origin).collect();
-        *lock(&self.origins) = origins;
+        let encrypted = addresses.into_iter().filter(|address| address.scheme() == "https");
+        *lock(&self.origins) = encrypted.map(|address| origin(&address)).collect();
     }
 
     /// Whether there is an address to be remembered, and so TLS to be spoken.
@@ -322,6 +318,13 @@ impl Outbound {
             self.warm_up().await;
         }
     }
+}
+
+/// The address of a host, without the path of what is asked there.
+pub fn origin(url: &Url) -> Url {
+    let mut origin = url.clone();
+    origin.set_path("/");
+    origin
 }
 
 /// How long an idle connection is kept: until after the next use that keeps it open.

@@ -1,4 +1,4 @@
-//! What every module's `Settings` share: faults that name their key, durations, lists, names in a fixed set,
+//! What every module's `Settings` share: faults that name their key, durations, lists, names in a fixed set, addresses,
 //! authorities.
 //!
 //! Must not know any particular setting.
@@ -229,6 +229,16 @@ pub fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> 
     let mut trusted = RootCertStore::empty();
     let usable = found.iter().all(|certificate| trusted.add(certificate.clone()).is_ok());
     if usable { Ok(found) } else { Err("holds a certificate that cannot be read".to_owned()) }
+}
+
+/// Whether nobody on the way to an address can read or change what is said there.
+pub fn is_private(url: &Url) -> bool {
+    url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url))
+}
+
+/// Whether a user or a password stands in an address.
+pub fn holds_credentials(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
 }
 
 /// Whether an address stays on this machine.

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::Value;
 
-use super::local;
 use super::paint::Paint;
-use crate::config::{self, Loaded, Sources};
+use super::{Ended, local};
+use crate::config::{Loaded, Sources};
 
 #[derive(Debug, Args)]
 pub(super) struct CheckConfigArguments {
@@ -18,23 +18,16 @@ pub(super) struct CheckConfigArguments {
     live: bool,
 }
 
-pub(super) fn run(sources: &Sources, arguments: &CheckConfigArguments) -> ExitCode {
-    let loaded = match config::load(sources) {
-        Ok(loaded) => loaded,
-        Err(invalid) => return super::tell(&invalid),
-    };
+pub(super) fn run(sources: &Sources, arguments: &CheckConfigArguments) -> Ended {
+    let loaded = super::load(sources)?;
     let paint = Paint::stdout();
     super::say(&summary(&loaded, paint));
-    if !arguments.live {
-        return ExitCode::SUCCESS;
+    if arguments.live {
+        let listen = loaded.config.admin.listen;
+        let silent = |e| super::fail(format_args!("no answer from the server at {listen}: {e}"));
+        super::say(&live(&loaded, paint).map_err(silent)?);
     }
-    match live(&loaded, paint) {
-        Ok(told) => {
-            super::say(&told);
-            ExitCode::SUCCESS
-        }
-        Err(e) => super::fail(format_args!("no answer from the server at {}: {e}", loaded.config.admin.listen)),
-    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// What the running server says of itself.

@@ -14,12 +14,13 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 use url::Url;
 
+use super::Ended;
 use super::paint::Paint;
 use crate::app::Hooks;
 use crate::config::{self, Config, Loaded, Sources};
 use crate::deadline::Clock;
 use crate::hook;
-use crate::http::tls::Certificates;
+use crate::http::tls::{Certificates, SOON};
 use crate::metrics::CertificateMetrics;
 use crate::okta::factors::{Factors, FactorsFault};
 use crate::okta::jwks;
@@ -31,9 +32,6 @@ use table::Table;
 /// A person waits for this answer, and no hook does.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// As the server itself warns.
-const CERTIFICATE_SOON_DAYS: i64 = 14;
-
 #[derive(Debug, Args)]
 pub(super) struct DoctorArguments {
     /// Print JSON, for scripts
@@ -41,15 +39,10 @@ pub(super) struct DoctorArguments {
     json: bool,
 }
 
-pub(super) fn run(sources: &Sources, arguments: &DoctorArguments) -> ExitCode {
+pub(super) fn run(sources: &Sources, arguments: &DoctorArguments) -> Ended {
     let mut table = Table::default();
     match config::load(sources) {
-        Ok(loaded) => {
-            let examined = super::small_runtime().map(|runtime| runtime.block_on(examine(&loaded, &mut table)));
-            if let Err(e) = examined {
-                return super::fail(e);
-            }
-        }
+        Ok(loaded) => super::small_runtime()?.block_on(examine(&loaded, &mut table)),
         Err(invalid) => {
             for fault in invalid.0.faults {
                 table.add("configuration", Check::new(fault.key, Diagnosis::Fail(fault.rule)));
@@ -57,7 +50,7 @@ pub(super) fn run(sources: &Sources, arguments: &DoctorArguments) -> ExitCode {
         }
     }
     super::say(&if arguments.json { table.json() } else { table.lines(Paint::stdout()) });
-    if table.fails() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    Ok(if table.fails() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 async fn examine(loaded: &Loaded, table: &mut Table) {
@@ -131,7 +124,7 @@ fn certificate(config: &Config) -> Option<Check> {
             let days = certificates.expires().duration_since(Timestamp::now()).as_hours().div_euclid(24);
             match days {
                 days if days < 0 => Diagnosis::Fail("has expired: Okta cannot connect".to_owned()),
-                days if days < CERTIFICATE_SOON_DAYS => Diagnosis::Warn(format!("{days} days left")),
+                days if days < SOON.as_hours() / 24 => Diagnosis::Warn(format!("{days} days left")),
                 days => Diagnosis::Ok(format!("{days} days left")),
             }
         }

@@ -9,7 +9,8 @@ use std::time::Duration;
 use clap::Args;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{self, Config, Sources};
+use super::Ended;
+use crate::config::{Config, Sources};
 use crate::deadline::Clock;
 use crate::guard;
 use crate::journal::Journal;
@@ -30,40 +31,22 @@ pub(super) struct ForgetArguments {
     user: Option<String>,
 }
 
-pub(super) fn run(sources: &Sources, arguments: &ForgetArguments) -> ExitCode {
-    let loaded = match config::load(sources) {
-        Ok(loaded) => loaded,
-        Err(invalid) => return super::tell(&invalid),
-    };
-    let number = match Phone::parse(&arguments.to, None) {
-        Ok(number) => number,
-        Err(rule) => {
-            eprintln!("--to: {rule}");
-            return ExitCode::from(super::EXIT_CONFIG);
-        }
-    };
-    let mut config = loaded.config;
+pub(super) fn run(sources: &Sources, arguments: &ForgetArguments) -> Ended {
+    let mut config = super::load(sources)?.config;
+    let number = Phone::parse(&arguments.to, None).map_err(|rule| super::refuse(format_args!("--to: {rule}")))?;
     if !config.state.is_shared() {
-        return super::fail(
+        return Err(super::fail(
             "state.url is memory: what a server remembers ends with its process, and nothing of it can be forgotten from here",
-        );
+        ));
     }
     config.state = store::Config { timeout: PATIENCE, ..config.state };
-    let runtime = match super::small_runtime() {
-        Ok(runtime) => runtime,
-        Err(e) => return super::fail(e),
-    };
     let user = arguments.user.as_deref().and_then(UserId::parse);
-    runtime.block_on(async {
-        let state = match State::open(&config.state, Arc::new(Metrics::new())) {
-            Ok(state) => state,
-            Err(e) => return super::fail(e),
-        };
-        match forget(&config, &state, &number, user.as_ref()).await {
-            Ok(Forgotten { journal, guard }) => println!("Forgotten: journal {journal}, guard {guard}."),
-            Err(fault) => return super::fail(format_args!("the state store failed: {fault}; run this again")),
-        }
-        ExitCode::SUCCESS
+    super::small_runtime()?.block_on(async {
+        let state = State::open(&config.state, Arc::new(Metrics::new())).map_err(super::fail)?;
+        let failed = |fault| super::fail(format_args!("the state store failed: {fault}; run this again"));
+        let Forgotten { journal, guard } = forget(&config, &state, &number, user.as_ref()).await.map_err(failed)?;
+        println!("Forgotten: journal {journal}, guard {guard}.");
+        Ok(ExitCode::SUCCESS)
     })
 }
 

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Invalid, Sources};
+use crate::config::{self, Invalid, Loaded, Sources};
 
 /// Answers Okta's telephony inline hook: has a provider deliver the one-time code and tells Okta so in time.
 #[derive(Debug, Parser)]
@@ -71,23 +71,31 @@ pub fn run() -> ExitCode {
     let Arguments { config: before, serve, command } = Arguments::parse();
     let sources = |behind: ConfigArguments| Sources::of_process([before.files, behind.files].concat());
     let Some(command) = command else {
-        return serve::run(sources(ConfigArguments::default()), &serve);
+        return serve::run(sources(ConfigArguments::default()), &serve).unwrap_or_else(|code| code);
     };
-    match command {
+    let ended = match command {
         Command::Serve(its) => serve::run(sources(its.config), &serve.and(&its.arguments)),
-        _ if serve != serve::ServeArguments::default() => refuse("--sandbox is for serve alone"),
+        _ if serve != serve::ServeArguments::default() => Err(refuse("--sandbox is for serve alone")),
         Command::CheckConfig(its) => check_config::run(&sources(its.config), &its.arguments),
         Command::Doctor(its) => doctor::run(&sources(its.config), &its.arguments),
         Command::Preview(its) => preview::run(&sources(its.config), &its.arguments),
         Command::Forget(its) => forget::run(&sources(its.config), &its.arguments),
-        Command::Healthcheck(config) => healthcheck::run(&sources(config)),
-    }
+        Command::Healthcheck(config) => Ok(healthcheck::run(&sources(config))),
+    };
+    ended.unwrap_or_else(|code| code)
 }
+
+/// How a command ended. Why it could not go on has been told where that came up.
+type Ended = Result<ExitCode, ExitCode>;
 
 /// The configuration or an argument is wrong.
 const EXIT_CONFIG: u8 = 2;
 
-/// Tells every fault of a configuration on standard error.
+/// Reads the configuration, or tells every fault of it on standard error.
+fn load(sources: &Sources) -> Result<Loaded, ExitCode> {
+    config::load(sources).map_err(|invalid| tell(&invalid))
+}
+
 fn tell(invalid: &Invalid) -> ExitCode {
     let count = invalid.0.faults.len();
     eprintln!("The configuration has {count} fault{}:", if count == 1 { "" } else { "s" });
@@ -98,8 +106,8 @@ fn tell(invalid: &Invalid) -> ExitCode {
 }
 
 /// A runtime for commands that make a call or two.
-fn small_runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
+fn small_runtime() -> Result<tokio::runtime::Runtime, ExitCode> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fail)
 }
 
 /// Writes to standard output. A reader who has seen enough (`| head`) is no fault.

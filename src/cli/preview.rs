@@ -12,8 +12,9 @@ use clap::Args;
 use jiff::Timestamp;
 use url::Url;
 
+use super::Ended;
 use crate::app::Hooks;
-use crate::config::{self, Sources};
+use crate::config::Sources;
 use crate::hook::Hook;
 use crate::okta::channel_called;
 use crate::okta::preview::Preview;
@@ -74,26 +75,13 @@ impl PreviewArguments {
     }
 }
 
-pub(super) fn run(sources: &Sources, arguments: &PreviewArguments) -> ExitCode {
-    let loaded = match config::load(sources) {
-        Ok(loaded) => loaded,
-        Err(invalid) => return super::tell(&invalid),
-    };
-    let runtime = match super::small_runtime() {
-        Ok(runtime) => runtime,
-        Err(e) => return super::fail(e),
-    };
-    runtime.block_on(async {
-        let hooks = match Hooks::build(&loaded.config) {
-            Ok(hooks) => hooks,
-            Err(e) => return super::fail(e),
-        };
+pub(super) fn run(sources: &Sources, arguments: &PreviewArguments) -> Ended {
+    let loaded = super::load(sources)?;
+    super::small_runtime()?.block_on(async {
+        let hooks = Hooks::build(&loaded.config).map_err(super::fail)?;
         let base_path = loaded.config.server.base_path();
         let called = arguments.url.as_ref().and_then(|url| owner(&hooks, url.path(), base_path));
-        let hook = match find(&hooks, arguments.org.as_deref().or(called.as_deref())) {
-            Ok(hook) => hook,
-            Err(e) => return super::refuse(e),
-        };
+        let hook = find(&hooks, arguments.org.as_deref().or(called.as_deref())).map_err(super::refuse)?;
         let preview = arguments.preview();
         if arguments.curl {
             let address = call::address(&hook, arguments.url.as_ref(), &loaded.config.server);
@@ -101,26 +89,25 @@ pub(super) fn run(sources: &Sources, arguments: &PreviewArguments) -> ExitCode {
             // Not between the command and whoever takes it from standard output.
             eprintln!("{variable}");
             super::say(&(curl + "\n"));
-            return ExitCode::SUCCESS;
+            return Ok(ExitCode::SUCCESS);
         }
         if let Some(issuer) = call::token_needed(&hook).filter(|_| arguments.send || arguments.url.is_some()) {
-            return super::fail(format!("cannot send: the hook admits only access tokens of {issuer}; try --curl"));
+            let rule = format!("cannot send: the hook admits only access tokens of {issuer}; try --curl");
+            return Err(super::fail(rule));
         }
         let dry = || Report::dry(&hook, &hooks.providers, &preview);
         let report = match (&arguments.url, arguments.send) {
-            (Some(url), _) => call::over_http(&hook, url, &loaded.config.outbound, &preview).await,
-            (None, true) => Ok(call::send(&hook, &preview, dry()).await),
-            (None, false) => Ok(dry()),
-        };
-        let report = match report {
-            Ok(report) => report,
-            Err(e) => return super::fail(e),
+            (Some(url), _) => {
+                call::over_http(&hook, url, &loaded.config.outbound, &preview).await.map_err(super::fail)?
+            }
+            (None, true) => call::send(&hook, &preview, dry()).await,
+            (None, false) => dry(),
         };
         super::say(&if arguments.json { report.json() + "\n" } else { report.text(super::paint::Paint::stdout()) });
         // Detached attempts are seen through: `--send` really sends.
         hooks.shared.tasks.close();
         hooks.shared.tasks.wait().await;
-        if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     })
 }
 

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::Ended;
 use crate::app::{App, Reloader, StartFault, Stop};
 use crate::config::{self, Loaded, Sources};
 use crate::http::tls::Certificates;
@@ -36,28 +37,13 @@ impl ServeArguments {
     }
 }
 
-pub(super) fn run(mut sources: Sources, arguments: &ServeArguments) -> ExitCode {
-    let mut secret = None;
-    if arguments.sandbox {
-        secret = match Secret::generate() {
-            Ok(secret) => Some(secret),
-            Err(e) => return super::fail(e),
-        };
-        sources.sandbox = true;
-        sources.sandbox_secret.clone_from(&secret);
-    }
-    let loaded = match config::load(&sources) {
-        Ok(loaded) => loaded,
-        Err(invalid) => return super::tell(&invalid),
-    };
-    let runtime = match runtime() {
-        Ok(runtime) => runtime,
-        Err(e) => return super::fail(e),
-    };
-    match runtime.block_on(serve(sources, loaded, secret)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => super::fail(e),
-    }
+pub(super) fn run(mut sources: Sources, arguments: &ServeArguments) -> Ended {
+    let secret = arguments.sandbox.then(Secret::generate).transpose().map_err(super::fail)?;
+    sources.sandbox_secret.clone_from(&secret);
+    let loaded = super::load(&sources)?;
+    let runtime = runtime().map_err(super::fail)?;
+    runtime.block_on(serve(sources, loaded, secret)).map_err(super::fail)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A thread for each core. With one core there is nobody to share work with, and a hook costs less without the means to.

@@ -50,10 +50,9 @@ pub struct Sources {
     pub unreadable: Vec<String>,
     /// Where `.env` and `config/local.toml` are looked for; nowhere when absent.
     pub directory: Option<PathBuf>,
-    /// Replaces orgs' credentials by this one and all providers by the sandbox; shares no store, hears of no events.
+    /// Asks for the sandbox: replaces orgs' credentials by this one and all providers by the sandbox; shares no store,
+    /// hears of no events.
     pub sandbox_secret: Option<Secret>,
-    /// Whether the sandbox was asked for.
-    pub sandbox: bool,
 }
 
 impl Sources {
@@ -138,7 +137,7 @@ impl Sources {
 
 impl fmt::Debug for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { files, variables, unreadable, directory, sandbox_secret, sandbox } = self;
+        let Self { files, variables, unreadable, directory, sandbox_secret } = self;
         f.debug_struct("Sources")
             .field("files", files)
             // Other programs' secrets stand there too.
@@ -146,7 +145,6 @@ impl fmt::Debug for Sources {
             .field("unreadable", unreadable)
             .field("directory", directory)
             .field("sandbox_secret", sandbox_secret)
-            .field("sandbox", sandbox)
             .finish()
     }
 }

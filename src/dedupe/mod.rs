@@ -32,9 +32,6 @@ const PREVIEW_WINDOW: Duration = Duration::from_secs(10);
 /// A repeat that comes after the code has run out is still a repeat.
 const AFTERLIFE: Duration = Duration::from_secs(5 * 60);
 
-/// Okta's codes live 5 minutes unless an administrator chose otherwise.
-const USUAL_LIFE: Duration = Duration::from_secs(5 * 60);
-
 /// A date from another century must not keep an answer until then.
 const MAX_LIFE: Duration = Duration::from_secs(60 * 60);
 
@@ -233,11 +230,11 @@ impl Dedupe {
         if let Some(reply) = answer {
             self.0.local.forget_fingerprint(id, &ticket.slot);
             ticket.answer(&reply);
-            self.repeat(reason, reply, true)
+            Claim::Repeat(self.known(reason, reply, true))
         } else {
             let reply = call.unconfirmed();
             ticket.give_up(&reply);
-            self.repeat(reason, reply, false)
+            Claim::Repeat(self.known(reason, reply, false))
         }
     }
 
@@ -257,12 +254,8 @@ impl Dedupe {
             let window = PREVIEW_WINDOW;
             return Identity { event, fingerprint, event_window: window, fingerprint_window: window };
         }
-        let life = message.life_left(self.0.clock.now()).unwrap_or(USUAL_LIFE).min(MAX_LIFE);
+        let life = message.life_left(self.0.clock.now()).unwrap_or(Message::USUAL_LIFE).min(MAX_LIFE);
         Identity { event, fingerprint, event_window: life + AFTERLIFE, fingerprint_window: FINGERPRINT_WINDOW }
-    }
-
-    fn repeat(&self, reason: Reason, reply: Reply, heard: bool) -> Claim {
-        Claim::Repeat(self.known(reason, reply, heard))
     }
 
     fn known(&self, reason: Reason, reply: Reply, heard: bool) -> Repeat {

@@ -125,7 +125,7 @@ pub(super) async fn note(
         }
         Reported::Nothing => {}
         Reported::Unknown => {
-            let age = Duration::try_from(tools.clock.now().duration_since(since)).unwrap_or_default();
+            let age = tools.clock.since(since);
             let look = LOOKS.into_iter().find(|look| *look > age);
             if look.is_none() {
                 feedback.refused(provider, "unknown");

@@ -145,7 +145,7 @@ impl Worker {
 
     /// Gives back what is done; has the rest done later.
     async fn settle(&self, task: Task, ending: Ending) -> Option<Task> {
-        let age = Duration::try_from(self.tools.clock.now().duration_since(task.item.since())).unwrap_or_default();
+        let age = self.tools.clock.since(task.item.since());
         let pause = match ending {
             Ending::Done => return Some(task),
             Ending::Left => return None,

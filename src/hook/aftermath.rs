@@ -13,9 +13,6 @@ use crate::journal::{Answer, Previous};
 use crate::okta::Reply;
 use crate::otp::{Attempt, Message, Outcome, RequestId};
 
-/// How long a code lives at Okta, when a message does not say.
-const CODE_LIFE: Duration = Duration::from_secs(5 * 60);
-
 /// Okta tells of a use within seconds; only then does a code count as not used.
 const TOLD_WITHIN: Duration = Duration::from_secs(60);
 
@@ -32,7 +29,7 @@ pub(super) fn end_of(message: &Message, attempt: &Attempt, sent_at: Timestamp) -
 
 /// After how long a code that was not used counts as over.
 pub(super) fn until_told(message: &Message, now: Timestamp) -> Duration {
-    message.life_left(now).unwrap_or(CODE_LIFE) + TOLD_WITHIN
+    message.life_left(now).unwrap_or(Message::USUAL_LIFE) + TOLD_WITHIN
 }
 
 impl Hook {

@@ -228,7 +228,7 @@ impl Listener {
         if self.told.is_due(Trouble::Failed) {
             tracing::warn!(%error, "connections cannot be accepted; more file descriptors may be needed");
         }
-        tokio::time::sleep(ACCEPT_PAUSE).await;
+        sleep(ACCEPT_PAUSE).await;
     }
 }
 

@@ -5,7 +5,6 @@
 
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-
 use serde::Deserialize;
 
 use super::{BodyLimits, body, respond};

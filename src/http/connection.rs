@@ -13,7 +13,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::framing::{Complete, Extent, Head, Malformed};
-
 use crate::locks::lock;
 
 /// The instant at which the first byte of a request arrived: a deadline counts from it.

@@ -7,7 +7,6 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::proxies::Proxies;
-
 use crate::locks::lock;
 
 /// Counts open connections by address.

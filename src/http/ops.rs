@@ -86,12 +86,7 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Not before there are keys of each of these issuers.
-    pub fn awaiting(issuers: impl IntoIterator<Item = Arc<Issuer>>) -> Self {
-        Self { open: Arc::default(), issuers: issuers.into_iter().collect() }
-    }
-
-    /// The same, awaiting the keys of other issuers.
+    /// The same, not before there are keys of each of these issuers.
     #[must_use]
     pub fn of(&self, issuers: impl IntoIterator<Item = Arc<Issuer>>) -> Self {
         Self { open: Arc::clone(&self.open), issuers: issuers.into_iter().collect() }

@@ -11,7 +11,7 @@ use url::Url;
 use super::proxies::Proxies;
 use super::tls::TlsSettings;
 use crate::secret::{Environment, GUESSABLE, Secret, SecretRef};
-use crate::settings::{Findings, duration, is_loopback};
+use crate::settings::{Findings, duration, holds_credentials, is_private};
 
 /// More hooks than one machine can have, fewer than a semaphore can count.
 const MAX_IN_FLIGHT: usize = 1_000_000;
@@ -108,14 +108,13 @@ impl ServerSettings {
 
     fn check_public_url(&self, at: &str, findings: &mut Findings) {
         let Some(url) = &self.public_url else { return };
-        // What plays a vendor in a test on this machine has no certificate to meet.
-        let is_test = url.scheme() == "http" && is_loopback(url);
-        if !(is_test || url.scheme() == "https") || url.query().is_some() || url.fragment().is_some() {
+        if !is_private(url) || url.query().is_some() || url.fragment().is_some() {
             findings.fault(at, "must be an https address without query: Okta calls no other");
-        } else if is_test {
+        // What plays a vendor in a test on this machine has no certificate to meet.
+        } else if url.scheme() == "http" {
             findings.warn(at, "is not https: reports would come in clear, so it is for tests only");
         }
-        if !url.username().is_empty() || url.password().is_some() {
+        if holds_credentials(url) {
             findings.fault(at, "must hold no user and no password: it is told to providers");
         }
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~".contains(&b);

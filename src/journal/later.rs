@@ -47,7 +47,7 @@ impl Journal {
         let mut free = Vec::new();
         // Its own id may be taken: Verify gives one to all messages that go out under one verification.
         for key in keys {
-            if self.read(key).await?.is_none_or(|last| gives_way(&last, late)) {
+            if self.0.read(key).await?.is_none_or(|last| gives_way(&last, late)) {
                 free.push(key.clone());
             }
         }
@@ -67,7 +67,7 @@ impl Journal {
         heard: Timestamp,
     ) -> Result<Reported, StoreFault> {
         let key = self.0.transaction(provider.as_str(), id.as_str());
-        let Some(entry) = self.read(&key).await? else { return Ok(Reported::Unknown) };
+        let Some(entry) = self.0.read(&key).await? else { return Ok(Reported::Unknown) };
         // What stands there may be this very report's, which met a fault after it was written.
         if entry.delivery != Some(delivery) && !delivery.is_news_after(entry.delivery) {
             return Ok(Reported::Nothing);
@@ -105,7 +105,7 @@ impl Journal {
     /// one for the last, and begins with a provider that was asked already. Nothing is lost by it.
     async fn tell_recipient(&self, entry: &Entry, left: Duration) -> Result<(), StoreFault> {
         let Some(key) = &entry.to else { return Ok(()) };
-        let Some(last) = self.read(key).await? else { return Ok(()) };
+        let Some(last) = self.0.read(key).await? else { return Ok(()) };
         if (&last.provider, &last.transaction_id) == (&entry.provider, &entry.transaction_id) {
             self.0.replace(key, entry, left).await?;
         }
@@ -114,8 +114,7 @@ impl Journal {
 
     /// What is left of an entry's time: nothing is kept longer for having been changed.
     pub(super) fn left(&self, entry: &Entry) -> Option<Duration> {
-        let age = Duration::try_from(self.0.clock.now().duration_since(entry.sent_at)).unwrap_or_default();
-        self.0.ttl.checked_sub(age).filter(|left| !left.is_zero())
+        self.0.ttl.checked_sub(self.0.clock.since(entry.sent_at)).filter(|left| !left.is_zero())
     }
 }
 

@@ -110,7 +110,7 @@ impl Journal {
 
     /// An org's last send to this user at this number; to the number alone when there is no user.
     pub async fn last(&self, org: &str, user: Option<&UserId>, number: &Phone) -> Option<Entry> {
-        self.read(&self.0.recipient(org, user, number)).await.ok()?
+        self.0.read(&self.0.recipient(org, user, number)).await.ok()?
     }
 
     /// The send a provider gave this id.
@@ -118,12 +118,12 @@ impl Journal {
     /// # Errors
     /// When the store does not tell: then there may be one.
     pub async fn of_transaction(&self, provider: &ProviderName, id: &str) -> Result<Option<Entry>, StoreFault> {
-        self.read(&self.0.transaction(provider.as_str(), id)).await
+        self.0.read(&self.0.transaction(provider.as_str(), id)).await
     }
 
     /// An org's last send to this user over this channel.
     pub async fn last_to_user(&self, org: &str, user: &UserId, channel: Channel) -> Option<Entry> {
-        self.read(&self.0.user(org, user, channel)).await.ok()?
+        self.0.read(&self.0.user(org, user, channel)).await.ok()?
     }
 
     /// The org's send that this message repeats with a new code, if there was one a short while ago. Never for a preview.
@@ -132,8 +132,7 @@ impl Journal {
             return None;
         }
         let entry = self.last(org, message.user.as_ref(), &message.recipient).await?;
-        // Another replica's clock may be ahead of ours.
-        let ago = Duration::try_from(self.0.clock.now().duration_since(entry.sent_at)).unwrap_or_default();
+        let ago = self.0.clock.since(entry.sent_at);
         (ago < RESEND_WINDOW).then_some(Previous {
             provider: entry.provider,
             seconds_ago: ago.as_secs(),
@@ -218,7 +217,7 @@ impl Journal {
         if *key != Key::new(USER, key.of()) {
             return Ok(false);
         }
-        let to = self.read(key).await?.and_then(|entry| entry.to);
+        let to = self.0.read(key).await?.and_then(|entry| entry.to);
         Ok(to.is_some_and(|to| !keys_of_number.contains(&to)))
     }
 
@@ -229,10 +228,6 @@ impl Journal {
         } else {
             write.await;
         }
-    }
-
-    async fn read(&self, key: &Key) -> Result<Option<Entry>, StoreFault> {
-        Ok(self.0.store.read(key).await?.and_then(|bytes| Entry::read(&bytes)))
     }
 }
 
@@ -251,6 +246,10 @@ impl Inner {
             awaited: false,
             to: Some(to.clone()),
         }
+    }
+
+    async fn read(&self, key: &Key) -> Result<Option<Entry>, StoreFault> {
+        Ok(self.store.read(key).await?.and_then(|bytes| Entry::read(&bytes)))
     }
 
     /// Does it again if a distant store fails. Memory that is full is so a moment later too, and a hook waits for it.
@@ -276,8 +275,7 @@ impl Inner {
     async fn write_again(&self, index: &Key, keys: &[Key], entry: &Entry) -> Result<(), StoreFault> {
         let mut own = Vec::new();
         for key in keys {
-            let last = self.store.read(key).await?.and_then(|bytes| Entry::read(&bytes));
-            if last.is_none_or(|last| last.sent_at < entry.sent_at) {
+            if self.read(key).await?.is_none_or(|last| last.sent_at < entry.sent_at) {
                 own.push(key.clone());
             }
         }

@@ -54,7 +54,7 @@ impl Journal {
     /// # Errors
     /// When the store does not tell, or has not kept that the code was used.
     pub async fn used(&self, user: &Key, event: &Key) -> Result<Use, StoreFault> {
-        let Some(entry) = self.read(user).await? else { return Ok(Use::Unknown) };
+        let Some(entry) = self.0.read(user).await? else { return Ok(Use::Unknown) };
         let Some(left) = self.left(&entry) else { return Ok(Use::Unknown) };
         // First of all: somebody may take the message yet.
         if let Some(message) = &entry.event {

@@ -25,7 +25,7 @@ const SILENCE: Duration = Duration::from_secs(2 * 60 * 60);
 const MIN_CODES: u32 = 20;
 
 /// The window before the last event, and what is counted after it until it is known to have been the last.
-const SLOTS: usize = 30 + 15 + 1;
+const SLOTS: usize = WINDOW_MINUTES as usize + FREEZE.as_secs() as usize / 60 + 1;
 
 /// Providers and countries of one org; about 600 bytes each.
 const MAX_CELLS: usize = 1024;

@@ -245,8 +245,7 @@ impl Learn {
 
     /// When a message was sent. The wall clock says how long ago, and only that: it may have been another replica.
     fn moment_of(&self, sent: &Sent) -> Moment {
-        let age = Duration::try_from(self.0.clock.now().duration_since(sent.at)).unwrap_or_default();
-        self.now().minus(age)
+        self.now().minus(self.0.clock.since(sent.at))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -18,7 +18,7 @@ const PIECES_OF_AN_HOUR: u32 = 12;
 const PIECES_OF_A_DAY: u32 = 24 * PIECES_OF_AN_HOUR;
 
 /// A day, the hour before it, and a little.
-const SLOTS: usize = 26 * 12;
+const SLOTS: usize = 26 * PIECES_OF_AN_HOUR as usize;
 
 /// When the org's hooks came.
 #[derive(Debug)]

@@ -17,9 +17,6 @@ use crate::otp::{
     Channel, Country, EventId, Locale, Message, OtpCode, Phone, RequestId, RequestType, Source, Text, UserId,
 };
 
-/// Twilio's and Telesign's limit for one text; Okta's templates are far shorter.
-const MAX_TEXT_CHARS: usize = 1600;
-
 /// Longer than any word for a channel, shorter than a sentence.
 const MAX_NAMED_BYTES: usize = 20;
 
@@ -198,7 +195,7 @@ fn template(text: Option<String>, channel: Option<Channel>) -> Result<Option<Str
     let Some(mut text) = text.filter(|t| !t.trim().is_empty()) else { return Ok(None) };
     text.retain(|c| !c.is_control() || c == '\n');
     match channel {
-        _ if text.chars().count() <= MAX_TEXT_CHARS => Ok(Some(text)),
+        _ if text.chars().count() <= Text::MAX_CHARS => Ok(Some(text)),
         Some(Channel::Voice) => Ok(None),
         Some(Channel::Sms) | None => Err("must have at most 1600 characters".into()),
     }

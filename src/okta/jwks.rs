@@ -17,7 +17,6 @@ use url::Url;
 use crate::locks;
 use crate::outbound::Outbound;
 
-pub(super) use fetch::is_private;
 pub use fetch::{Fault, Fetched};
 pub use refresh::Keeper;
 pub use set::KeySet;

@@ -54,6 +54,9 @@ const OTHER_CLOCK: SignedDuration = SignedDuration::from_mins(30);
 const MAX_LIFE: Duration = Duration::from_secs(15 * 60);
 
 impl Message {
+    /// As long as Okta has a code live unless an administrator chose otherwise.
+    pub const USUAL_LIFE: Duration = Duration::from_secs(5 * 60);
+
     /// A code that runs out sooner than this is not worth sending: it would reach nobody in time.
     pub const MIN_LIFE: Duration = Duration::from_secs(15);
 
@@ -154,6 +157,9 @@ impl fmt::Debug for OtpCode {
 pub struct Text(String);
 
 impl Text {
+    /// Twilio's and Telesign's limit for one text; Okta's templates are far shorter.
+    pub const MAX_CHARS: usize = 1600;
+
     /// Wraps a text that holds the code.
     pub fn new(text: String) -> Self {
         Self(text)

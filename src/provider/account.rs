@@ -1,9 +1,10 @@
-//! What the settings of every vendor's account share: its address, credentials in Basic form and those before them,
-//! senders by country.
+//! What vendors' accounts share: an address, credentials in Basic form and those before them, channels, senders by
+//! country; and what of a request they are told beside the code.
 //!
 //! Must not know any vendor.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,9 +12,9 @@ use http::HeaderValue;
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::otp::{Country, Message};
+use crate::otp::{Channel, Country, Message};
 use crate::secret::{Environment, Secret, SecretRef};
-use crate::settings::{Findings, is_loopback};
+use crate::settings::{Findings, List, holds_credentials, is_private};
 
 /// The configured address, else the vendor's; `at` is the key path of the setting.
 pub(super) fn base_url(configured: Option<&Url>, default: &str, at: &str, findings: &mut Findings) -> Option<Url> {
@@ -22,11 +23,11 @@ pub(super) fn base_url(configured: Option<&Url>, default: &str, at: &str, findin
         findings.fault(at, "must be an http or https address without query");
         return None;
     }
-    if !url.username().is_empty() || url.password().is_some() {
+    if holds_credentials(&url) {
         findings.fault(at, "must hold no user and no password: credentials have keys of their own");
         return None;
     }
-    if url.scheme() == "http" && !is_loopback(&url) {
+    if !is_private(&url) {
         findings.warn(at, "is not https: codes and credentials travel in clear");
     }
     Some(url)
@@ -35,8 +36,12 @@ pub(super) fn base_url(configured: Option<&Url>, default: &str, at: &str, findin
 /// `Basic …`, marked so that no `Debug` shows it.
 pub(super) fn basic(user: &str, secret: &Secret) -> HeaderValue {
     let pair = Zeroizing::new(format!("{user}:{}", secret.expose()));
-    let mut value =
-        HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair.as_bytes()))).expect("base64 is visible ASCII");
+    sensitive(format!("Basic {}", STANDARD.encode(pair.as_bytes())))
+}
+
+/// An `Authorization` of visible ASCII, marked so that no `Debug` shows it.
+pub(super) fn sensitive(authorization: String) -> HeaderValue {
+    let mut value = HeaderValue::try_from(authorization).expect("visible ASCII, as every caller makes sure");
     value.set_sensitive(true);
     value
 }
@@ -50,6 +55,35 @@ pub(super) fn previous(
     findings: &mut Findings,
 ) -> Option<Secret> {
     place?.resolve(environment).map_err(|rule| findings.fault(at, rule)).ok()
+}
+
+/// The channels in a list of their words; `at` is the key path of the setting.
+pub(super) fn channels(words: &List, at: &str, findings: &mut Findings) -> Option<Vec<Channel>> {
+    let channels: Option<Vec<_>> = words.0.iter().map(|word| Channel::parse(word)).collect();
+    let channels = channels.filter(|channels| !channels.is_empty());
+    if channels.is_none() {
+        findings.fault(at, "must be sms, voice or both");
+    }
+    channels
+}
+
+/// What such a list holds when nothing is set: both.
+pub(super) fn all_channels() -> List {
+    List(Channel::ALL.map(|channel| channel.as_str().to_owned()).into())
+}
+
+/// The address the person signs in from, where it tells people apart: not that of this machine, which Okta's preview
+/// sends. An IPv4 address in IPv6 form is unwrapped.
+pub(super) fn person_ip(message: &Message) -> Option<IpAddr> {
+    message.client_ip.map(|ip| ip.to_canonical()).filter(|ip| !ip.is_loopback())
+}
+
+/// Okta's id of the request, where it is plain enough for a vendor to take it as it stands, and to send it back: letters,
+/// digits, hyphens and underscores, at most so many.
+pub(super) fn plain_event_id(message: &Message, most: usize) -> Option<&str> {
+    let id = message.event_id.as_ref()?.as_str();
+    let is_plain = id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    (is_plain && id.len() <= most).then_some(id)
 }
 
 /// Appends a path to a base address, whether that ends in a slash or not. `path` begins with one.

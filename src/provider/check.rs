@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 use url::Url;
 
-use crate::outbound::{Answer, Outbound, Request};
+use crate::outbound::{Answer, Outbound, Request, origin};
 
 /// A person waits for this answer, and no hook does.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -52,13 +52,6 @@ impl Contact {
         let ahead = |answer: &Answer| answer.date.map(|date| Timestamp::now().duration_since(date));
         Self { origin: origin(url), ahead: answer.map(ahead).map_err(str::to_owned) }
     }
-}
-
-/// The address of a host, without the path of what is asked there.
-pub fn origin(url: &Url) -> Url {
-    let mut origin = url.clone();
-    origin.set_path("/");
-    origin
 }
 
 impl Check {

@@ -5,6 +5,11 @@
 use crate::otp::{FailureKind, SendError, Suspicion};
 use crate::outbound::Answer;
 
+/// Whether an answer is a success by its HTTP status.
+pub(super) fn is_success(answer: &Answer) -> bool {
+    (200..300).contains(&answer.status)
+}
+
 /// Whether an answer sends us elsewhere. We never follow: whoever gave it may have passed the message on or not, and a
 /// vendor's code in its body was not written for this exchange.
 pub(super) fn is_redirect(answer: &Answer) -> bool {

@@ -28,7 +28,7 @@ use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Handover, Outbound, Request};
 use crate::secret::{Environment, Pseudonyms};
 use crate::settings::Findings;
-pub use check::{Check, Contact, Diagnosis, origin};
+pub use check::{Check, Contact, Diagnosis};
 pub use feedback::{Fate, FeedbackClient, News};
 
 /// What an attempt is told besides the message.
@@ -192,7 +192,7 @@ impl Settings {
             Self::EightByEight(settings) => {
                 settings.check(at, environment, findings).map(|c| Config::EightByEight(Box::new(c)))
             }
-            Self::Sandbox(settings) => settings.check(at, findings).map(Config::Sandbox),
+            Self::Sandbox(settings) => Some(Config::Sandbox(settings.check(at, findings))),
             Self::Telesign(settings) => {
                 settings.check(at, environment, findings).map(|c| Config::Telesign(Box::new(c)))
             }

@@ -94,7 +94,7 @@ pub struct Config {
 
 impl Settings {
     /// Checks the rules; `at` is the key path of this table.
-    pub fn check(&self, at: &str, findings: &mut Findings) -> Option<Config> {
+    pub fn check(&self, at: &str, findings: &mut Findings) -> Config {
         let mut outcomes: BTreeMap<String, Script> = Script::TABLE.iter().map(|(s, o)| ((*s).to_owned(), *o)).collect();
         for (suffix, word) in &self.outcomes {
             let at = format!("{at}.outcomes.{suffix}");
@@ -108,7 +108,7 @@ impl Settings {
         }
         let mut outcomes: Vec<_> = outcomes.into_iter().collect();
         outcomes.sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
-        Some(Config { outcomes, delay: self.delay })
+        Config { outcomes, delay: self.delay }
     }
 }
 

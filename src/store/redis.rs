@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use ::redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use ::redis::{Client, Cmd, IntoConnectionInfo, RedisError, RedisResult, Script, TlsCertificates};
+use ::redis::{
+    Client, Cmd, FromRedisValue, IntoConnectionInfo, RedisError, RedisResult, Script, ScriptInvocation, TlsCertificates,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
@@ -218,7 +220,7 @@ impl Redis {
 
     /// Runs a command that may be run twice: the first one after a break tells that the connection is gone, and the
     /// second one finds a new one.
-    async fn run<T: ::redis::FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreFault> {
+    async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreFault> {
         self.with_retry(|mut manager| async move { command.query_async(&mut manager).await }).await
     }
 
@@ -231,6 +233,16 @@ impl Redis {
             Err(e) => Err(self.classify_and_renew(&e)),
             Ok(answer) => Ok(answer),
         }
+    }
+
+    /// Runs a script that may be run twice.
+    async fn invoke<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, StoreFault> {
+        self.with_retry(|mut manager| async move { script.invoke_async(&mut manager).await }).await
+    }
+
+    /// Runs a script that may not: it may have been run before the connection broke.
+    async fn invoke_once<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, StoreFault> {
+        self.once(|mut manager| async move { script.invoke_async(&mut manager).await }).await
     }
 
     async fn once<T, W>(&self, work: impl FnOnce(ConnectionManager) -> W) -> Result<T, StoreFault>
@@ -277,18 +289,10 @@ impl Redis {
     async fn add(&self, tally: &Tally<'_>) -> Result<u64, StoreFault> {
         let (name, ttl) = (self.name(&tally.key), millis(tally.ttl));
         match tally.add {
-            Add::Count(by) => {
-                // Not repeated: it may have been counted before the connection broke.
-                let mut invocation = self.scripts.count.key(name);
-                invocation.arg(by).arg(ttl);
-                self.once(|mut manager| async move { invocation.invoke_async(&mut manager).await }).await
-            }
+            Add::Count(by) => self.invoke_once(self.scripts.count.key(name).arg(by).arg(ttl)).await,
             Add::Members(members) => {
                 let members: Vec<String> = members.iter().map(ToString::to_string).collect();
-                let mut invocation = self.scripts.distinct.key(name);
-                invocation.arg(ttl).arg(members);
-                let invocation = &invocation;
-                self.with_retry(|mut manager| async move { invocation.invoke_async(&mut manager).await }).await
+                self.invoke(self.scripts.distinct.key(name).arg(ttl).arg(members)).await
             }
         }
     }
@@ -341,9 +345,7 @@ impl Store for Redis {
     }
 
     async fn members(&self, key: &Key) -> Result<Vec<KeyedHash>, StoreFault> {
-        let invocation = &self.scripts.members.key(self.name(key));
-        let members: Vec<String> =
-            self.with_retry(|mut manager| async move { invocation.invoke_async(&mut manager).await }).await?;
+        let members: Vec<String> = self.invoke(&self.scripts.members.key(self.name(key))).await?;
         Ok(members.iter().filter_map(|member| KeyedHash::parse(member)).collect())
     }
 }
@@ -351,24 +353,17 @@ impl Store for Redis {
 #[async_trait]
 impl Queue for Redis {
     async fn enqueue(&self, queue: &Key, pieces: &[String], delay: Duration, ttl: Duration) -> Result<(), StoreFault> {
-        let mut invocation = self.scripts.enqueue.key(self.name(queue));
-        invocation.arg(millis(delay)).arg(millis(ttl)).arg(pieces);
-        let invocation = &invocation;
-        self.with_retry(|mut manager| async move { invocation.invoke_async(&mut manager).await }).await
+        let mut enqueue = self.scripts.enqueue.key(self.name(queue));
+        self.invoke(enqueue.arg(millis(delay)).arg(millis(ttl)).arg(pieces)).await
     }
 
     async fn lease(&self, queue: &Key, most: usize, lease: Duration) -> Result<Vec<String>, StoreFault> {
         // Not repeated: what was handed out and lost with the connection comes again when the lease is over.
-        let mut invocation = self.scripts.lease.key(self.name(queue));
-        invocation.arg(most).arg(millis(lease));
-        self.once(|mut manager| async move { invocation.invoke_async(&mut manager).await }).await
+        self.invoke_once(self.scripts.lease.key(self.name(queue)).arg(most).arg(millis(lease))).await
     }
 
     async fn postpone(&self, queue: &Key, piece: &str, delay: Duration) -> Result<(), StoreFault> {
-        let mut invocation = self.scripts.postpone.key(self.name(queue));
-        invocation.arg(millis(delay)).arg(piece);
-        let invocation = &invocation;
-        self.with_retry(|mut manager| async move { invocation.invoke_async(&mut manager).await }).await
+        self.invoke(self.scripts.postpone.key(self.name(queue)).arg(millis(delay)).arg(piece)).await
     }
 
     async fn finish(&self, queue: &Key, pieces: &[String]) -> Result<(), StoreFault> {

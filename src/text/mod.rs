@@ -18,11 +18,8 @@ pub use settings::{Settings, WordingSettings};
 use template::Template;
 use webotp::WebOtp;
 
-/// Twilio's and Telesign's limit for one text.
-const MAX_CHARS: usize = 1600;
-
 /// What Okta's codes live, told when a request leaves it out.
-const UNKNOWN_LIFE_MINUTES: u64 = 5;
+const UNKNOWN_LIFE_MINUTES: u64 = Message::USUAL_LIFE.as_secs() / 60;
 
 /// What lives longer lives as long as anybody cares, and its minutes would read as nonsense.
 const MAX_TOLD_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -73,7 +70,7 @@ impl Texts {
         let Some(webotp) = &self.webotp else { return text };
         let bound = webotp.bind(&text, &message.code);
         // A text of Okta's at the limit stays as it is: a convenience must not cost the code.
-        if bound.expose().chars().count() <= MAX_CHARS { bound } else { text }
+        if bound.expose().chars().count() <= Text::MAX_CHARS { bound } else { text }
     }
 
     fn speech(&self, message: &Message, now: Timestamp) -> Speech {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::spoken::with_region;
 use super::template::Template;
 use super::webotp::WebOtp;
-use super::{MAX_CHARS, Sentence, Texts, UNKNOWN_LIFE_MINUTES, Wording};
+use super::{Sentence, Texts, UNKNOWN_LIFE_MINUTES, Wording};
 use crate::otp::{Locale, OtpCode, RequestType, Text};
 use crate::segments::{Segments, outside_gsm7};
 use crate::settings::{Findings, Localized};
@@ -151,9 +151,9 @@ impl Check<'_> {
     }
 
     fn length(&mut self, text: &str, at: &str) {
-        if text.chars().count() > MAX_CHARS {
-            self.findings
-                .fault(at, format!("must have at most {MAX_CHARS} characters with the longest code filled in"));
+        if text.chars().count() > Text::MAX_CHARS {
+            let most = Text::MAX_CHARS;
+            self.findings.fault(at, format!("must have at most {most} characters with the longest code filled in"));
         }
     }
 

@@ -580,13 +580,7 @@ fn a_sandbox_takes_nothing_of_a_deployment_that_others_would_notice() {
         let file = tempfile::Builder::new().suffix(".toml").tempfile().expect("file");
         std::fs::write(file.path(), &toml).expect("written");
         let variables = SECRETS.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        let sources = Sources {
-            files: vec![file.path().to_owned()],
-            variables,
-            sandbox: sandbox_secret.is_some(),
-            sandbox_secret,
-            ..Sources::default()
-        };
+        let sources = Sources { files: vec![file.path().to_owned()], variables, sandbox_secret, ..Sources::default() };
         config::load(&sources).map(|loaded| loaded.config).map_err(|invalid| format!("{:?}", invalid.0))
     };
     let real = sandbox("", None).expect("valid");

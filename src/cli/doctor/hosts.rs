@@ -6,8 +6,8 @@ use jiff::SignedDuration;
 use url::Url;
 
 use super::read;
-use crate::outbound::Outbound;
-use crate::provider::{Check, Contact, Diagnosis, origin};
+use crate::outbound::{Outbound, origin};
+use crate::provider::{Check, Contact, Diagnosis};
 
 /// Signed requests and the ends of codes bear this much; more is a clock that nobody sets.
 const SKEW_WARN: SignedDuration = SignedDuration::from_secs(5);

@@ -22,7 +22,7 @@ use crate::settings::Findings;
 
 /// Certificates are renewed a month before their end, those of ten days at about half time. One this close to its
 /// end was forgotten, or its renewal does not work.
-pub(super) const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
+pub const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// `server.tls`: the certificate Okta sees.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]

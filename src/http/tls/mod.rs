@@ -18,7 +18,7 @@ use tokio_rustls::rustls::{Error, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
 use crate::metrics::{ConnectionMetrics, ResultLabels};
-pub use certificate::{CertificateFault, TlsSettings};
+pub use certificate::{CertificateFault, SOON, TlsSettings};
 pub use reload::Certificates;
 
 /// TLS on one listener. Cheap to clone.

@@ -6,9 +6,8 @@ use http::HeaderValue;
 use serde::Deserialize;
 use url::Url;
 
-use crate::okta::jwks::is_private;
 use crate::secret::{Environment, Secret, SecretRef};
-use crate::settings::Findings;
+use crate::settings::{Findings, holds_credentials, is_private};
 
 /// `[orgs.*.okta]`, as typed. Both or neither.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -56,8 +55,8 @@ impl Settings {
 
 fn address(text: &str) -> Option<Url> {
     let url: Url = text.trim().parse().ok()?;
-    let bare = url.username().is_empty() && url.password().is_none() && url.query().is_none();
-    (bare && url.fragment().is_none() && url.path() == "/" && is_private(&url)).then_some(url)
+    let is_bare = !holds_credentials(&url) && url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    (is_bare && is_private(&url)).then_some(url)
 }
 
 fn authorization(token: &Secret) -> Result<HeaderValue, String> {

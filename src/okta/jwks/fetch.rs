@@ -3,7 +3,6 @@
 //! Must not ask any host but the issuer's own, or the one the configuration names: metadata decides nothing else
 //! (no server-side request forgery). Must not know when.
 
-use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -12,7 +11,7 @@ use url::Url;
 
 use super::{KeySet, Source};
 use crate::outbound::{Answer, Outbound};
-use crate::settings::is_loopback;
+use crate::settings::{holds_credentials, is_private};
 
 /// For metadata and keys together. Nobody waits for them, so a slow issuer may take its time.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,36 +40,29 @@ pub struct Fetched {
 }
 
 /// Why there are no new keys. Its text is for our log: words of ours, and never an address that someone else wrote.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// Nothing came, for the cause in one word.
+    #[error("no answer ({0})")]
     NoAnswer(String),
     /// An answer with this status.
+    #[error("HTTP {0} instead of keys")]
     Status(u16),
     /// The metadata speak for somebody else.
+    #[error("the metadata name another issuer than the configured one")]
     OtherIssuer,
     /// The metadata send us to another host, or to plain HTTP.
+    #[error("the metadata's jwks_uri is not https on the issuer's host; set jwks_url")]
     Elsewhere,
     /// No JWK set.
+    #[error("the answer is no JWK set")]
     NoKeySet,
     /// More keys than an authorization server has.
+    #[error("the JWK set holds more than 32 keys")]
     TooManyKeys,
     /// A set without a single key of ours.
+    #[error("the JWK set holds no RSA key of 2048 bits or more for RS256")]
     NoFitKey,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoAnswer(cause) => write!(f, "no answer ({cause})"),
-            Self::Status(status) => write!(f, "HTTP {status} instead of keys"),
-            Self::OtherIssuer => f.write_str("the metadata name another issuer than the configured one"),
-            Self::Elsewhere => f.write_str("the metadata's jwks_uri is not https on the issuer's host; set jwks_url"),
-            Self::NoKeySet => f.write_str("the answer is no JWK set"),
-            Self::TooManyKeys => f.write_str("the JWK set holds more than 32 keys"),
-            Self::NoFitKey => f.write_str("the JWK set holds no RSA key of 2048 bits or more for RS256"),
-        }
-    }
 }
 
 #[derive(Deserialize)]
@@ -116,13 +108,8 @@ fn trusted(source: &Source, Metadata { issuer, jwks_uri }: Metadata) -> Result<U
         return Err(Fault::OtherIssuer);
     }
     let at_home = jwks_uri.host() == source.address.host();
-    let bare = jwks_uri.username().is_empty() && jwks_uri.password().is_none();
-    if at_home && bare && is_private(&jwks_uri) { Ok(jwks_uri) } else { Err(Fault::Elsewhere) }
-}
-
-/// Whether nobody on the way can change what is fetched.
-pub(in crate::okta) fn is_private(url: &Url) -> bool {
-    url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url))
+    let is_fit = at_home && !holds_credentials(&jwks_uri) && is_private(&jwks_uri);
+    if is_fit { Ok(jwks_uri) } else { Err(Fault::Elsewhere) }
 }
 
 async fn read(outbound: &Outbound, url: Url) -> Result<Answer, Fault> {

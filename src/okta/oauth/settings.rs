@@ -8,8 +8,8 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{Rules, Tokens};
-use crate::okta::jwks::{Issuer, Source, is_private};
-use crate::settings::Findings;
+use crate::okta::jwks::{Issuer, Source};
+use crate::settings::{Findings, holds_credentials, is_private};
 
 /// Domains of Okta's orgs, for a warning.
 const OKTA_DOMAINS: [&str; 4] = [".okta.com", ".oktapreview.com", ".okta-emea.com", ".okta-gov.com"];
@@ -90,8 +90,7 @@ impl Settings {
 
 fn address(text: &str) -> Option<Url> {
     let url: Url = text.parse().ok()?;
-    let bare = url.username().is_empty() && url.password().is_none();
-    (bare && is_private(&url)).then_some(url)
+    (!holds_credentials(&url) && is_private(&url)).then_some(url)
 }
 
 /// Okta's own authorization server has no `/oauth2/{id}`.

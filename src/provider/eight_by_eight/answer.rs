@@ -9,7 +9,7 @@ use super::codes::{self, CALLS, Row, TEXTS};
 use crate::otp::{Accepted, FailureKind, SendError, TransactionId};
 use crate::outbound::Answer;
 use crate::provider::code;
-use crate::provider::error::{by_status, is_redirect};
+use crate::provider::error::{by_status, is_redirect, is_success};
 
 /// The members of a text's answer that matter.
 #[derive(Deserialize)]
@@ -72,10 +72,6 @@ pub fn call(answer: &Answer) -> Result<Accepted, SendError> {
         && error.kind == FailureKind::Unconfirmed
         && !is_redirect(answer);
     Err(if is_settled { SendError { kind: FailureKind::Unavailable, ..error } } else { error })
-}
-
-fn is_success(answer: &Answer) -> bool {
-    (200..300).contains(&answer.status)
 }
 
 fn accepted(id: Option<&str>, answer: &Answer) -> Result<Accepted, SendError> {

@@ -10,17 +10,14 @@ mod feedback;
 #[cfg(test)]
 mod fixtures;
 mod reports;
+mod settings;
 mod sms;
 #[cfg(test)]
 mod tests;
 mod voice;
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
-use http::HeaderValue;
 use jiff::Timestamp;
-use serde::Deserialize;
 use url::Url;
 
 /// For the benches, which read an answer without a network.
@@ -28,205 +25,11 @@ use url::Url;
 pub use self::answer::{call as classify_call, text as classify_text};
 pub use self::feedback::Feedback;
 pub(super) use self::reports::Reports;
-use super::account::{self, Senders, base_url, join};
-use super::callback::Address;
+pub use self::settings::{Config, Settings};
 use super::{Check, FeedbackClient, Provider, SendOptions};
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Handover, Outbound, Request};
-use crate::secret::{Environment, Secret, SecretRef};
-use crate::settings::Findings;
-
-/// `[providers.*] kind = "8x8"`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Settings {
-    /// The word that chose this variant.
-    pub kind: String,
-    /// The account's API key. It works in the account's own region only.
-    pub api_key: Option<SecretRef>,
-    /// The sub-account of texts, and of calls unless `voice` has its own.
-    pub subaccount_id: Option<String>,
-    /// `https://sms.8x8.com` (Asia Pacific), the host of another region, or a test server.
-    pub base_url: Option<Url>,
-    /// `https://voice.8x8.com`, the only one documented, or a test server; `base_url` when that is a test server.
-    pub voice_base_url: Option<Url>,
-    /// What 8x8 puts into the `Authorization` of its webhooks.
-    pub callback_secret: Option<SecretRef>,
-    /// What it put there before the last rotation, still accepted.
-    pub previous_callback_secret: Option<SecretRef>,
-    /// Texts; on without this table too, unless `voice` stands alone.
-    pub sms: Option<sms::Settings>,
-    /// Calls; without this table the provider makes none.
-    pub voice: Option<voice::Settings>,
-}
-
-/// Checked settings.
-#[derive(Debug, Clone)]
-pub struct Config {
-    authorization: HeaderValue,
-    callback_secret: Option<Secret>,
-    previous_callback_secret: Option<Secret>,
-    reports_to: Option<Address>,
-    sms: Option<Endpoint<sms::Config>>,
-    voice: Option<Endpoint<voice::Config>>,
-}
-
-/// A channel that is on: where to post, and what to say there.
-#[derive(Debug, Clone)]
-struct Endpoint<T> {
-    url: Url,
-    config: T,
-}
-
-impl Settings {
-    /// Reads the secrets and checks the rules; `at` is the key path of this table.
-    pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Config> {
-        let authorization = self.authorization(at, environment, findings);
-        let (callback_secret, previous_callback_secret) = self.callback_secrets(at, environment, findings);
-        let general = self.subaccount_id.as_deref().unwrap_or_default();
-        check_subaccount(general, &format!("{at}.subaccount_id"), findings);
-        let sms_url = base_url(self.base_url.as_ref(), "https://sms.8x8.com", &format!("{at}.base_url"), findings);
-        let voice_at = format!("{at}.voice_base_url");
-        let voice_url = match (&self.voice_base_url, &self.base_url) {
-            // Whoever has texts go to a test server does not mean calls to be real.
-            (None, Some(elsewhere)) if !is_eight_by_eight(elsewhere) => sms_url.clone(),
-            (own, _) => base_url(own.as_ref(), "https://voice.8x8.com", &voice_at, findings),
-        };
-        let texts = self.sms.clone().or_else(|| self.voice.is_none().then(sms::Settings::default));
-        let sms = texts.map(|s| s.check(&format!("{at}.sms"), findings));
-        let voice = self.voice.as_ref().map(|v| {
-            if let Some(own) = &v.subaccount_id {
-                check_subaccount(own, &format!("{at}.voice.subaccount_id"), findings);
-            }
-            (v.subaccount_id.as_deref().unwrap_or(general), v.check(&format!("{at}.voice"), findings))
-        });
-        let (sms_url, voice_url) = (sms_url?, voice_url?);
-        Some(Config {
-            authorization: authorization?,
-            callback_secret,
-            previous_callback_secret,
-            reports_to: None,
-            sms: sms.map(|config| Endpoint { url: resource(&sms_url, general, "messages"), config }),
-            voice: voice.map(|(id, config)| Endpoint { url: resource(&voice_url, id, "callflows"), config }),
-        })
-    }
-
-    /// The present one and the one before.
-    fn callback_secrets(
-        &self,
-        at: &str,
-        environment: &Environment,
-        findings: &mut Findings,
-    ) -> (Option<Secret>, Option<Secret>) {
-        let [present, previous] = [
-            (&self.callback_secret, format!("{at}.callback_secret")),
-            (&self.previous_callback_secret, format!("{at}.previous_callback_secret")),
-        ]
-        .map(|(place, at)| {
-            let secret = place.as_ref()?.resolve(environment).map_err(|rule| findings.fault(at.as_str(), rule)).ok()?;
-            // Inside, a space may stand in it: `Bearer …`.
-            if !secret.expose().bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
-                findings.fault(at, "must be visible ASCII: it stands in a header");
-            }
-            Some(secret)
-        });
-        if self.callback_secret.is_none() && previous.is_some() {
-            findings.warn(format!("{at}.previous_callback_secret"), "has no effect without callback_secret");
-        }
-        (present, previous)
-    }
-
-    /// `Bearer …`, marked so that no `Debug` shows it.
-    fn authorization(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<HeaderValue> {
-        let at = format!("{at}.api_key");
-        let Some(place) = &self.api_key else {
-            findings.fault(at, "is required");
-            return None;
-        };
-        let key = place.resolve(environment).map_err(|rule| findings.fault(at.as_str(), rule)).ok()?;
-        if !key.expose().bytes().all(|b| b.is_ascii_graphic()) {
-            findings.fault(at, "must be visible ASCII: it stands in a header");
-            return None;
-        }
-        let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose())).expect("visible ASCII");
-        value.set_sensitive(true);
-        Some(value)
-    }
-}
-
-/// Whether an address is 8x8's own: its hosts have one domain for each region.
-fn is_eight_by_eight(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    ["8x8.com", "8x8.uk", "8x8.id"]
-        .iter()
-        .any(|domain| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
-}
-
-/// 8x8's pattern for a sub-account id, which stands in a path.
-fn check_subaccount(id: &str, at: &str, findings: &mut Findings) {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'&');
-    if id.is_empty() {
-        findings.fault(at, "is required");
-    } else if !(3..=50).contains(&id.len()) || !id.bytes().all(allowed) {
-        findings.fault(at, "must be 3 to 50 letters, digits and - . _ &");
-    }
-}
-
-/// The address of a sub-account's resource. Of the characters an id may have, `&` alone needs encoding.
-fn resource(base_url: &Url, subaccount_id: &str, name: &str) -> Url {
-    join(base_url, &format!("/api/v1/subaccounts/{}/{name}", subaccount_id.replace('&', "%26")))
-}
-
-/// The senders of a channel's table, each held against `rule`, which is told the key path and the text.
-fn senders(
-    general: Option<&str>,
-    countries: &BTreeMap<String, String>,
-    at: &str,
-    findings: &mut Findings,
-    rule: fn(String, &str, &mut Findings),
-) -> Senders<String> {
-    let general = general.map(|sender| sender.trim().to_owned());
-    if let Some(sender) = &general {
-        rule(format!("{at}.source"), sender, findings);
-    }
-    let mut by_country = BTreeMap::new();
-    for (country, sender) in account::by_country(countries, at, findings) {
-        rule(format!("{at}.by_country.{country}"), sender, findings);
-        by_country.insert(country, sender.to_owned());
-    }
-    Senders { general, by_country }
-}
-
-/// When the code stops working, written as its API wants it; `None` when `life_left` knows of no end.
-fn expiry(message: &Message, now: Timestamp, format: &'static str) -> Option<String> {
-    message.life_left(now).and(message.expires).map(|end| end.strftime(format).to_string())
-}
-
-impl Config {
-    /// Whether this channel is configured.
-    pub fn supports(&self, channel: Channel) -> bool {
-        match channel {
-            Channel::Sms => self.sms.is_some(),
-            Channel::Voice => self.voice.is_some(),
-        }
-    }
-
-    /// Whether 8x8 is asked to watch which texts led to a sign-in.
-    pub fn tracks(&self) -> bool {
-        self.sms.as_ref().is_some_and(|endpoint| endpoint.config.tracks())
-    }
-
-    /// Why reports could not be verified.
-    pub(super) fn unproven(&self) -> Option<&'static str> {
-        let rule = "has no callback_secret, by which alone delivery reports are known: none are asked for";
-        self.callback_secret.is_none().then_some(rule)
-    }
-
-    /// Where reports go, if they can be verified.
-    pub(super) fn report_to(&mut self, address: Option<Address>) {
-        self.reports_to = address.filter(|_| self.unproven().is_none());
-    }
-}
+use crate::secret::Secret;
 
 /// One 8x8 account.
 #[derive(Debug)]
@@ -241,13 +44,12 @@ impl EightByEight {
     pub fn new(name: ProviderName, config: Config, outbound: Outbound) -> Self {
         Self { name, config, outbound }
     }
-}
 
-impl Config {
     fn call(&self, message: &Message, options: SendOptions<'_>) -> Result<Request, SendError> {
-        let (url, body) = match (options.content, &self.sms, &self.voice) {
+        let config = &self.config;
+        let (url, body) = match (options.content, &config.sms, &config.voice) {
             (Content::Text(text), Some(sms), _) => {
-                let report_to = self.reports_to.as_ref().map(reports::text_address);
+                let report_to = config.reports_to.as_ref().map(reports::text_address);
                 (&sms.url, sms::body(&sms.config, message, text, options.now, report_to.as_ref())?)
             }
             (Content::Speech(speech), _, Some(voice)) => {
@@ -256,8 +58,8 @@ impl Config {
             (Content::Text(_), None, _) | (Content::Speech(_), _, None) => return Err(answer::not_configured()),
         };
         // The token of the address that reports go to stands in a body.
-        let hidden = self.reports_to.as_ref().and_then(|address| Secret::new(&address.token.to_string()));
-        Ok(Request { hidden, ..Request::post(url.clone(), &self.authorization, "application/json", body) })
+        let hidden = config.reports_to.as_ref().and_then(|address| Secret::new(&address.token.to_string()));
+        Ok(Request { hidden, ..Request::post(url.clone(), &config.authorization, "application/json", body) })
     }
 }
 
@@ -276,7 +78,7 @@ impl Provider for EightByEight {
     }
 
     fn requests(&self, message: &Message, options: SendOptions<'_>) -> Result<Vec<Request>, SendError> {
-        self.config.call(message, options).map(|request| vec![request])
+        self.call(message, options).map(|request| vec![request])
     }
 
     fn addresses(&self) -> Vec<Url> {
@@ -307,11 +109,16 @@ impl Provider for EightByEight {
         options: SendOptions<'_>,
         handover: &Handover,
     ) -> Result<Accepted, SendError> {
-        let request = self.config.call(message, options)?;
+        let request = self.call(message, options)?;
         let answer = self.outbound.deliver(request, handover).await?;
         match options.content {
             Content::Text(_) => answer::text(&answer),
             Content::Speech(_) => answer::call(&answer),
         }
     }
+}
+
+/// When the code stops working, written as its API wants it; `None` when `life_left` knows of no end.
+fn expiry(message: &Message, now: Timestamp, format: &'static str) -> Option<String> {
+    message.life_left(now).and(message.expires).map(|end| end.strftime(format).to_string())
 }

@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{expiry, senders};
-use crate::otp::{EventId, Message, SendError, Text};
-use crate::provider::account::Senders;
+use super::expiry;
+use super::settings::senders;
+use crate::otp::{Message, SendError, Text};
+use crate::provider::account::{Senders, person_ip, plain_event_id};
 use crate::segments::{self, Segments};
 use crate::settings::{Findings, word};
 
@@ -24,7 +25,7 @@ const MAX_PARTS: usize = 10;
 /// As many bytes are ten parts at most in either encoding, and hardly any text has more: the others need no counting.
 const FITS_ANYHOW: usize = MAX_PARTS * 67;
 
-/// Longest `clientMessageId` in 8x8's older pages; the newer ones allow 350.
+/// Longest `clientMessageId` in 8x8's older pages; the newer ones allow 350. It is echoed, never used to drop repeats.
 const MAX_CLIENT_MESSAGE_ID_CHARS: usize = 50;
 
 /// ISO 8601 in UTC, to the second.
@@ -137,10 +138,10 @@ pub(super) fn body(
         destination: message.recipient.expose(),
         text,
         source: config.source.of(message).map(String::as_str),
-        client_message_id: message.event_id.as_ref().and_then(client_message_id),
+        client_message_id: plain_event_id(message, MAX_CLIENT_MESSAGE_ID_CHARS),
         encoding: config.encoding,
         expiry: expiry(message, now, TIME_FORMAT),
-        client_ip: message.client_ip.filter(|_| config.client_ip).and_then(telling),
+        client_ip: person_ip(message).filter(|_| config.client_ip),
         track: config.track.then_some("Outcome"),
         dlr_callback_url: report_to.map(Url::as_str),
     };
@@ -157,25 +158,13 @@ fn parts(text: &str, encoding: Encoding) -> usize {
     segments.parts
 }
 
-/// Okta's id of the request, when it is one that 8x8 takes as it stands. It is echoed, never used to drop repeats.
-fn client_message_id(event_id: &EventId) -> Option<&str> {
-    let id = event_id.as_str();
-    let plain = id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
-    (plain && id.len() <= MAX_CLIENT_MESSAGE_ID_CHARS).then_some(id)
-}
-
-/// An address that tells one person from another: not that of this machine. An IPv4 address in IPv6 form is unwrapped.
-fn telling(address: IpAddr) -> Option<IpAddr> {
-    let address = address.to_canonical();
-    (!address.is_loopback()).then_some(address)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::super::fixtures::{message, now};
     use super::*;
+    use crate::otp::EventId;
 
     fn written(settings: Value, message: &Message) -> Value {
         let settings: Settings = serde_json::from_value(settings).expect("well-formed settings");

@@ -6,6 +6,9 @@ use super::fixtures::{Fixture, message};
 use super::*;
 use crate::otp::Text;
 use crate::outbound;
+use crate::provider::callback::Address;
+use crate::secret::Environment;
+use crate::settings::Findings;
 
 fn check(settings: Value) -> (Option<Config>, Findings) {
     let mut findings = Findings::default();
@@ -211,9 +214,10 @@ fn the_token_in_the_address_of_reports_is_sent_and_shown_to_nobody() {
     config.report_to(Some(address));
     let content = Content::Text(Text::new("Your code".to_owned()));
     let options = SendOptions { content: &content, now: Timestamp::UNIX_EPOCH };
-    let request = config.call(&message(), options).expect("a request");
+    let provider = provider(config);
+    let request = provider.call(&message(), options).expect("a request");
     assert!(String::from_utf8_lossy(&request.body).contains(&format!("/callbacks/x?token={token}\"")));
     assert!(request.shown_body().contains("/callbacks/x?token=***\""), "{}", request.shown_body());
-    let shown = format!("{config:?} {:?}", Reports::new(&config));
+    let shown = format!("{provider:?} {:?}", Reports::new(&provider.config));
     assert!(shown.contains("otp.example.com") && !shown.contains(&token) && !shown.contains("canary"), "{shown}");
 }

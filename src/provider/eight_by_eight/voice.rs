@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
-use super::{answer, expiry, senders};
+use super::settings::senders;
+use super::{answer, expiry};
 use crate::otp::{Locale, Message, SendError, Speech};
 use crate::provider::account::Senders;
 use crate::settings::{Findings, Localized};

@@ -11,7 +11,7 @@ use super::codes::{self, Meaning};
 use crate::otp::{Accepted, FailureKind, SendError, TransactionId};
 use crate::outbound::Answer;
 use crate::provider::code::number;
-use crate::provider::error::{by_status, is_redirect};
+use crate::provider::error::{by_status, is_redirect, is_success};
 
 /// The members that matter, of any shape: one that is odd must not hide the others.
 #[derive(Default, Deserialize)]
@@ -60,7 +60,7 @@ pub fn classify(product: Product, answer: &Answer) -> Result<Accepted, SendError
 fn accepted(body: &Body, answer: &Answer) -> Result<Accepted, SendError> {
     let id = body.reference_id.as_str().and_then(TransactionId::parse);
     match id {
-        Some(transaction_id) if (200..300).contains(&answer.status) => Ok(Accepted::new(transaction_id)),
+        Some(transaction_id) if is_success(answer) => Ok(Accepted::new(transaction_id)),
         // The code says that it is under way: no HTTP status makes it certain that it is not.
         Some(_) | None => Err(failed(FailureKind::Unconfirmed, None, answer)),
     }

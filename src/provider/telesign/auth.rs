@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::Product;
 use crate::otp::SendError;
 use crate::outbound::Request;
-use crate::provider::account::basic;
+use crate::provider::account::{basic, sensitive};
 use crate::secret::Secret;
 
 /// How requests are authenticated.
@@ -63,17 +63,12 @@ impl Authorization {
         body: String,
         now: Timestamp,
     ) -> Result<Request, SendError> {
-        match self {
-            Self::Basic(authorization) => Ok(Request::post(url, authorization, product.content_type(), body)),
-            Self::Digest(signer) => {
-                let content_type = product.content_type();
-                let call = Call { method: "POST", content_type, body: body.as_bytes(), resource: product.resource() };
-                let (authorization, signed) = signer.sign(&call, now)?;
-                let mut request = Request::post(url, &authorization, content_type, body);
-                request.headers.extend(signed);
-                Ok(request)
-            }
-        }
+        let content_type = product.content_type();
+        let call = Call { method: "POST", content_type, body: body.as_bytes(), resource: product.resource() };
+        let (authorization, signed) = self.sign(&call, now)?;
+        let mut request = Request::post(url, &authorization, content_type, body);
+        request.headers.extend(signed);
+        Ok(request)
     }
 
     /// An authenticated `GET` of this resource.
@@ -81,15 +76,17 @@ impl Authorization {
     /// # Errors
     /// As `request`.
     pub(super) fn look(&self, url: Url, resource: &str, now: Timestamp) -> Result<Request, SendError> {
+        let (authorization, signed) = self.sign(&Call { method: "GET", content_type: "", body: b"", resource }, now)?;
+        let mut request = Request::get(url, &authorization);
+        request.headers.extend(signed);
+        Ok(request)
+    }
+
+    /// The `Authorization` of a call, and the headers beside it that were signed.
+    fn sign(&self, call: &Call<'_>, now: Timestamp) -> Result<(HeaderValue, HeaderMap), SendError> {
         match self {
-            Self::Basic(authorization) => Ok(Request::get(url, authorization)),
-            Self::Digest(signer) => {
-                let call = Call { method: "GET", content_type: "", body: b"", resource };
-                let (authorization, signed) = signer.sign(&call, now)?;
-                let mut request = Request::get(url, &authorization);
-                request.headers.extend(signed);
-                Ok(request)
-            }
+            Self::Basic(authorization) => Ok((authorization.clone(), HeaderMap::new())),
+            Self::Digest(signer) => signer.sign(call, now),
         }
     }
 }
@@ -142,7 +139,6 @@ struct Call<'a> {
 }
 
 impl Signer {
-    /// The `Authorization` of a call, and the headers beside it that were signed.
     fn sign(&self, call: &Call<'_>, now: Timestamp) -> Result<(HeaderValue, HeaderMap), SendError> {
         let nonce = nonce().ok_or_else(|| SendError::unsent("no_random_bytes"))?;
         let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
@@ -167,15 +163,8 @@ impl Signer {
         }
         context.update(b"\n");
         context.update(call.resource.as_bytes());
-        sensitive(&format!("TSA {}:{}", self.customer_id, STANDARD.encode(context.sign())))
+        sensitive(format!("TSA {}:{}", self.customer_id, STANDARD.encode(context.sign())))
     }
-}
-
-/// Marked so that no `Debug` shows it.
-fn sensitive(authorization: &str) -> HeaderValue {
-    let mut value = HeaderValue::try_from(authorization).expect("a checked customer id and base64 are visible ASCII");
-    value.set_sensitive(true);
-    value
 }
 
 /// A random UUID (version 4): Telesign refuses a nonce it has seen. `None` when there are no random bytes.

@@ -1,8 +1,7 @@
 //! Telesign's status codes, as data: what each means for the next step.
 //!
 //! Must not know HTTP. Source of every row: Telesign's pages on status and error codes and its SMS and Voice
-//! specifications. Rows marked late are reports of
-//! delivery that an answer to a send may carry as well.
+//! specifications. Rows marked late are reports of delivery that an answer to a send may carry as well.
 
 use std::ops::RangeInclusive;
 

@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::account::join;
+use super::account::{join, person_ip, plain_event_id};
 use super::{Check, FeedbackClient, Provider, SendOptions};
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Handover, Outbound, Request};
@@ -33,6 +33,9 @@ pub use answer::classify;
 pub use auth::AuthMethod;
 pub(super) use reports::Reports;
 pub use settings::{Api, Config, Settings};
+
+/// Longest `external_id`.
+const MAX_EXTERNAL_ID_CHARS: usize = 100;
 
 /// One of Telesign's products: it has its own resource, body and codes.
 #[doc(hidden)]
@@ -115,13 +118,11 @@ struct Details<'a> {
 
 impl<'a> Details<'a> {
     fn of(config: &'a Config, message: &'a Message) -> Self {
-        let ip = message.client_ip.filter(|_| config.originating_ip).map(|ip| ip.to_canonical());
         Self {
             account_lifecycle_event: config.account_lifecycle_event.map(LifecycleEvent::as_str),
             callback_url: config.reports_to.as_ref().map(|address| address.url.as_str()),
-            external_id: message.event_id.as_ref().map(|id| id.as_str()).filter(|id| is_external_id(id)),
-            // Loopback is what Okta's preview sends: it would only mislead the scoring.
-            originating_ip: ip.filter(|ip| !ip.is_loopback()),
+            external_id: plain_event_id(message, MAX_EXTERNAL_ID_CHARS),
+            originating_ip: person_ip(message).filter(|_| config.originating_ip),
         }
     }
 
@@ -131,11 +132,6 @@ impl<'a> Details<'a> {
         form.extend_pairs(self.external_id.map(|id| ("external_id", id)));
         form.extend_pairs(self.originating_ip.map(|ip| ("originating_ip", ip.to_string())));
     }
-}
-
-/// Telesign takes 100 ASCII characters; of those only what an id consists of, as the value comes back in reports.
-fn is_external_id(id: &str) -> bool {
-    id.len() <= 100 && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
 /// One Telesign account.

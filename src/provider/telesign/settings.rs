@@ -11,7 +11,7 @@ use url::Url;
 use super::auth::{AuthMethod, Authorization, is_base64, signing_key};
 use super::{LifecycleEvent, Product, sms_voice};
 use crate::otp::{Channel, Phone};
-use crate::provider::account::{Senders, base_url, by_country, previous};
+use crate::provider::account::{Senders, all_channels, base_url, by_country, channels, previous};
 use crate::provider::callback::Address;
 use crate::secret::{Environment, SecretRef};
 use crate::settings::{Findings, List, Localized, optional_word, word};
@@ -70,7 +70,7 @@ impl Default for Settings {
             by_country: BTreeMap::new(),
             caller_id: None,
             base_url: None,
-            channels: List(Channel::ALL.map(|channel| channel.as_str().to_owned()).to_vec()),
+            channels: all_channels(),
             language: Localized::default(),
             voice: Localized::default(),
             repeat: 2,
@@ -150,7 +150,7 @@ impl Settings {
     pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Config> {
         let authorization = self.authorization(at, environment, findings);
         let base_url = self.base_url(at, findings);
-        let channels = self.channels(at, findings);
+        let channels = channels(&self.channels, &format!("{at}.channels"), findings);
         let sender = self.sender(at, findings);
         let caller_id = self.caller_id(at, findings);
         self.check_speech(at, findings);
@@ -217,15 +217,6 @@ impl Settings {
             findings.warn(at, "is the self-service host, which has no omnichannel: set api = \"sms-voice\"");
         }
         Some(url)
-    }
-
-    fn channels(&self, at: &str, findings: &mut Findings) -> Option<Vec<Channel>> {
-        let channels: Option<Vec<_>> = self.channels.0.iter().map(|word| Channel::parse(word)).collect();
-        let channels = channels.filter(|channels| !channels.is_empty());
-        if channels.is_none() {
-            findings.fault(format!("{at}.channels"), "must be sms, voice or both");
-        }
-        channels
     }
 
     fn sender(&self, at: &str, findings: &mut Findings) -> Senders<String> {

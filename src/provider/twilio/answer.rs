@@ -12,7 +12,7 @@ use super::codes;
 use crate::otp::{Accepted, FailureKind, SendError, TransactionId};
 use crate::outbound::Answer;
 use crate::provider::code;
-use crate::provider::error::{by_status, is_redirect};
+use crate::provider::error::{by_status, is_redirect, is_success};
 
 /// Verify's code for a parameter it refuses.
 const INVALID_PARAMETER: i64 = 60200;
@@ -58,7 +58,7 @@ impl Failure {
 
 /// Classifies an answer: accepted only with a 2xx, an id, and a status that is no final failure.
 pub fn classify(answer: &Answer) -> Result<Accepted, SendError> {
-    if !(200..300).contains(&answer.status) {
+    if !is_success(answer) {
         return Err(failure(answer));
     }
     let created: Option<Created> = serde_json::from_slice(&answer.body).ok();

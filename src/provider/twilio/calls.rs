@@ -72,7 +72,7 @@ pub struct Config {
 
 impl Settings {
     /// Checks the rules; `at` is the key path of this table.
-    pub fn check(&self, at: &str, findings: &mut Findings) -> Option<Config> {
+    pub fn check(&self, at: &str, findings: &mut Findings) -> Config {
         if self.from.is_none() && self.by_country.is_empty() {
             findings.fault(format!("{at}.from"), "is required");
         }
@@ -99,7 +99,7 @@ impl Settings {
         findings.within(format!("{at}.ring_timeout"), self.ring_timeout, seconds(5), seconds(120));
         findings.within(format!("{at}.time_limit"), self.time_limit, seconds(10), seconds(600));
         let by_country = by_country.into_iter().map(|(c, n)| (c, n.to_owned())).collect();
-        Some(Config {
+        Config {
             from: Senders { general: self.from.clone(), by_country },
             twiml_url: self.twiml_url.clone(),
             language: self.language.clone(),
@@ -107,7 +107,7 @@ impl Settings {
             repeat: self.repeat,
             ring_timeout_secs: self.ring_timeout.as_secs(),
             time_limit_secs: self.time_limit.as_secs(),
-        })
+        }
     }
 }
 

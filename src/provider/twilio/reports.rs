@@ -16,7 +16,7 @@ use url::Url;
 use super::Config;
 use crate::otp::{Content, Delivery};
 use crate::provider::callback::{Address, Callback, CallbackRequest, Forged, Report, Verified};
-use crate::secret::only;
+use crate::secret::{hex, only};
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-twilio-signature");
 
@@ -103,9 +103,7 @@ fn body_hash(path_and_query: &str) -> Option<String> {
 
 /// The hash is signed as part of the address, and is no secret: it need not be compared in constant time.
 fn is_hash_of(hash: &str, body: &[u8]) -> bool {
-    let found = digest::digest(&digest::SHA256, body);
-    let found: String = found.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    found.eq_ignore_ascii_case(hash)
+    hex(digest::digest(&digest::SHA256, body).as_ref()).eq_ignore_ascii_case(hash)
 }
 
 fn is_form(request: &CallbackRequest<'_>) -> bool {

@@ -70,7 +70,7 @@ impl Feedback {
 
     /// `segment` names the verification in the path. One that is over already, by itself or by an earlier call, is as
     /// good as told.
-    async fn end(&self, segment: &str, fate: Fate) -> Result<(), SendError> {
+    pub(super) async fn end(&self, segment: &str, fate: Fate) -> Result<(), SendError> {
         let url = join(&self.verifications_url, &format!("/{segment}"));
         let status = match fate {
             Fate::Used => "Status=approved",

@@ -7,6 +7,7 @@ use form_urlencoded::Serializer;
 use super::settings::Config;
 use super::wording::Wording;
 use crate::otp::{Channel, Message, SendError};
+use crate::provider::account::person_ip;
 
 /// Verify takes codes of these lengths.
 const CODE_LENGTH: std::ops::RangeInclusive<usize> = 4..=10;
@@ -28,7 +29,7 @@ pub(super) fn form(
     };
     let mut form = Serializer::new(String::with_capacity(256));
     form.append_pair("To", message.recipient.expose()).append_pair("Channel", channel).append_pair("CustomCode", code);
-    let device_ip = config.device_ip.then(|| device_ip(message)).flatten();
+    let device_ip = person_ip(message).filter(|_| config.device_ip).map(|ip| ip.to_string());
     let optional = [
         ("Locale", wording.locale),
         ("CustomFriendlyName", config.custom_friendly_name.as_deref()),
@@ -43,12 +44,6 @@ pub(super) fn form(
         }
     }
     Ok(form.finish())
-}
-
-/// The address the user signs in from. This machine's own says nothing about the user.
-fn device_ip(message: &Message) -> Option<String> {
-    let address = message.client_ip?.to_canonical();
-    (!address.is_loopback()).then(|| address.to_string())
 }
 
 #[cfg(test)]

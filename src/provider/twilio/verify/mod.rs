@@ -30,7 +30,7 @@ use crate::locks::lock;
 use crate::otp::{Accepted, Channel, Content, FailureKind, Message, Phone, ProviderName, SendError, TransactionId};
 use crate::outbound::{Handover, Outbound, Request};
 use crate::provider::account::join;
-use crate::provider::{Check, FeedbackClient, Means, Provider, SendOptions};
+use crate::provider::{Check, Fate, FeedbackClient, Means, Provider, SendOptions};
 
 /// How long a verification stays pending unless Twilio's Support changed it. If they did, a cancel comes too late and
 /// is answered 404, or does not come: then Verify behaves as under `reuse`.
@@ -56,7 +56,9 @@ pub struct Verify {
     verifications_url: Url,
     outbound: Outbound,
     tasks: TaskTracker,
-    /// Also known to whoever tells Verify what became of codes, which ends verifications.
+    /// Ends verifications.
+    feedback: Feedback,
+    /// Also known to `feedback`.
     pending: Arc<Remembered<Pending>>,
     /// What this service turned out not to speak. At most the tags that exist, for each channel.
     refused_locales: Mutex<BTreeSet<(Channel, String)>>,
@@ -74,13 +76,15 @@ struct Pending {
 impl Verify {
     /// A service under this name.
     pub fn new(name: ProviderName, config: Config, means: Means<'_>) -> Self {
+        let pending = Arc::new(Remembered::new(PENDING_LIFE, means.pseudonyms));
         Self {
             name,
             verifications_url: verifications_url(&config),
+            feedback: Feedback::new(&config, means.outbound.clone(), Arc::clone(&pending)),
             config,
             outbound: means.outbound.clone(),
             tasks: means.tasks.clone(),
-            pending: Arc::new(Remembered::new(PENDING_LIFE, means.pseudonyms)),
+            pending,
             refused_locales: Mutex::default(),
         }
     }
@@ -147,15 +151,10 @@ impl Verify {
     ///
     /// Any failure is ignored, as the create may well succeed without. One that takes too long is dropped, not left to
     /// run: it must not reach Twilio after the create and end the new verification.
-    async fn cancel(&self, id: Option<&TransactionId>, message: &Message) -> bool {
+    async fn cancel(&self, id: Option<&TransactionId>, number: &Phone) -> bool {
         let id = id.map(TransactionId::as_str).filter(|id| id.bytes().all(|b| b.is_ascii_alphanumeric()));
-        let number = || format!("%2B{}", message.recipient.expose_digits());
-        let url = join(&self.verifications_url, &format!("/{}", id.map_or_else(number, str::to_owned)));
-        let request = Request::post(url, &self.config.authorization, FORM, "Status=canceled");
-        match timeout(CANCEL_TIMEOUT, self.outbound.send(request)).await {
-            Ok(Ok(answer)) => matches!(answer.status, 200..=299 | 404),
-            Ok(Err(_)) | Err(_) => false,
-        }
+        let segment = id.map_or_else(|| format!("%2B{}", number.expose_digits()), str::to_owned);
+        matches!(timeout(CANCEL_TIMEOUT, self.feedback.end(&segment, Fate::Unused)).await, Ok(Ok(())))
     }
 
     /// Cancels a verification that takes no more codes, for the next sign-in. This one goes to the next provider, and does
@@ -165,16 +164,12 @@ impl Verify {
     /// the number, as this process may not know its id. Should a cancel come so late that it ends a newer verification,
     /// no code is lost: they have been sent, and Okta compares them itself.
     fn release(&self, message: &Message) {
-        let feedback = self.feedback();
+        let feedback = self.feedback.clone();
         let number = message.recipient.clone();
         self.tasks.spawn(async move {
             // One that fails leaves things as they were: the next sign-in finds the same and tries again.
             let _ = timeout(RELEASE_TIMEOUT, feedback.cancel_number(&number)).await;
         });
-    }
-
-    fn feedback(&self) -> Feedback {
-        Feedback::new(&self.config, self.outbound.clone(), Arc::clone(&self.pending))
     }
 
     /// Notes the verification that a create left pending, or may have left.
@@ -244,7 +239,7 @@ impl Provider for Verify {
     }
 
     fn feedback_client(&self) -> Option<FeedbackClient> {
-        Some(FeedbackClient::Verify(self.feedback()))
+        Some(FeedbackClient::Verify(self.feedback.clone()))
     }
 
     async fn send(
@@ -258,7 +253,7 @@ impl Provider for Verify {
         drop(self.create(message, channel, Wording::default())?);
         let number = &message.recipient;
         if let Some(pending) = self.superseded(number) {
-            if self.cancel(pending.id.as_ref(), message).await {
+            if self.cancel(pending.id.as_ref(), number).await {
                 self.pending.remove(number);
             }
         }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::otp::{Channel, Locale};
-use crate::provider::account::base_url;
+use crate::provider::account::{all_channels, base_url, channels};
 use crate::provider::twilio::credentials::{Credentials, check_sid};
 use crate::provider::twilio::messages::Switch;
 use crate::secret::{Environment, SecretRef};
@@ -82,7 +82,7 @@ impl Default for Settings {
             api_secret: None,
             service_sid: None,
             base_url: None,
-            channels: List(Channel::ALL.map(|c| c.as_str().to_owned()).into()),
+            channels: all_channels(),
             locale: Localized::default(),
             tags: BTreeMap::new(),
             device_ip: true,
@@ -141,7 +141,7 @@ impl Settings {
             authorization: authorization?,
             service_sid,
             base_url: base_url?,
-            channels: self.check_channels(at, findings),
+            channels: channels(&self.channels, &format!("{at}.channels"), findings).unwrap_or_default(),
             locale: self.locale.clone(),
             tags: (!self.tags.is_empty()).then(|| serde_json::json!(self.tags).to_string()),
             device_ip: self.device_ip,
@@ -174,16 +174,6 @@ impl Settings {
         if let Some(sid) = &self.template_sid {
             check_sid(sid, "HJ", &format!("{at}.template_sid"), findings);
         }
-    }
-
-    fn check_channels(&self, at: &str, findings: &mut Findings) -> Vec<Channel> {
-        let at = format!("{at}.channels");
-        let channels: Option<Vec<_>> = self.channels.0.iter().map(|word| Channel::parse(word)).collect();
-        let channels = channels.unwrap_or_default();
-        if channels.is_empty() {
-            findings.fault(at, "must be sms, voice or both");
-        }
-        channels
     }
 }
 

@@ -7,7 +7,6 @@ use super::super::testing::*;
 use super::*;
 use crate::metrics::LookupMetrics;
 use crate::otp::OtpCode;
-use crate::provider::Fate;
 use crate::secret::Environment;
 use crate::settings::Findings;
 
