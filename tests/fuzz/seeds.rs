@@ -160,6 +160,7 @@ pub fn texts() -> Vec<Vec<u8>> {
         "{code}",
         "Ваш код {code} 🔑\nÜbrigens",
         "{codes}",
+        "{code}\u{fffe}",
     ];
     let each = |text: &str| [0_u8, 1, 5].map(|first| [&[first], text.as_bytes()].concat());
     texts.into_iter().flat_map(each).collect()
