@@ -23,6 +23,10 @@ impl Template {
         if text.chars().any(|c| c.is_control() && c != '\n') {
             findings.fault(at, "must hold no control characters but line feeds");
         }
+        // XML 1.0, section 2.2. A call would be taken with it, and tell of an error instead of the code.
+        if text.contains(['\u{fffe}', '\u{ffff}']) {
+            findings.fault(at, "must hold neither U+FFFE nor U+FFFF: no TwiML may hold them");
+        }
         let (mut parts, mut rest) = (Vec::new(), text);
         while !rest.is_empty() {
             let literal = rest.find(['{', '}']).unwrap_or(rest.len());
@@ -104,6 +108,8 @@ mod tests {
             ("{{code}}", &[braces]),
             ("{}{code}", &[braces]),
             ("{code}\u{7}", &["x: must hold no control characters but line feeds"]),
+            ("{code}\u{fffe}", &["x: must hold neither U+FFFE nor U+FFFF: no TwiML may hold them"]),
+            ("\u{ffff}{code}", &["x: must hold neither U+FFFE nor U+FFFF: no TwiML may hold them"]),
         ] {
             let mut findings = Findings::default();
             assert_eq!(Template::parse(text, "x", &mut findings), None, "{text}");
