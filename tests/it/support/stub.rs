@@ -52,6 +52,8 @@ pub enum Act {
     Hang,
     /// Prepares its message for as long as one lets it, and hands nothing over.
     Prepare,
+    /// Prepares its message for so many milliseconds, hands it over, and accepts at once.
+    PrepareAndAccept(u64),
     /// Panics.
     Panic,
 }
@@ -146,6 +148,13 @@ impl Provider for Stub {
             Act::Prepare => {
                 handover.prepare();
                 std::future::pending().await
+            }
+            Act::PrepareAndAccept(ms) => {
+                handover.prepare();
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                handover.claim()?;
+                self.note("accepts");
+                Ok(Accepted::new(self.next_id()))
             }
             Act::Panic => {
                 self.note("panics");
