@@ -345,3 +345,31 @@ async fn numbers_known_for_a_month_leave_room_for_the_counts_of_ten_minutes() {
     }
     assert_eq!(watch.stops(&often).await, Some("per_phone"));
 }
+
+#[test]
+fn an_operator_is_told_what_a_rule_allows() {
+    let mut settings = Settings::default();
+    settings.countries.deny = List(vec!["US".to_owned()]);
+    settings.per_country.mode = Some(Mode::Enforce);
+    settings.spend.voice_micros = 52_300;
+    settings.spend.per_hour_micros = Some(12_340_000);
+    settings.per_prefix.block = 90 * MINUTE;
+    let config = settings.check("guard", &mut Findings::default());
+    let guard = Watch::new(|_| {}).guard;
+    let explained = Guard { config, ..guard }.explain(&call(NUMBER));
+    assert_eq!(explained.verdict, Verdict::Allow);
+    let told: Vec<_> = explained.lines.iter().map(|line| format!("{} {}", line.rule, line.allows)).collect();
+    assert_eq!(
+        told,
+        [
+            "countries not US",
+            "per_phone 2 in ten minutes, 3 in an hour, 4 in a day",
+            "per_user 2 in ten minutes, 5 in a day, 3 numbers in a day",
+            "per_ip 3 in ten minutes, 5 numbers in an hour, both of new numbers",
+            "per_prefix 4 new numbers in ten minutes, 3 in a row; block 5400s",
+            "provider_fraud no number beside one refused as fraud; block 12 h",
+            "per_country 5 in an hour, or 3 times the usual",
+            "spend $12.3400 in an hour; this message $0.0523",
+        ]
+    );
+}
