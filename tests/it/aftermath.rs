@@ -182,25 +182,6 @@ async fn a_code_that_another_provider_has_superseded_is_not_left_pending() {
 }
 
 #[tokio::test]
-async fn a_provider_that_took_the_newer_code_too_hears_nothing_of_the_older_one() {
-    let eight_by_eight = VendorServer::start([queued("u1"), queued("u2")]).await;
-    let only = "[[orgs.main.routes]]\nsend = ['eight']\n";
-    let server = TestServer::start(&toml("http://127.0.0.1:1", &format!("{}{only}", eight(&eight_by_eight.url)))).await;
-    let first = hook_for("00uone");
-    accepted(&server, &first).await;
-    let text =
-        first.to_string().replace(first["data"]["messageProfile"]["otpCode"].as_str().expect("a code"), "135790");
-    let mut second: Value = serde_json::from_str(&text).expect("JSON");
-    second["eventId"] = "another event".into();
-    accepted(&server, &second).await;
-    calls(&eight_by_eight, 2).await;
-    // What is hurried is told at once; a third call would be one that nobody scripted.
-    sleep(Duration::from_millis(500)).await;
-    server.stop().await;
-    eight_by_eight.finish();
-}
-
-#[tokio::test]
 async fn what_another_org_sends_to_the_same_person_supersedes_nothing() {
     let (verify, other) = (VendorServer::start([created(1)]).await, VendorServer::start([queued("u1")]).await);
     let orgs = format!(
