@@ -301,3 +301,66 @@ fn drawn(offers: &[(ProviderName, u32)], draw: impl FnOnce(u32) -> u32) -> Optio
         hit
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A router of these routes: `a` and `b` do both channels, `texts` texts alone. `other` is in none.
+    fn router(routes: &[Settings]) -> Router {
+        let both = Channel::ALL.to_vec();
+        let capabilities = [("a", &both), ("b", &both), ("texts", &vec![Channel::Sms]), ("other", &both)]
+            .map(|(name, channels)| Capability { provider: ProviderName::new(name), channels: channels.clone() });
+        let mut findings = Findings::default();
+        let router = Router::new(routes, &capabilities, "routes", &mut findings);
+        assert_eq!(findings.faults, []);
+        router
+    }
+
+    fn weighted() -> Settings {
+        Settings {
+            send: List(["a", "texts", "b"].map(str::to_owned).to_vec()),
+            strategy: Strategy::Weighted,
+            weights: [("a", 0), ("texts", 3), ("b", 0)].map(|(name, weight)| (name.to_owned(), weight)).into(),
+            ..Settings::default()
+        }
+    }
+
+    fn names(plan: &Plan) -> String {
+        plan.providers.iter().map(ProviderName::as_str).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn as_many_lots_fall_on_a_provider_as_it_has_weight_and_the_others_follow_as_listed() {
+        let mut settings = weighted();
+        settings.weights = [("a", 2), ("b", 1)].map(|(name, weight)| (name.to_owned(), weight)).into();
+        let router = router(&[settings]);
+        let text = Message::bare("+447400123456", "482913");
+        let plan = |message: &Message, lots: u32, lot: u32| {
+            names(&router.plan(message, |below| {
+                assert_eq!(below, lots);
+                lot
+            }))
+        };
+        let drawn = [0, 1, 2, 3].map(|lot| plan(&text, 4, lot));
+        assert_eq!(drawn, ["a texts b", "a texts b", "texts a b", "b a texts"], "without a weight it is 1");
+        let call = Message { channel: Channel::Voice, ..text };
+        assert_eq!([0, 1, 2].map(|lot| plan(&call, 3, lot)), ["a b", "a b", "b a"]);
+    }
+
+    #[test]
+    fn where_nobody_has_any_weight_no_lot_is_drawn() {
+        let router = router(&[weighted()]);
+        let text = Message::bare("+447400123456", "482913");
+        assert_eq!(names(&router.plan(&text, |_| 2)), "texts a b");
+        let call = Message { channel: Channel::Voice, ..text };
+        assert_eq!(names(&router.plan(&call, |below| panic!("{below}"))), "a b");
+    }
+
+    #[test]
+    fn who_is_in_no_route_may_not_be_asked() {
+        let may_ask = |router: &Router| ["a", "texts", "other"].map(|name| router.may_ask(&ProviderName::new(name)));
+        assert_eq!(may_ask(&router(&[weighted()])), [true, true, false]);
+        assert_eq!(may_ask(&router(&[])), [true; 3], "without routes everybody serves");
+    }
+}

@@ -208,6 +208,9 @@ mod tests {
         assert!(!full);
         let (_, _, full) = first(local.take(&identity("c", "fc")));
         assert!(full, "nothing may go for it");
+        let odd = Local::new(3);
+        assert!(!first(odd.take(&identity("a", "fa"))).2);
+        assert!(first(odd.take(&identity("b", "fb"))).2, "its event has no place");
         assert!(first(local.take(&identity("c", "fc"))).2, "unknown, so sent again: a duplicate beats a loss");
         assert_eq!(known(local.take(&identity("a", "fa"))).1, Reason::Event);
         a.settle(Some(reply("a")));

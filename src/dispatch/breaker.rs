@@ -380,5 +380,8 @@ mod tests {
         }
         breaker.refuse(breaker.era, start, 0.0);
         assert_eq!(open_for(&breaker, start), 16_000, "a person has to act, however it was opened");
+        let probe = breaker.begin(later, false).expect("the probe");
+        breaker.fail(probe, later, 0.0);
+        assert_eq!(open_for(&breaker, later), 32_000, "and what follows goes on from there");
     }
 }

@@ -3,7 +3,6 @@
 //! Must not decide who is asked. The attempts run on the message's own task as long as somebody waits for them; those
 //! that are left behind move to tasks of their own.
 
-use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -36,7 +35,6 @@ type Ending = Result<Accepted, SendError>;
 pub(super) type Work = Pin<Box<dyn Future<Output = Ending> + Send>>;
 
 /// The attempts under way for one message, and what has come of them.
-#[derive(Debug)]
 pub(super) struct Race {
     attempts: Vec<Entry>,
     job: Arc<Job>,
@@ -273,12 +271,6 @@ impl Entry {
             "late outcome"
         );
         job.afterwards.ended(&job.message, &Attempt { provider: self.provider, result: ending, elapsed }).await;
-    }
-}
-
-impl fmt::Debug for Entry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Entry({}, {})", self.provider, if self.work.is_some() { "under way" } else { "ended" })
     }
 }
 

@@ -105,11 +105,7 @@ impl Guard {
     fn is_run(&self, case: &Case<'_>, members: &[KeyedHash]) -> bool {
         let digits = case.message.recipient.expose_digits();
         let Ok(number) = digits.parse::<u64>() else { return false };
-        let is_there = |number: u64| {
-            let neighbour = number.to_string();
-            let is_beside = neighbour.len() == digits.len() && neighbour.starts_with(case.prefix(WIDE));
-            is_beside && members.contains(&self.ledger.phone(&neighbour))
-        };
+        let is_there = |number: u64| members.contains(&self.ledger.phone(&number.to_string()));
         let run = self.config.per_prefix.run;
         let below = (1..run).take_while(|step| is_there(number.saturating_sub(*step))).count() as u64;
         let above = (1..run - below).take_while(|step| is_there(number.saturating_add(*step))).count() as u64;

@@ -18,7 +18,7 @@ use crate::metrics::Metrics;
 use crate::otp::{Channel, Message, UserId};
 use crate::secret::{Pseudonyms, Secret};
 use crate::settings::{Findings, List};
-use crate::store::{Backend, Memory, State, Store};
+use crate::store::{Backend, Key, Memory, State, Store};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -198,6 +198,28 @@ async fn one_address_gets_five_new_numbers_in_an_hour_and_known_ones_without_lim
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_address_gets_so_many_messages_to_new_numbers_in_ten_minutes() {
+    let watch = Watch::new(|settings| {
+        settings.per_ip.mode = Some(Mode::Enforce);
+        settings.per_ip.per_10_minutes = 3;
+        settings.per_phone.mode = Some(Mode::Off);
+    });
+    assert_eq!(watch.passes(&from(NUMBER, "203.0.113.7")).await, 3);
+    assert_eq!(watch.passes(&from(NUMBER, "2001:db8::1")).await, 3);
+    assert_eq!(watch.stops(&from(NUMBER, "2001:db8::2")).await, Some("per_ip"), "the same network");
+    assert_eq!(watch.passes(&from(NUMBER, "2001:db8:0:1::1")).await, 3, "the network beside it");
+    for nobody in ["127.0.0.1", "::1", "0.0.0.0", "::"] {
+        for _ in 0..5 {
+            assert_eq!(watch.stops(&from(NUMBER, nobody)).await, None, "{nobody} tells nobody apart");
+        }
+    }
+    advance(DAY).await;
+    for _ in 0..5 {
+        assert_eq!(watch.stops(&from(NUMBER, "203.0.113.7")).await, None, "a known number");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_observed_is_counted_and_goes() {
     let watch = Watch::new(|settings| {
         settings.mode = Some(Mode::Observe);
@@ -215,6 +237,37 @@ async fn what_is_observed_is_counted_and_goes() {
     let seen = ["per_phone", "per_user", "country", "range", "sequence"].map(|rule| watch.count(rule, "observed"));
     assert_eq!(seen, [3, 3, 1, 1, 17]);
     assert_eq!(watch.count("per_phone", "refused"), 0);
+
+    // Beyond the limits of ten minutes, an hour and a day: one message, counted once.
+    let watch = Watch::new(|settings| settings.per_phone.mode = Some(Mode::Observe));
+    for _ in 0..20 {
+        assert_eq!(watch.stops(&message(NUMBER)).await, None);
+    }
+    assert_eq!(watch.count("per_phone", "observed"), 15);
+}
+
+#[test]
+fn what_can_be_decided_is_known_beforehand() {
+    let decisions = |change: &dyn Fn(&mut Settings)| {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        settings.check("guard", &mut Findings::default()).decisions()
+    };
+    let fails_open = ("store", "allowed_fail_open");
+    assert!(decisions(&|_| {}).contains(&fails_open));
+    assert_eq!(decisions(&|settings| settings.mode = Some(Mode::Off)), []);
+}
+
+#[test]
+fn a_limit_that_a_shorter_time_allows_more_than_is_warned_of() {
+    for (limits, warned) in [([5, 10, 15], 0), ([5, 5, 5], 0), ([6, 5, 15], 1), ([5, 16, 15], 1)] {
+        let mut settings = Settings::default();
+        let phone = &mut settings.per_phone;
+        [phone.per_10_minutes, phone.per_hour, phone.per_day] = limits;
+        let mut findings = Findings::default();
+        settings.check("guard", &mut findings);
+        assert_eq!(findings.warnings.len(), warned, "{limits:?}: {findings:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -225,6 +278,36 @@ async fn what_is_off_is_not_asked() {
     }
     assert_eq!(watch.stops(&message("+97912345678")).await, None);
     assert!(format!("{:?}", watch.guard.ledger.store).contains("(0 of"), "{:?}", watch.guard.ledger.store);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_number_is_remembered_only_where_a_rule_asks_how_well_it_is_known_and_never_a_suspect() {
+    let known = async |watch: &Watch, number: &str| {
+        let number = message(number);
+        let case = watch.guard.ledger.case(&number, "");
+        let key = Key::new(super::kinds::KNOWN, case.number);
+        watch.guard.ledger.numbers.read(&key).await.expect("memory").is_some()
+    };
+    let watch = Watch::new(|settings| {
+        settings.per_phone.mode = Some(Mode::Off);
+        settings.per_user.mode = Some(Mode::Off);
+        settings.per_ip.mode = Some(Mode::Off);
+        settings.per_prefix.mode = Some(Mode::Off);
+        settings.provider_fraud.mode = Some(Mode::Off);
+    });
+    watch.stops(&message(NUMBER)).await;
+    assert!(!known(&watch, NUMBER).await, "nobody asks");
+
+    let watch = Watch::new(|settings| settings.per_phone.mode = Some(Mode::Observe));
+    for n in 0..4 {
+        watch.stops(&message(&format!("+44740012345{n}"))).await;
+    }
+    let seen = [known(&watch, "+447400123452").await, known(&watch, "+447400123453").await];
+    assert_eq!(seen, [true, false], "the fourth in a row is a suspect, even where that is only observed");
+    for _ in 0..6 {
+        watch.stops(&message("+15005550006")).await;
+    }
+    assert!(known(&watch, "+15005550006").await, "a limit says nothing of a number");
 }
 
 #[tokio::test(start_paused = true)]
@@ -261,4 +344,32 @@ async fn numbers_known_for_a_month_leave_room_for_the_counts_of_ten_minutes() {
         advance(Duration::from_secs(2)).await;
     }
     assert_eq!(watch.stops(&often).await, Some("per_phone"));
+}
+
+#[test]
+fn an_operator_is_told_what_a_rule_allows() {
+    let mut settings = Settings::default();
+    settings.countries.deny = List(vec!["US".to_owned()]);
+    settings.per_country.mode = Some(Mode::Enforce);
+    settings.spend.voice_micros = 52_300;
+    settings.spend.per_hour_micros = Some(12_340_000);
+    settings.per_prefix.block = 90 * MINUTE;
+    let config = settings.check("guard", &mut Findings::default());
+    let guard = Watch::new(|_| {}).guard;
+    let explained = Guard { config, ..guard }.explain(&call(NUMBER));
+    assert_eq!(explained.verdict, Verdict::Allow);
+    let told: Vec<_> = explained.lines.iter().map(|line| format!("{} {}", line.rule, line.allows)).collect();
+    assert_eq!(
+        told,
+        [
+            "countries not US",
+            "per_phone 2 in ten minutes, 3 in an hour, 4 in a day",
+            "per_user 2 in ten minutes, 5 in a day, 3 numbers in a day",
+            "per_ip 3 in ten minutes, 5 numbers in an hour, both of new numbers",
+            "per_prefix 4 new numbers in ten minutes, 3 in a row; block 5400s",
+            "provider_fraud no number beside one refused as fraud; block 12 h",
+            "per_country 5 in an hour, or 3 times the usual",
+            "spend $12.3400 in an hour; this message $0.0523",
+        ]
+    );
 }

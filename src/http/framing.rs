@@ -187,7 +187,10 @@ mod tests {
         assert_eq!(with("content-length:\t5 \r\n"), Ok(Extent::Known(5)));
         assert_eq!(with("Transfer-Encoding: chunked\r\n"), Ok(Extent::Chunked));
         assert_eq!(with("transfer-encoding: CHUNKED\r\nx-content-length: 5\r\n"), Ok(Extent::Chunked));
-        assert_eq!(whole("\r\n\r\nGET /livez HTTP/1.0\r\n\r\n"), Ok(Extent::Known(0)));
+        for line_ends in 0..5 {
+            let head = format!("{}GET /livez HTTP/1.0\r\n\r\n", "\r\n".repeat(line_ends));
+            assert_eq!(whole(&head), Ok(Extent::Known(0)), "{line_ends}");
+        }
     }
 
     #[test]
@@ -223,6 +226,9 @@ mod tests {
             "CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n",
             "POST  /hook HTTP/1.1\r\nHost: x\r\n\r\n",
             "POST /hook HTTP/2.0\r\nHost: x\r\n\r\n",
+            "POST /hook HTTP/1.1 x\r\nHost: x\r\n\r\n",
+            "POST /ho\nok HTTP/1.1\r\nHost: x\r\n\r\n",
+            "POST /ho\rok HTTP/1.1\r\nHost: x\r\n\r\n",
             "POST /hook\r\nHost: x\r\n\r\n",
             "POST /hook HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
         ] {

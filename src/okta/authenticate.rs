@@ -153,6 +153,11 @@ mod tests {
                 ),
             ],
         );
+        // A rotation that was not cleaned up after.
+        let auth = authenticate(
+            "[header]\nname = 'x-key'\nsecret = 'same-secret-0123456789'\nprevious_secret = 'same-secret-0123456789'",
+        );
+        check(&auth, &[(&[("x-key", "same-secret-0123456789")], true, "the current one is the previous one too")]);
     }
 
     #[test]

@@ -209,6 +209,9 @@ impl fmt::Display for KeyedHash {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::hash::BuildHasherDefault;
+
     use super::*;
 
     fn pseudonyms(key: &str) -> Pseudonyms {
@@ -268,5 +271,36 @@ mod tests {
             assert_eq!(KeyedHash::parse(other), None, "{other}");
         }
         assert_eq!(format!("{:?}", one).len(), "Pseudonyms(kxx)".len());
+    }
+
+    #[test]
+    fn two_keys_with_one_id_are_not_the_same() {
+        let one = pseudonyms("key one");
+        let mut others = (0..).map(|n| pseudonyms(&format!("key {n}")));
+        let other = others.find(|other| other.key_id == one.key_id).expect("endless");
+        assert!(!one.is_same(&other) && one.is_same(&one.clone()));
+    }
+
+    #[test]
+    fn nothing_of_a_hash_is_lost_when_others_are_made_of_it() {
+        let keyed = pseudonyms("key one");
+        let own = keyed.within_process();
+        for (a, b) in [&keyed, &own].map(|p| (p.hash(&[b"a"]), p.hash(&[b"b"]))) {
+            assert_eq!(a.with(&b), b.with(&a));
+            assert_eq!((a.with(&b).with(&b), a.within("kind").within("kind")), (a, a));
+            assert!(a.with(&b) != a && a.within("kind") != a && a.within("kind") != a.within("other"));
+            let halves = |hash: KeyedHash| [hash.0[..8] != b.0[..8], hash.0[8..] != b.0[8..]];
+            assert_eq!(halves(a), [true; 2], "all of it depends on what is hashed");
+        }
+    }
+
+    #[test]
+    fn what_maps_hash_by_what_it_says_is_spread() {
+        let hasher = BuildHasherDefault::<IdentityHasher>::default();
+        let keyed = pseudonyms("key one");
+        let hashes: BTreeSet<u64> = (0..100_u8).map(|n| hasher.hash_one(keyed.hash(&[&[n]]))).collect();
+        assert_eq!(hashes.len(), 100);
+        let texts = ["a", "b", "ab", "ba", "aaaaaaaa", "aaaaaaaaa"];
+        assert_eq!(texts.map(|text| hasher.hash_one(text)).into_iter().collect::<BTreeSet<_>>().len(), texts.len());
     }
 }

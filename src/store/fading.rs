@@ -222,8 +222,8 @@ mod tests {
         assert_eq!(map.pop_over(at(&map, 9_999)), None);
         assert_eq!((map.pop_over(at(&map, 10_000)), map.pop_over(at(&map, 20_999))), (Some("soon"), None));
         assert_eq!(
-            (map.len(), map.pop_over(at(&map, 21_000)), map.pop_over(at(&map, 31_000))),
-            (2, Some("sooner"), None)
+            (map.len(), map.is_empty(), map.pop_over(at(&map, 21_000)), map.pop_over(at(&map, 31_000))),
+            (2, false, Some("sooner"), None)
         );
         assert_eq!(
             (map.remove(&key("later")), map.is_empty(), map.pop_over(at(&map, 50_000))),

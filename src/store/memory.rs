@@ -200,10 +200,8 @@ impl Store for Memory {
             for key in keys {
                 let key = &key.whole();
                 // What it replaces makes its room.
-                if entries.by_key.get(key, now).is_none_or(|earlier| earlier.size() != 1) {
-                    entries.take(key);
-                    entries.make_room(1, self.max_entries)?;
-                }
+                entries.take(key);
+                entries.make_room(1, self.max_entries)?;
                 entries.put(key, Value::Written(Arc::clone(&value)), now + ttl);
             }
             Ok(())

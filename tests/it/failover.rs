@@ -118,6 +118,13 @@ async fn what_one_provider_rejects_goes_to_the_next_however_often() {
     let _ = futures_util::future::join_all(hooks.iter().map(|hook| stage.call(hook))).await;
     assert_eq!(stage.metrics.failovers_refused.get(), 20);
     assert!(stage.unused().is_empty(), "{:?}", stage.unused());
+
+    // Who was asked and failed is not given back.
+    let stage = Stage::new("", &[("a", &[Act::Fail(1, Rejected); 200]), ("b", &[Act::Fail(1, Rejected); 140])]);
+    for _ in 0..200 {
+        stage.call(&okta::another_sms()).await;
+    }
+    assert_eq!(stage.metrics.failovers_refused.get(), 60);
 }
 
 #[tokio::test(start_paused = true)]
@@ -196,6 +203,18 @@ async fn a_refusal_that_comes_while_the_next_one_is_asked_is_final_too() {
         );
         let told = String::from_utf8_lossy(&reply.body).into_owned();
         assert_eq!(told.contains("SUCCESSFUL"), expected == "blocked", "{told}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_comes_while_the_next_one_prepares_does_not_stop_it_and_a_refusal_does() {
+    for (kind, last) in [(Unavailable, "1400 Okta hears 200"), (Recipient, "1300 Okta hears 200")] {
+        let late = [Act::Fail(1300, kind)];
+        let stage = Stage::new("", &[("a", &late), ("b", &[Act::PrepareAndAccept(200)]), ("c", &[])]);
+        stage.call(&okta::another_sms()).await;
+        let (transcript, is_sent) = (stage.transcript(), kind == Unavailable);
+        assert_eq!(transcript.last().map(String::as_str), Some(last), "{transcript:?}");
+        assert_eq!(transcript.contains(&"1400 b accepts".to_owned()), is_sent, "{transcript:?}");
     }
 }
 
@@ -293,6 +312,16 @@ async fn who_broke_down_while_another_was_waited_for_is_not_asked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_asked_for_a_pause_while_another_was_waited_for_is_not_asked() {
+    let failing = [Act::Fail(100, Unavailable), Act::Fail(600, Unavailable)];
+    let stage = Stage::new("", &[("a", &failing), ("b", &[Act::Fail(10, Throttled)])]);
+    let hooks = [(); 2].map(|()| okta::another_sms());
+    let _ = futures_util::future::join_all(hooks.iter().map(|hook| stage.call(hook))).await;
+    assert_eq!(stage.transcript().last().map(String::as_str), Some("600 Okta hears 200"), "{:?}", stage.transcript());
+    assert_eq!(stage.shared.recent.list()[0].skipped, ["b paced"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn of_many_who_find_a_probe_due_one_makes_it_and_nobody_is_left_without() {
     let script = [&[Act::Fail(1, Unavailable); 5][..], &[Act::Accept(300)]].concat();
     let stage = Stage::new("", &[("a", &script), ("b", &[Act::Accept(10); 14])]);
@@ -371,6 +400,17 @@ async fn a_call_that_is_taken_before_the_deadline_is_no_failure_of_its_provider(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_text_that_the_last_one_takes_before_the_deadline_is_no_failure_of_its_provider() {
+    // As many as open a breaker.
+    let stage = Stage::new("", &[("a", &[Act::Accept(1500); 5])]);
+    for _ in 0..5 {
+        let reply = stage.call(&okta::another_sms()).await;
+        assert!(matches!(understand(&reply.body), Understood::Command(_, Some(by), _) if by == "a"));
+    }
+    assert_eq!(stage.metric("okta_hook_breaker_state{provider=\"a\",channel=\"sms\"}"), 0.0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_answers_when_nobody_waits_any_more_has_failed_and_still_tells_of_our_account() {
     let stage = Stage::new("", &[("a", &[Act::Accept(1500); 5]), ("b", &[Act::Accept(1000); 6])]);
     for _ in 0..6 {
@@ -406,6 +446,12 @@ async fn nothing_starts_with_less_than_min_attempt_left() {
     let reply = stage.call(&okta::sms("+15005550010", "482913")).await;
     assert!(matches!(understand(&reply.body), Understood::Error(_)));
     assert_eq!(stage.transcript(), ["0 a asked", "900 a unavailable", "900 Okta hears 200"]);
+
+    // Twice as much is enough for two: who hangs is given up a little before its half is over.
+    let org = "budget = '1625ms'\nattempt_timeout = '1200ms'\nmin_attempt = '800ms'";
+    let stage = Stage::new(org, &[("a", &[Act::Hang]), ("b", &[Act::Accept(10)])]);
+    stage.call(&okta::another_sms()).await;
+    assert_eq!(stage.transcript(), ["0 a asked", "790 b asked", "800 b accepts", "800 Okta hears 200"]);
 }
 
 #[tokio::test(start_paused = true)]

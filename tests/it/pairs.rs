@@ -70,7 +70,7 @@ impl Ledger {
 /// Whether `act` leaves a doubt, as seen by someone who waits no longer than `limit` milliseconds.
 fn doubtful(act: Act, limit: u64) -> bool {
     match act {
-        Act::Accept(ms) => ms > limit,
+        Act::Accept(ms) | Act::PrepareAndAccept(ms) => ms > limit,
         Act::Hang | Act::Panic => true,
         Act::Prepare | Act::Unfit | Act::Unreached(_) => false,
         Act::Fail(_, kind) => kind == FailureKind::Unconfirmed,

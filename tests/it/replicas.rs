@@ -150,11 +150,14 @@ async fn a_store_that_hangs_or_dawdles_costs_its_timeout_once() {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_hangs_leaves_an_attempt_its_time_even_when_load_leaves_little() {
     let store = Moody::new(Mood::Slow(60_000)) as Arc<dyn Store>;
-    let stage = Stage::sharing(&store, "okta_concurrency = 1", &[("one", &[Act::Accept(400); 3])]);
+    let stage = Stage::sharing(&store, "okta_concurrency = 1", &[("one", &[Act::Accept(520); 3])]);
     let [a, b, c] = ["111111", "222222", "333333"].map(|code| okta::sms(NUMBER, code));
     let replies = tokio::join!(stage.call(&a), stage.call(&b), stage.call(&c));
     assert_eq!(stage.metric("okta_hook_shortened_total"), 3.0);
     assert!(stage.unused().is_empty(), "{replies:?}");
+    for reply in [replies.0, replies.1, replies.2] {
+        assert!(matches!(understand(&reply.body), Understood::Command(status, ..) if status == "SUCCESSFUL"));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -185,6 +188,21 @@ async fn a_store_that_recovers_before_the_answer_is_told_it() {
         assert_eq!(there.call(&request).await, first, "{mood:?}");
         assert_eq!(there.call(&renamed(&request, "another")).await, first, "{mood:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_recovers_keeps_what_another_replica_has_answered_meanwhile() {
+    let store = Moody::new(Mood::Down);
+    let (here, there) = (stage(&store, &[Act::Accept(500)]), stage(&store, &[Act::Accept(5)]));
+    let request = okta::sms(NUMBER, "482913");
+    let (here_said, there_said) = tokio::join!(here.call(&request), async {
+        sleep(Duration::from_millis(200)).await;
+        store.be(Mood::Well);
+        there.call(&request).await
+    });
+    assert_ne!(here_said, there_said, "each tells how long it took");
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(stage(&store, &[]).call(&request).await, there_said);
 }
 
 #[tokio::test(start_paused = true)]
@@ -226,4 +244,30 @@ async fn a_claim_whose_process_died_is_waited_for_and_free_again_after_15_second
     assert_eq!(alive.transcript().len(), 2, "14.6 s: still in doubt");
     let reply = alive.call(&request).await;
     assert!(matches!(understand(&reply.body), Understood::Command(_, Some(_), Some(_))), "{:?}", alive.transcript());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_could_only_be_told_a_doubt_is_told_it_again_by_every_replica() {
+    let store = Moody::new(Mood::Well);
+    let request = okta::sms(NUMBER, "482913");
+    let dead = Desk::sharing(Arc::clone(&store) as Arc<dyn Store>);
+    drop(Desk::first(dead.claim("main", &request, &Arc::new(AtomicBool::new(true))).await));
+    let again = renamed(&request, "another");
+    let said = stage(&store, &[]).call(&again).await;
+    assert_eq!(understand(&said.body), Understood::Command("PENDING".into(), None, None));
+    // Nobody holds the code any more, and the event has had its answer.
+    advance(Duration::from_secs(30)).await;
+    assert_eq!(stage(&store, &[]).call(&again).await, said);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ends_before_a_send_was_begun_is_free_again_on_every_replica() {
+    let store = Moody::new(Mood::Well);
+    let request = okta::sms(NUMBER, "482913");
+    let broken = Desk::sharing(Arc::clone(&store) as Arc<dyn Store>);
+    drop(Desk::first(broken.claim("main", &request, &Arc::new(AtomicBool::new(false))).await));
+    sleep(Duration::from_millis(1)).await;
+    let there = stage(&store, &[Act::Accept(5)]);
+    there.call(&request).await;
+    assert_eq!(there.transcript(), ["0 one asked", "5 one accepts", "5 Okta hears 200"]);
 }

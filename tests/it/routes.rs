@@ -72,7 +72,7 @@ async fn a_message_takes_the_first_route_all_of_whose_conditions_it_meets() {
         ("country = ['GB', 'FR'], channel = 'sms'", "a"),
         ("country = 'GB'", "b"),
         ("request_type = 'password-reset'", "c"),
-        ("locale = 'fr-*'", "d"),
+        ("locale = ['fr-*', 'de-AT']", "d"),
     ];
     let routes: String = routes.iter().map(|(when, send)| route(when, send)).collect();
     let last = "[[orgs.main.routes]]\nsend = ['e']\n";
@@ -91,4 +91,6 @@ async fn a_message_takes_the_first_route_all_of_whose_conditions_it_meets() {
     assert_eq!(of(okta::sms(us, "482913"), "password-reset", "fr-CA"), "c", "another country");
     assert_eq!(of(okta::sms(us, "482913"), "mfa-verification", "fr-CA"), "d", "another reason");
     assert_eq!(of(okta::sms(us, "482913"), "mfa-verification", "en"), "e", "another language");
+    assert_eq!(of(okta::sms(us, "482913"), "mfa-verification", "de-at"), "d", "in any case");
+    assert_eq!(of(okta::sms(us, "482913"), "mfa-verification", "de"), "e", "another region");
 }

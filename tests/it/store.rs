@@ -141,6 +141,9 @@ async fn work_is_handed_out_when_due_until_it_is_finished(store: &dyn Queue) {
     store.postpone(&queue, "nobody's", Duration::ZERO).await.expect("nothing to postpone");
     sleep(SHORT).await;
     assert_eq!(lease(9, Duration::ZERO).await, pieces(&["b"]));
+    store.postpone(&queue, "b", LONG).await.expect("postponed");
+    sleep(SHORT).await;
+    assert_eq!(lease(9, LONG).await, pieces(&[]), "not before its time");
     store.finish(&queue, &pieces(&["b", "nobody's"])).await.expect("finished");
     store.finish(&queue, &[]).await.expect("nothing to finish");
     store.postpone(&queue, "b", Duration::ZERO).await.expect("nothing to postpone");

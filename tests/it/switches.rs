@@ -44,6 +44,8 @@ async fn providers_can_be_drained_disabled_and_brought_back() {
         { "scope": "provider", "name": "a", "state": "disabled" }, { "scope": "provider", "name": "b", "state": "disabled" }
     ]);
     assert_eq!((&ready["ready"], &ready["switches"]), (&json!(true), &expected));
+    admin(&server, "DELETE", "/switches/provider/b", "", "").await;
+    assert!(sent_by("b")(&provider_of(&server, "+15005550010").await), "a stays disabled");
     admin(&server, "DELETE", "/switches/provider/a", "", "").await;
     assert!(sent_by("a")(&provider_of(&server, "+15005550010").await));
 }

@@ -104,3 +104,15 @@ fn jitter() -> f64 {
     let lot = RandomState::new().hash_one(()) % 1000;
     f64::from(u16::try_from(lot).unwrap_or_default()) / 1000.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lots_lie_below_one_and_differ() {
+        let lots: Vec<f64> = (0..100).map(|_| jitter()).collect();
+        assert!(lots.iter().all(|lot| (0.0..1.0).contains(lot)), "{lots:?}");
+        assert!(lots.iter().any(|lot| *lot != lots[0]), "{lots:?}");
+    }
+}

@@ -50,6 +50,18 @@ async fn four_in_a_row_block_their_thousand_and_then_the_ten_thousand() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn numbers_here_and_there_block_their_ten_thousand() {
+    let watch = Watch::new(prefix_enforced);
+    for number in ["+447400121000", "+447400123000", "+447400125000", "+447400127000"] {
+        assert_eq!(watch.stops(&message(number)).await, None);
+    }
+    assert_eq!(watch.stops(&message("+447400129000")).await, Some("prefix"));
+    // Those five are counted no more, and what they have blocked is.
+    advance(11 * MINUTE).await;
+    assert_eq!(watch.stops(&message("+447400122000")).await, Some("prefix"), "another thousand");
+}
+
+#[tokio::test(start_paused = true)]
 async fn numbers_long_known_may_stand_side_by_side() {
     let watch = Watch::new(prefix_enforced);
     let number = |n: u32| format!("+44740012{n:04}");

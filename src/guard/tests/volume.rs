@@ -95,3 +95,15 @@ async fn what_is_only_observed_is_spent_beyond_the_cap_too() {
     }
     assert_eq!((watch.count("spend", "observed"), watch.count("spend", "warned")), (2, 2));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_cap_that_is_off_is_not_counted_up_to() {
+    let watch = Watch::new(|settings| {
+        settings.spend.mode = Some(Mode::Off);
+        settings.spend.per_hour_micros = Some(50_000);
+    });
+    for _ in 0..4 {
+        assert_eq!(watch.stops(&message(NUMBER)).await, None);
+    }
+    assert_eq!(["observed", "warned"].map(|decision| watch.count("spend", decision)), [0, 0]);
+}

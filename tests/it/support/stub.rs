@@ -52,6 +52,8 @@ pub enum Act {
     Hang,
     /// Prepares its message for as long as one lets it, and hands nothing over.
     Prepare,
+    /// Prepares its message for so many milliseconds, hands it over, and accepts at once.
+    PrepareAndAccept(u64),
     /// Panics.
     Panic,
 }
@@ -122,7 +124,7 @@ impl Provider for Stub {
             self.unscripted.fetch_add(1, Ordering::Relaxed);
             return Err(SendError::new(FailureKind::Unconfirmed, "unscripted"));
         };
-        if !matches!(act, Act::Prepare | Act::Unreached(_)) {
+        if !matches!(act, Act::Prepare | Act::PrepareAndAccept(_) | Act::Unreached(_)) {
             handover.claim()?;
         }
         match act {
@@ -147,6 +149,12 @@ impl Provider for Stub {
             }
             Act::Hang => std::future::pending().await,
             Act::Prepare => std::future::pending().await,
+            Act::PrepareAndAccept(ms) => {
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                handover.claim()?;
+                self.note("accepts");
+                Ok(Accepted::new(self.next_id()))
+            }
             Act::Panic => {
                 self.note("panics");
                 panic!("scripted panic")
