@@ -260,7 +260,7 @@ impl Route {
 
     /// The first condition that a message does not meet.
     fn misfit(&self, message: &Message) -> Option<&'static str> {
-        let country = || message.recipient.country().is_some_and(|c| self.countries.contains(&c));
+        let country = || message.recipient.country().is_some_and(|c| c.is_among(&self.countries));
         let locale =
             || message.locale.as_ref().is_some_and(|l| self.locales.iter().any(|p| locale_fits(p, l.as_str())));
         if !self.channels.is_empty() && !self.channels.contains(&message.channel) {

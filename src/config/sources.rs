@@ -36,6 +36,9 @@ const SECRET_KEYS: [&str; 13] = [
     "secret",
 ];
 
+/// What values of variables call their origin, as the config crate has it.
+const ENVIRONMENT: &str = "the environment";
+
 /// What the names of our own variables begin with.
 const PREFIX: &str = "OKTA_HOOK__";
 
@@ -121,7 +124,8 @@ impl Sources {
                 .source(Some(variables));
             let mut own = empty();
             let collected = variables.collect_to(&mut own);
-            put(collected.map_err(|e| findings.fault("the environment", e.to_string())).ok().map(|()| own));
+            read_inline(&mut own);
+            put(collected.map_err(|e| findings.fault(ENVIRONMENT, e.to_string())).ok().map(|()| own));
         }
         is_whole.then_some(tree)
     }
@@ -197,6 +201,32 @@ fn set_twice(environment: &Environment, findings: &mut Findings) {
             findings.fault(key, format!("has a value, so {other} cannot be set too"));
         }
     }
+}
+
+/// Reads the tables, and lists of tables, that stand in a variable as TOML writes them: `{ file = "/run/secrets/x" }`.
+fn read_inline(value: &mut Value) {
+    match &mut value.kind {
+        ValueKind::Table(table) => table.values_mut().for_each(read_inline),
+        ValueKind::String(text) => {
+            if let Some(inline) = inline(text) {
+                *value = inline;
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What a text is if it is such a table or list; a text in which braces stand is none.
+fn inline(text: &str) -> Option<Value> {
+    if !text.starts_with(['{', '[']) {
+        return None;
+    }
+    let origin = ENVIRONMENT.to_owned();
+    let mut parsed = FileFormat::Toml.parse(Some(&origin), &format!("inline = {text}")).ok()?;
+    let value = parsed.remove("inline").filter(|_| parsed.is_empty())?;
+    let is_table = |value: &Value| matches!(&value.kind, ValueKind::Table(table) if !table.is_empty());
+    let holds_tables = matches!(&value.kind, ValueKind::Array(items) if items.iter().any(is_table));
+    (holds_tables || is_table(&value)).then_some(value)
 }
 
 /// Reads `.env` as `docker run --env-file` does: `NAME=value` a line, `#` for comments, the value as it stands. Quotes
@@ -282,7 +312,7 @@ pub(super) fn warn_of_secrets(tree: &Value, at: &str, findings: &mut Findings) {
         // The address of a shared store holds a password between : and @.
         let holds_password = |text: &str| at == "state.url" && text.contains('@');
         let in_clear = matches!(&value.kind, ValueKind::String(text) if is_secret || holds_password(text));
-        let in_file = value.origin().is_some_and(|origin| origin != "the environment");
+        let in_file = value.origin().is_some_and(|origin| origin != ENVIRONMENT);
         let proxy_password = matches!(&value.kind, ValueKind::String(text) if text.contains('@'));
         if in_file && at == "outbound.proxy" && proxy_password {
             findings

@@ -79,7 +79,7 @@ impl Destinations {
         let country = message.recipient.country();
         let enrols = message.request_type.as_str() == ENROLLMENT;
         let outside = |list: &[Country]| !list.is_empty() && country.is_none_or(|country| !list.contains(&country));
-        let denied = country.is_some_and(|country| self.deny.contains(&country));
+        let denied = country.is_some_and(|country| country.is_among(&self.deny));
         let forbidden = denied || outside(&self.allow) || (enrols && outside(&self.enrollment_allow));
         forbidden.then_some(Rule::Country)
     }
@@ -195,6 +195,9 @@ mod tests {
         assert_eq!(allowed.forbids(&enrol("+15005550006")), None);
         assert_eq!(allowed.forbids(&enrol("+447400123456")), country);
         assert_eq!(denied.forbids(&message("+447400123456")), country);
+        // Guernsey: denied with the mainland, and not allowed with it.
+        assert_eq!(denied.forbids(&message("+447911123456")), country);
+        assert_eq!(allowed.forbids(&message("+447911123456")), country);
         assert_eq!(denied.forbids(&message("+4930123456")), None);
     }
 }

@@ -16,6 +16,9 @@ const EASY_SHARE: f64 = 0.5;
 /// The share of the org's limit that hooks may hold.
 const FAIR_SHARE: f64 = 0.6;
 
+/// Over how long arrivals are averaged. Some fifty at once are no reason to hurry: they are gone before more come.
+const WINDOW: Duration = Duration::from_secs(2);
+
 /// One org's hooks in flight, and how fast they arrive.
 #[derive(Debug)]
 pub(super) struct Load {
@@ -27,7 +30,7 @@ pub(super) struct Load {
 #[derive(Debug)]
 struct State {
     in_flight: u32,
-    /// Arrivals in the running second and in the one before.
+    /// Arrivals in the running window and in the one before.
     since: Instant,
     current: u32,
     previous: u32,
@@ -70,16 +73,16 @@ impl Load {
 }
 
 impl State {
-    /// Counts an arrival; gives arrivals per second over a sliding second.
+    /// Counts an arrival; gives arrivals per second over a sliding window.
     fn arrive(&mut self, now: Instant) -> f64 {
         let elapsed = now.duration_since(self.since);
-        if elapsed >= Duration::from_secs(1) {
-            self.previous = if elapsed < Duration::from_secs(2) { self.current } else { 0 };
+        if elapsed >= WINDOW {
+            self.previous = if elapsed < WINDOW * 2 { self.current } else { 0 };
             (self.current, self.since) = (0, now);
         }
         self.current += 1;
-        let into = now.duration_since(self.since).as_secs_f64();
-        f64::from(self.previous) * (1.0 - into) + f64::from(self.current)
+        let into = now.duration_since(self.since).div_duration_f64(WINDOW);
+        (f64::from(self.previous) * (1.0 - into) + f64::from(self.current)) / WINDOW.as_secs_f64()
     }
 }
 
@@ -114,7 +117,7 @@ mod tests {
         let load = Load::new(75, now);
         let mut places = Vec::new();
         let mut allowed = BUDGET;
-        for _ in 0..120 {
+        for _ in 0..180 {
             let (place, given) = load.enter(now, BUDGET, LEAST);
             (allowed, _) = (given, places.push(place));
             now += Duration::from_micros(16_667);

@@ -52,25 +52,26 @@ impl Phone {
             }
         }
         if compact.starts_with('+') {
-            return Self::from_e164(compact);
+            return Self::from_e164(compact, None);
         }
         if compact.is_empty() {
             return Err(PhoneFault::NotE164);
         }
         let country = default_country.ok_or(PhoneFault::NoCountryCode)?;
-        let phone = Self::from_e164(international(&compact, country).ok_or(PhoneFault::NotInDefaultCountry)?)?;
-        // A range that phonelib does not know is of this country, unless another's calling code stands before it.
-        let home = Some(country).filter(|home| has_calling_code_of(&phone.e164, *home));
-        Ok(Self { country: phone.country.or(home), ..phone })
+        Self::from_e164(international(&compact, country).ok_or(PhoneFault::NotInDefaultCountry)?, Some(country))
     }
 
-    fn from_e164(e164: String) -> Result<Self, PhoneFault> {
+    fn from_e164(e164: String, home: Option<Country>) -> Result<Self, PhoneFault> {
         let digits = e164.as_bytes().get(1..).unwrap_or_default();
         let fits = (7..=15).contains(&digits.len()) && digits[0] != b'0' && digits.iter().all(u8::is_ascii_digit);
         if !fits {
             return Err(PhoneFault::NotE164);
         }
-        let country = phonelib::extract_country(&e164).and_then(|c| Country::parse(c.code));
+        // A range that phonelib does not know is that of the country at home, or of the main one, with its calling code.
+        let country = phonelib::extract_country(&e164)
+            .and_then(|c| Country::parse(c.code))
+            .or(home.filter(|home| has_calling_code_of(&e164, *home)))
+            .or_else(|| phonelib::guess_country_from_number(&e164).and_then(|c| Country::parse(c.code)));
         Ok(Self { e164: e164.into(), country })
     }
 
@@ -114,6 +115,17 @@ impl Country {
         Self::parse(text).filter(|country| phonelib::country_by_code(country.as_str()).is_some())
     }
 
+    /// The country whose calling code and senders it shares, though its numbers are its own: Guernsey, Jersey and Man are
+    /// all +44.
+    pub fn mainland(self) -> Option<Self> {
+        matches!(&self.0, b"GG" | b"JE" | b"IM").then_some(Self(*b"GB"))
+    }
+
+    /// Whether a list names it, or its mainland.
+    pub fn is_among(self, countries: &[Self]) -> bool {
+        countries.contains(&self) || self.mainland().is_some_and(|mainland| countries.contains(&mainland))
+    }
+
     /// The two letters.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or("??")
@@ -153,13 +165,17 @@ mod tests {
         check("+351210000000", "", Ok(("+351210000000", "PT")));
         check("+18765551234", "", Ok(("+18765551234", "JM")));
         check("+882161234567", "", Ok(("+882161234567", "")));
+        check("+15551234567", "", Ok(("+15551234567", "US")));
+        check("5551234567", "CA", Ok(("+15551234567", "CA")));
+        check("+440000000000", "", Ok(("+440000000000", "GB")));
+        check("+210000000000", "", Ok(("+210000000000", "")));
         check("9876543210", "", Err(PhoneFault::NoCountryCode));
         check("9876543210", "IN", Ok(("+919876543210", "IN")));
         check("9876543210", "US", Ok(("+19876543210", "US")));
         check("15005550006", "US", Ok(("+15005550006", "US")));
         check("07400 123456", "GB", Ok(("+447400123456", "GB")));
         check("919876543210", "IN", Ok(("+919876543210", "IN")));
-        check("0114415551234", "US", Ok(("+4415551234", "")));
+        check("0114415551234", "US", Ok(("+4415551234", "GB")));
         check("0011", "US", Err(PhoneFault::NotInDefaultCountry));
         check("00441", "DE", Err(PhoneFault::NotE164));
         check("12", "GB", Err(PhoneFault::NotInDefaultCountry));

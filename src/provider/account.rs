@@ -103,9 +103,11 @@ pub(super) struct Senders<T> {
 }
 
 impl<T> Senders<T> {
-    /// The sender for a message, if there is one for its country.
+    /// The sender for a message: that of its country or its mainland, if there is one.
     pub(super) fn of(&self, message: &Message) -> Option<&T> {
-        message.recipient.country().and_then(|c| self.by_country.get(&c)).or(self.general.as_ref())
+        let country = message.recipient.country();
+        let named = [country, country.and_then(Country::mainland)].into_iter().flatten();
+        named.filter_map(|country| self.by_country.get(&country)).next().or(self.general.as_ref())
     }
 }
 

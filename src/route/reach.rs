@@ -82,7 +82,7 @@ impl Route {
     fn covers(&self, part: Part<'_>) -> bool {
         let locale = |theirs: &String| self.locales.iter().any(|mine| locale_covers(mine, theirs));
         (self.channels.is_empty() || self.channels.contains(&part.channel))
-            && (self.countries.is_empty() || part.country.is_some_and(|c| self.countries.contains(c)))
+            && (self.countries.is_empty() || part.country.is_some_and(|c| c.is_among(&self.countries)))
             && (self.request_types.is_empty() || part.request_type.is_some_and(|r| self.request_types.contains(r)))
             && (self.locales.is_empty() || part.locale.is_some_and(locale))
     }

@@ -611,6 +611,31 @@ fn a_list_may_be_one_text_with_commas() {
     assert_eq!(findings(&format!("{GOOD}{route}"), &SECRETS).0, "");
 }
 
+#[test]
+fn a_variable_may_hold_a_table_as_toml_writes_it() {
+    let variables = |secret: &'static str| {
+        let pairs = [
+            ("OKTA_HOOK__ORGS__MAIN__ROUTES", "[{ name = 'all', when = { channel = 'sms' }, send = ['twilio'] }]"),
+            ("OKTA_HOOK__ORGS__MAIN__AFTER_UNCONFIRMED", "{ sms = 'stop' }"),
+            ("OKTA_HOOK__ORGS__MAIN__AUTH__HEADER__SECRET", secret),
+            ("OKTA_HOOK__PROVIDERS__TWILIO__KIND", "twilio"),
+            ("OKTA_HOOK__PROVIDERS__TWILIO__ACCOUNT_SID", "AC00000000000000000000000000000001"),
+            ("OKTA_HOOK__PROVIDERS__TWILIO__AUTH_TOKEN", "{not a table, but a token}"),
+            ("OKTA_HOOK__PROVIDERS__TWILIO__SMS", "{ from = '+15005550006', by_country = { GB = '+447400123456' } }"),
+        ];
+        pairs.into_iter().chain(SECRETS).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    };
+    let load = |secret| config::load(&Sources { variables: variables(secret), ..Sources::default() });
+    let config = load("{ env = 'HOOK_SECRET' }").expect("valid").config;
+    let routes = config.orgs[0].router.describe();
+    assert!(routes.len() == 1 && routes[0] == "all: channel sms: sms: twilio", "{routes:?}");
+    let (_, secret) = config.orgs[0].authenticate.current().expect("a header");
+    assert_eq!(secret.expose(), SECRETS[0].1, "not the words in braces");
+    // Nobody's secret is a table: this is meant to be one, and names nothing.
+    let faults = load("{ envv = 'HOOK_SECRET' }").expect_err("a fault").0.faults;
+    assert!(faults.iter().any(|f| f.to_string().starts_with("orgs.main.auth.header.secret")), "{faults:?}");
+}
+
 const TEXT: &str = "
 [orgs.main.text]
 sms = { default = 'Your Example code is {code}.', fr = 'Votre code Example : {code} ({minutes} min)', 'fr-CA' = '{code}' }

@@ -1,5 +1,7 @@
 //! What is read of Okta's requests where they are not as documented.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use okta_telephony_hook::deadline::Clock;
 use okta_telephony_hook::okta::{Decoded, Fault, Oddity, decode};
@@ -168,6 +170,22 @@ fn an_event_time_that_is_of_another_clock_than_the_end_does_not_count() {
         request["eventTime"] = at(asked);
         let left = read(&request, "").expect("readable").message.life_left(Timestamp::now()).expect("known").as_secs();
         assert!((290..=300).contains(&left), "{asked}: {left}");
+    }
+}
+
+#[test]
+fn an_end_long_past_in_a_request_that_does_not_say_when_it_was_made_does_not_count() {
+    for (seconds, known) in [(-30_000_000, false), (-90_000, false), (-80_000, true), (-60, true)] {
+        let end = (Timestamp::now() + SignedDuration::from_secs(seconds)).to_string();
+        for asked in [None, Some(Value::Null)] {
+            let mut request = with(okta::sms(NUMBER, "482913"), "otpExpires", json!(end));
+            match asked {
+                Some(asked) => request["eventTime"] = asked,
+                None => drop(request.as_object_mut().expect("an object").remove("eventTime")),
+            }
+            let left = read(&request, "").expect("readable").message.life_left(Timestamp::now());
+            assert_eq!(left, known.then_some(Duration::ZERO), "{seconds}");
+        }
     }
 }
 

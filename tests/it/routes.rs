@@ -38,6 +38,8 @@ fn a_route_that_others_take_from_together_is_warned_of() {
     // Something is left for the last one.
     routes(&[types[0], types[1], both], &[]);
     routes(&["country = ['GB']", "country = ['FR']", "country = ['GB', 'FR', 'DE']"], &[]);
+    routes(&["country = ['GB']", "country = ['JE']"], &[alone]);
+    routes(&["country = ['JE']", "country = ['GB']"], &[]);
     routes(&[by_channel[0], "country = ['GB'], channel = 'voice', locale = ['fr']", "country = ['GB']"], &[]);
     routes(&["locale = ['fr-*']", "locale = ['en-*']", "country = ['GB']"], &[]);
 }
@@ -86,6 +88,7 @@ async fn a_message_takes_the_first_route_all_of_whose_conditions_it_meets() {
     let (us, gb, fr) = ("+15005550010", "+447400123456", "+33612345678");
     assert_eq!(of(okta::sms(gb, "482913"), "password-reset", "fr"), "a");
     assert_eq!(of(okta::sms(fr, "482913"), "mfa-verification", "en"), "a");
+    assert_eq!(of(okta::sms("+447911123456", "482913"), "mfa-verification", "en"), "a", "Guernsey is of +44");
     assert_eq!(of(okta::voice(gb, "482913"), "password-reset", "fr"), "b", "another channel");
     assert_eq!(of(okta::voice(fr, "482913"), "password-reset", "fr"), "c", "another channel and another country");
     assert_eq!(of(okta::sms(us, "482913"), "password-reset", "fr-CA"), "c", "another country");

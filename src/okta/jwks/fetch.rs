@@ -67,7 +67,7 @@ pub enum Fault {
 
 #[derive(Deserialize)]
 struct Metadata {
-    issuer: String,
+    issuer: Option<String>,
     jwks_uri: Url,
 }
 
@@ -104,7 +104,7 @@ async fn discover(source: &Source, outbound: &Outbound) -> Result<Url, Fault> {
 }
 
 fn trusted(source: &Source, Metadata { issuer, jwks_uri }: Metadata) -> Result<Url, Fault> {
-    if issuer != source.issuer {
+    if issuer.is_some_and(|issuer| issuer != source.issuer) {
         return Err(Fault::OtherIssuer);
     }
     let at_home = jwks_uri.host() == source.address.host();

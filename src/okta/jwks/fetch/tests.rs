@@ -28,6 +28,14 @@ fn metadata_cannot_send_us_elsewhere() {
     for (issuer, named, jwks_uri, expected, why) in [
         (ISSUER, ISSUER, "https://example.okta.com/oauth2/default/v1/keys", None, "as Okta answers"),
         (ISSUER, ISSUER, "https://EXAMPLE.okta.com:8443/k", None, "same host, another port"),
+        (
+            ISSUER,
+            "",
+            "https://example.okta.com/k",
+            None,
+            "it does not say whose they are: asked there, they are the issuer's",
+        ),
+        (ISSUER, "", "https://evil.example/keys", Some(Fault::Elsewhere), "nor does that let it send us elsewhere"),
         (local, local, "http://127.0.0.1:9000/keys", None, "plain, but on this machine"),
         (
             ISSUER,
@@ -58,7 +66,10 @@ fn metadata_cannot_send_us_elsewhere() {
         (ISSUER, ISSUER, "https://user:word@example.okta.com/k", Some(Fault::Elsewhere), "with a credential"),
         (local, local, "http://127.0.0.2:8000/k", Some(Fault::Elsewhere), "another loopback address"),
     ] {
-        let metadata = Metadata { issuer: named.to_owned(), jwks_uri: jwks_uri.parse().expect("URL") };
+        let metadata = Metadata {
+            issuer: (!named.is_empty()).then(|| named.to_owned()),
+            jwks_uri: jwks_uri.parse().expect("URL"),
+        };
         assert_eq!(trusted(&source(issuer), metadata).err(), expected, "{why}");
     }
 }

@@ -105,7 +105,9 @@ fn texts_have_a_sender_by_country_and_calls_a_caller_id() {
         let mut settings = account(shared.clone());
         settings["api"] = json!(api);
         let provider = provider(settings);
-        for (number, sender) in [("+15005550006", "18005550100"), ("+447400123456", "Example")] {
+        for (number, sender) in
+            [("+15005550006", "18005550100"), ("+447400123456", "Example"), ("+447911123456", "Example")]
+        {
             let text = write(&provider, &message(Channel::Sms, number, "482913"), &content(Channel::Sms, "", "482913"));
             assert_eq!(field(&text, "sender_id"), json!(sender), "{api} {number}");
             assert_eq!(field(&text, "caller_id"), json!(null), "{api} {number}");
