@@ -1,5 +1,5 @@
-//! What the settings of every vendor's account share: its address, credentials in Basic form and those before them,
-//! senders by country.
+//! What the settings of every vendor's account share: its address and ids, credentials in Basic form and those before
+//! them, senders by country.
 //!
 //! Must not know any vendor.
 
@@ -12,7 +12,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::otp::{Country, Message};
-use crate::secret::{Environment, Secret, SecretRef};
+use crate::secret::{Environment, IdRef, Secret, SecretRef};
 use crate::settings::{Findings, is_loopback};
 
 /// The configured address, else the vendor's; `at` is the key path of the setting.
@@ -30,6 +30,18 @@ pub(super) fn base_url(configured: Option<&Url>, default: &str, at: &str, findin
         findings.warn(at, "is not https: codes and credentials travel in clear");
     }
     Some(url)
+}
+
+/// The configured id; empty when there is none, `None` when it cannot be read, which is then noted. `at` is the key path of
+/// the setting.
+pub(super) fn id(
+    place: Option<&IdRef>,
+    at: &str,
+    environment: &Environment,
+    findings: &mut Findings,
+) -> Option<String> {
+    let read = place.map_or_else(|| Ok(String::new()), |place| place.resolve(environment));
+    read.map_err(|rule| findings.fault(at, rule)).ok()
 }
 
 /// `Basic …`, marked so that no `Debug` shows it.

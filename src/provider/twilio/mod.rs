@@ -24,7 +24,7 @@ use url::Url;
 /// For the benches, which read an answer without a network.
 #[doc(hidden)]
 pub use self::answer::classify;
-use self::credentials::{Credentials, check_sid};
+use self::credentials::{Credentials, sid};
 use self::lookup::Gate;
 pub(super) use self::reports::Reports;
 use super::account::{base_url, join, previous};
@@ -33,7 +33,7 @@ use super::{Check, FeedbackClient, Handover, Provider, SendOptions};
 use crate::metrics::LookupMetrics;
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
-use crate::secret::{Environment, Pseudonyms, Secret, SecretRef};
+use crate::secret::{Environment, IdRef, Pseudonyms, Secret, SecretRef};
 use crate::settings::Findings;
 
 /// The only media type Twilio's create calls take.
@@ -46,13 +46,13 @@ pub struct Settings {
     /// The word that chose this variant.
     pub kind: String,
     /// `AC…`, also when an API key authenticates: it is part of the path.
-    pub account_sid: Option<String>,
+    pub account_sid: Option<IdRef>,
     /// The account's auth token; or else:
     pub auth_token: Option<SecretRef>,
     /// The token before the last rotation: callbacks signed with it are still taken.
     pub previous_auth_token: Option<SecretRef>,
     /// `SK…`, with
-    pub api_key: Option<String>,
+    pub api_key: Option<IdRef>,
     /// its secret.
     pub api_secret: Option<SecretRef>,
     /// `https://api.twilio.com`, a regional host, or a test server.
@@ -83,12 +83,11 @@ pub struct Config {
 impl Settings {
     /// Reads the secrets and checks the rules; `at` is the key path of this table.
     pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Config> {
-        let account_sid = self.account_sid.as_deref().unwrap_or_default();
-        check_sid(account_sid, "AC", &format!("{at}.account_sid"), findings);
+        let account_sid = sid(self.account_sid.as_ref(), "AC", &format!("{at}.account_sid"), environment, findings);
         let credentials = Credentials {
-            account_sid: self.account_sid.as_deref(),
+            account_sid: account_sid.as_deref(),
             auth_token: self.auth_token.as_ref(),
-            api_key: self.api_key.as_deref(),
+            api_key: self.api_key.as_ref(),
             api_secret: self.api_secret.as_ref(),
         };
         let authorization = credentials.authorization(at, environment, findings);
@@ -101,14 +100,14 @@ impl Settings {
         if self.sms.is_none() && self.voice.is_none() {
             findings.fault(at, "configure sms or voice: this provider could send nothing");
         }
-        let sms = self.sms.as_ref().map(|s| s.check(&format!("{at}.sms"), findings));
+        let sms = self.sms.as_ref().map(|s| s.check(&format!("{at}.sms"), environment, findings));
         let voice = self.voice.as_ref().map(|v| v.check(&format!("{at}.voice"), findings));
         let lookup = self.lookup.as_ref().map(|l| l.check(&format!("{at}.lookup"), findings));
         if self.lookup.is_some() && self.sms.is_none() {
             findings.warn(format!("{at}.lookup"), "has no effect without sms: calls are not looked up");
         }
         Some(Config {
-            account_sid: account_sid.to_owned(),
+            account_sid: account_sid?,
             authorization: authorization?,
             // One that cannot be read has been told above.
             auth_token: self.auth_token.as_ref().and_then(|token| token.resolve(environment).ok()),
