@@ -150,9 +150,12 @@ fn a_sentence_is_said_only_as_often_as_there_is_room_for() {
 }
 
 #[test]
-fn an_omnichannel_call_names_a_language_only_when_it_is_configured() {
+fn an_omnichannel_call_names_english_and_any_other_language_when_it_is_configured() {
     for (map, person, sentence, expected) in [
         (json!({}), Some("fr-FR"), "fr-FR", json!(null)),
+        (json!({}), Some("en-GB"), "en-GB", json!("en")),
+        (json!({}), None, "en-US", json!("en")),
+        (json!({ "en": "en-GB" }), Some("en-US"), "en-US", json!("en-GB")),
         (json!({ "fr": "fr" }), Some("fr-BE"), "fr-FR", json!("fr")),
         (json!({ "sv": "sv" }), Some("sv-SE"), "en-US", json!("sv")),
         (json!({ "fr-FR": "fr" }), Some("fr-BE"), "fr-FR", json!("fr")),

@@ -136,15 +136,15 @@ fn write_recorded(recorded: &Value) -> Request {
         "repeat": 1,
         "account_lifecycle_event": json["account_lifecycle_event"],
     });
-    for (key, value) in [("language", &parameters["language"]), ("voice", field("voice"))] {
-        if !value.is_null() {
-            settings[key] = value.clone();
-        }
+    if !field("voice").is_null() {
+        settings["voice"] = field("voice").clone();
     }
     let mut message =
         message(channel, &format!("+{}", text(number)), parameters["otp_code"].as_str().unwrap_or("482913"));
     message.event_id = json["external_id"].as_str().and_then(EventId::parse);
-    write(&provider(settings), &message, &content(channel, "en-US", text(words)))
+    // A language that is not configured is not named either.
+    let language = if parameters.is_object() && parameters["language"].is_null() { "fr-FR" } else { "en-US" };
+    write(&provider(settings), &message, &content(channel, language, text(words)))
 }
 
 fn check_recorded(name: &str, recorded: &Value, request: &Request) {
