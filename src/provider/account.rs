@@ -32,6 +32,12 @@ pub(super) fn base_url(configured: Option<&Url>, default: &str, at: &str, findin
     Some(url)
 }
 
+/// Whether an address is on one of these domains: a vendor's own, and no test server.
+pub(super) fn is_at(url: &Url, domains: &[&str]) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    domains.iter().any(|domain| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
+}
+
 /// The configured id; empty when there is none, `None` when it cannot be read, which is then noted. `at` is the key path of
 /// the setting.
 pub(super) fn id(

@@ -28,13 +28,16 @@ use url::Url;
 pub use self::answer::{call as classify_call, text as classify_text};
 pub use self::feedback::Feedback;
 pub(super) use self::reports::Reports;
-use super::account::{self, Senders, base_url, join};
+use super::account::{self, Senders, base_url, is_at, join};
 use super::callback::Address;
 use super::{Check, FeedbackClient, Handover, Provider, SendOptions};
 use crate::otp::{Accepted, Channel, Content, Message, ProviderName, SendError};
 use crate::outbound::{Outbound, Request};
 use crate::secret::{Environment, IdRef, Secret, SecretRef};
 use crate::settings::Findings;
+
+/// 8x8's own: one for each region.
+const DOMAINS: [&str; 3] = ["8x8.com", "8x8.uk", "8x8.id"];
 
 /// `[providers.*] kind = "8x8"`.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -88,7 +91,7 @@ impl Settings {
         let voice_at = format!("{at}.voice_base_url");
         let voice_url = match (&self.voice_base_url, &self.base_url) {
             // Whoever has texts go to a test server does not mean calls to be real.
-            (None, Some(elsewhere)) if !is_eight_by_eight(elsewhere) => sms_url.clone(),
+            (None, Some(elsewhere)) if !is_at(elsewhere, &DOMAINS) => sms_url.clone(),
             (own, _) => base_url(own.as_ref(), "https://voice.8x8.com", &voice_at, findings),
         };
         let texts = self.sms.clone().or_else(|| self.voice.is_none().then(sms::Settings::default));
@@ -154,14 +157,6 @@ impl Settings {
         value.set_sensitive(true);
         Some(value)
     }
-}
-
-/// Whether an address is 8x8's own: its hosts have one domain for each region.
-fn is_eight_by_eight(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    ["8x8.com", "8x8.uk", "8x8.id"]
-        .iter()
-        .any(|domain| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
 }
 
 /// The configured sub-account, held against 8x8's pattern, as it stands in a path; `None` when it cannot be read.
