@@ -364,6 +364,18 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn what_is_asked_says_too_that_a_name_leads_nowhere() {
+        let settings = Settings { connect_timeout: Duration::from_secs(2), ..Settings::default() };
+        let outbound = Outbound::new(&settings).expect("a client");
+        // A label of this length is asked of nobody.
+        let nowhere = format!("http://{}.invalid/", "a".repeat(64));
+        for (url, expected) in [(nowhere.as_str(), "dns"), ("http://127.0.0.1:9/", "connect")] {
+            let error = outbound.read(url.parse().expect("an address"), None).await.expect_err("nobody is there");
+            assert_eq!(error, SendError::unsent(expected), "{url}");
+        }
+    }
+
     #[test]
     fn an_idle_connection_outlives_the_pause_before_its_next_use() {
         for (keep_warm, kept) in [(0, 55), (30, 55), (50, 55), (55, 60), (600, 605)] {
