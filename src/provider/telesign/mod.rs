@@ -116,8 +116,11 @@ struct Details<'a> {
 impl<'a> Details<'a> {
     fn of(config: &'a Config, message: &'a Message) -> Self {
         let ip = message.client_ip.filter(|_| config.originating_ip).map(|ip| ip.to_canonical());
+        // Of enrolments and the like Telesign's pages do not say which event they are.
+        let known = message.request_type.is_sign_in().then_some(LifecycleEvent::SignIn);
+        let event = config.account_lifecycle_event.or(known);
         Self {
-            account_lifecycle_event: config.account_lifecycle_event.map(LifecycleEvent::as_str),
+            account_lifecycle_event: event.map(LifecycleEvent::as_str),
             callback_url: config.reports_to.as_ref().map(|address| address.url.as_str()),
             external_id: message.event_id.as_ref().map(|id| id.as_str()).filter(|id| is_external_id(id)),
             // Loopback is what Okta's preview sends: it would only mislead the scoring.

@@ -50,7 +50,8 @@ pub struct Settings {
     pub voice: Localized,
     /// How often `/v1/voice` says the sentence; less often where that would be too long.
     pub repeat: u8,
-    /// What the person is doing, for Telesign's scoring; Okta's sign-in is `sign-in`.
+    /// What the person is doing, for Telesign's scoring; `sign-in` for sign-ins when absent, and nothing for what else there
+    /// is.
     #[serde(deserialize_with = "optional_word")]
     pub account_lifecycle_event: Option<LifecycleEvent>,
     /// Whether the person's address is told, for Telesign's scoring.

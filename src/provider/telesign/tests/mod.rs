@@ -6,7 +6,7 @@ mod settings;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::otp::{EventId, Locale, Speech, Text};
+use crate::otp::{EventId, Locale, RequestType, Speech, Text};
 use crate::provider::Handover;
 use crate::provider::callback::Address;
 use crate::secret::Environment;
@@ -92,6 +92,27 @@ fn only_what_is_known_and_harmless_is_told_about_the_sign_in() {
                 let told = write(&provider(account(settings)), &message, &content);
                 assert_eq!(field(&told, "originating_ip"), json!(null), "{api} {channel}");
                 assert_eq!(field(&told, "account_lifecycle_event"), json!("sign-in"), "{api} {channel}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sign_in_is_told_as_one_and_what_else_there_is_only_as_configured() {
+    for (asked, configured, expected) in [
+        ("com.okta.user.telephony.mfa-verification", json!(null), json!("sign-in")),
+        ("com.okta.user.telephony.mfa-verification", json!("transact"), json!("transact")),
+        ("com.okta.user.telephony.pre-enrollment", json!(null), json!(null)),
+        ("com.okta.user.telephony.password-reset", json!("update"), json!("update")),
+        ("", json!(null), json!(null)),
+    ] {
+        for api in ["messaging", "sms-voice"] {
+            for channel in Channel::ALL {
+                let request_type = RequestType::parse(asked);
+                let message = Message { request_type, ..message(channel, "+15005550006", "482913") };
+                let provider = provider(account(json!({ "api": api, "account_lifecycle_event": configured })));
+                let told = write(&provider, &message, &content(channel, "en-US", "Your code is 482913"));
+                assert_eq!(field(&told, "account_lifecycle_event"), expected, "{api} {channel} {asked}");
             }
         }
     }
