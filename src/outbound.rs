@@ -48,6 +48,9 @@ const IDLE: Duration = Duration::from_secs(55);
 /// How long the use that keeps a connection open may take.
 const TOUCH: Duration = Duration::from_secs(5);
 
+/// May stand before a JSON text, and no parser of ours takes it (RFC 8259, section 8.1).
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 const OUR_NAME: HeaderValue = HeaderValue::from_static(concat!("okta-telephony-hook/", env!("CARGO_PKG_VERSION")));
 
 const PROXY_RULE: &str = "must be an http or https address such as http://proxy:3128";
@@ -195,7 +198,7 @@ impl fmt::Debug for Request {
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
-    /// The body as it came. May echo the code and the number: for parsing only.
+    /// The body as it came, but for a byte-order mark. May echo the code and the number: for parsing only.
     pub body: Bytes,
     /// `Retry-After`, an hour at most.
     pub retry_after: Option<Duration>,
@@ -361,12 +364,36 @@ where
         }
         body.extend_from_slice(&chunk);
     }
+    if body.starts_with(BYTE_ORDER_MARK) {
+        drop(body.split_to(BYTE_ORDER_MARK.len()));
+    }
     Ok(Ok((Answer { status, body: body.freeze(), retry_after, max_age, date }, headers)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_byte_order_mark_is_taken_off_an_answer() {
+        for (body, expected) in [("\u{feff}{}", "{}"), ("{}\u{feff}", "{}\u{feff}"), ("\u{feff}", ""), ("", "")] {
+            let response = http::Response::new(http_body_util::Full::new(Bytes::from(body)));
+            let (answer, _) = read(response).await.expect("no fault").expect("readable");
+            assert_eq!(answer.body, expected, "{body:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_says_too_that_a_name_leads_nowhere() {
+        let settings = Settings { connect_timeout: Duration::from_secs(2), ..Settings::default() };
+        let outbound = Outbound::new(&settings).expect("a client");
+        // A label of this length is asked of nobody.
+        let nowhere = format!("http://{}.invalid/", "a".repeat(64));
+        for (url, expected) in [(nowhere.as_str(), "dns"), ("http://127.0.0.1:9/", "connect")] {
+            let error = outbound.read(url.parse().expect("an address"), None).await.expect_err("nobody is there");
+            assert_eq!(error, SendError::unsent(expected), "{url}");
+        }
+    }
 
     #[test]
     fn an_idle_connection_outlives_the_pause_before_its_next_use() {

@@ -154,44 +154,84 @@ impl fmt::Debug for SecretRef {
 
 impl<'de> Deserialize<'de> for SecretRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Form;
-        const RULE: &str = "must be a text, { env = \"NAME\" } or { file = \"/path\" }";
-        impl<'de> Visitor<'de> for Form {
-            type Value = SecretRef;
+        deserializer.deserialize_any(Form { takes_numbers: false })
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text, { env = \"NAME\" } or { file = \"/path\" }")
-            }
+/// Where an id stands that is kept beside a secret and is none itself, such as an account's: typed in the same three
+/// ways.
+#[derive(Debug, Clone)]
+pub struct IdRef(SecretRef);
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<SecretRef, E> {
-                Ok(SecretRef::Plain(Zeroizing::new(text.to_owned())))
-            }
-
-            // serde's own messages for these would quote the value.
-            fn visit_i64<E: de::Error>(self, _: i64) -> Result<SecretRef, E> {
-                Err(E::custom(RULE))
-            }
-            fn visit_u64<E: de::Error>(self, _: u64) -> Result<SecretRef, E> {
-                Err(E::custom(RULE))
-            }
-            fn visit_f64<E: de::Error>(self, _: f64) -> Result<SecretRef, E> {
-                Err(E::custom(RULE))
-            }
-            fn visit_bool<E: de::Error>(self, _: bool) -> Result<SecretRef, E> {
-                Err(E::custom(RULE))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretRef, A::Error> {
-                let entry = map.next_entry::<String, String>()?;
-                let more = map.next_key::<String>()?.is_some();
-                match entry {
-                    Some((key, name)) if key == "env" && !more => Ok(SecretRef::Env(name)),
-                    Some((key, path)) if key == "file" && !more => Ok(SecretRef::File(path.into())),
-                    _ => Err(de::Error::custom(RULE)),
-                }
-            }
+impl IdRef {
+    /// Reads the id from where it stands, white space trimmed. One that is typed may be empty: whoever needs it says so.
+    ///
+    /// # Errors
+    /// As `SecretRef::resolve`, for one that stands elsewhere.
+    pub fn resolve(&self, environment: &Environment) -> Result<String, String> {
+        match &self.0 {
+            SecretRef::Plain(text) => Ok(text.trim().to_owned()),
+            SecretRef::Env(_) | SecretRef::File(_) => self.0.resolve(environment).map(|id| id.expose().to_owned()),
         }
-        deserializer.deserialize_any(Form)
+    }
+}
+
+impl<'de> Deserialize<'de> for IdRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // An id of digits alone may be typed without quotes.
+        deserializer.deserialize_any(Form { takes_numbers: true }).map(Self)
+    }
+}
+
+/// The three ways to write it.
+struct Form {
+    takes_numbers: bool,
+}
+
+impl Form {
+    const RULE: &str = "must be a text, { env = \"NAME\" } or { file = \"/path\" }";
+
+    fn number<E: de::Error>(self, number: impl fmt::Display) -> Result<SecretRef, E> {
+        // serde's own message would quote the value.
+        if self.takes_numbers { Ok(SecretRef::plain(&number.to_string())) } else { Err(E::custom(Self::RULE)) }
+    }
+}
+
+impl<'de> Visitor<'de> for Form {
+    type Value = SecretRef;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text, { env = \"NAME\" } or { file = \"/path\" }")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<SecretRef, E> {
+        Ok(SecretRef::plain(text))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<SecretRef, E> {
+        self.number(number)
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<SecretRef, E> {
+        self.number(number)
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<SecretRef, E> {
+        Err(E::custom(Self::RULE))
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<SecretRef, E> {
+        Err(E::custom(Self::RULE))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretRef, A::Error> {
+        let entry = map.next_entry::<String, String>()?;
+        let more = map.next_key::<String>()?.is_some();
+        match entry {
+            Some((key, name)) if key == "env" && !more => Ok(SecretRef::Env(name)),
+            Some((key, path)) if key == "file" && !more => Ok(SecretRef::File(path.into())),
+            _ => Err(de::Error::custom(Self::RULE)),
+        }
     }
 }
 
@@ -293,6 +333,30 @@ mod tests {
             Err("file /nonexistent/x cannot be read: entity not found".into())
         );
         assert_eq!(resolve(SecretRef::Plain(Zeroizing::new("  ".into()))), Err("it is empty".into()));
+    }
+
+    #[test]
+    fn an_id_is_written_in_the_forms_of_a_secret_or_as_a_number() {
+        let environment = Environment::new([("ID".to_owned(), " AC1\n".to_owned())]);
+        let read = |typed: serde_json::Value| {
+            let id = serde_json::from_value::<IdRef>(typed).map_err(|e| e.to_string())?;
+            id.resolve(&environment)
+        };
+        use serde_json::json;
+        for (typed, expected) in [
+            (json!(" AC1 "), Ok("AC1")),
+            (json!(" "), Ok("")),
+            (json!(17), Ok("17")),
+            (json!({ "env": "ID" }), Ok("AC1")),
+            (json!({ "env": "NONE" }), Err("environment variable NONE is not set")),
+            (json!({ "file": "/nonexistent/x" }), Err("file /nonexistent/x cannot be read: entity not found")),
+            (json!({ "env": "ID", "file": "/x" }), Err(Form::RULE)),
+            (json!(true), Err(Form::RULE)),
+            (json!(1.5), Err(Form::RULE)),
+        ] {
+            assert_eq!(read(typed.clone()), expected.map(str::to_owned).map_err(str::to_owned), "{typed}");
+        }
+        assert!(serde_json::from_value::<SecretRef>(json!(17)).is_err(), "a secret is a text");
     }
 
     #[test]

@@ -39,6 +39,18 @@ const SECRET_KEYS: [&str; 13] = [
 /// What values of variables call their origin, as the config crate has it.
 const ENVIRONMENT: &str = "the environment";
 
+/// Names of keys that hold an id, which may be written in the ways of a secret, in every table.
+const ID_KEYS: [&str; 8] = [
+    "account_sid",
+    "client_id",
+    "customer_id",
+    "messaging_service_sid",
+    "service_sid",
+    "subaccount_id",
+    "template_sid",
+    "username",
+];
+
 /// What the names of our own variables begin with.
 const PREFIX: &str = "OKTA_HOOK__";
 
@@ -163,10 +175,10 @@ fn empty() -> Value {
 }
 
 /// Lays a value over the one of the same key below it. Tables are merged, but for the `{ env }` or `{ file }` of a
-/// secret: that is one value, whichever way it is written.
+/// secret or an id: that is one value, whichever way it is written.
 fn lay(over: Value, below: &mut Value, at: &str) {
     // The address of a store may hold a password, and so be written in the same ways.
-    let may_be_one = is_secret(at) || at == "state.url";
+    let may_be_one = is_secret(at) || ID_KEYS.contains(&name(at)) || at == "state.url";
     let is_one = |table: &Map<String, Value>| may_be_one && ["env", "file"].iter().any(|k| table.contains_key(*k));
     match (over, &mut below.kind) {
         (Value { kind: ValueKind::Table(over), .. }, ValueKind::Table(below)) if !is_one(&over) => {
@@ -183,9 +195,14 @@ fn path(at: &str, key: &str) -> String {
     if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") }
 }
 
+/// The last part of a key path.
+fn name(at: &str) -> &str {
+    at.rsplit('.').next().unwrap_or(at)
+}
+
 /// Whether a secret stands at a key path.
 fn is_secret(at: &str) -> bool {
-    SECRET_KEYS.contains(&at.rsplit('.').next().unwrap_or(at)) || at == "admin.token"
+    SECRET_KEYS.contains(&name(at)) || at == "admin.token"
 }
 
 /// A key with a value of its own cannot hold others: which of the two counts would be chance.

@@ -269,6 +269,11 @@ impl RequestType {
         Self((!name.is_empty()).then(|| name.into()))
     }
 
+    /// Whether the person signs in with the code, as far as is known.
+    pub fn is_sign_in(&self) -> bool {
+        self.as_str() == "mfa-verification"
+    }
+
     /// The word used in routes and logs; `unknown` when Okta did not say.
     pub fn as_str(&self) -> &str {
         self.0.as_deref().unwrap_or("unknown")

@@ -14,6 +14,7 @@ use http::header::HeaderValue;
 use http::uri::Scheme;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::dns::GaiResolver;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
@@ -22,9 +23,10 @@ use rustls::crypto::aws_lc_rs;
 use rustls_platform_verifier::Verifier;
 use tokio::time::timeout;
 use tower::ServiceExt as _;
-use tower::util::BoxCloneSyncService;
+use tower::util::{BoxCloneSyncService, MapErr};
 use url::Url;
 
+use super::evidence::Unresolved;
 use super::{ProxyUrl, Settings, SetupFault};
 use crate::settings::authorities;
 
@@ -36,13 +38,16 @@ const SILENCE: Duration = Duration::from_secs(30);
 
 pub(super) type Fault = Box<dyn Error + Send + Sync>;
 
+/// Without TLS; it says of itself when a name leads nowhere.
+type Tcp = HttpConnector<MapErr<GaiResolver, fn(io::Error) -> Unresolved>>;
+
 /// Opens connections.
 pub(super) type Connector = BoxCloneSyncService<Uri, Stream, Fault>;
 
 /// Whatever a connection to a vendor is opened with.
 #[derive(Clone)]
 struct Connectors {
-    direct: HttpsConnector<HttpConnector>,
+    direct: HttpsConnector<Tcp>,
     proxy: Option<Proxy>,
     limit: Duration,
 }
@@ -52,9 +57,9 @@ struct Proxy {
     /// Its address, and what it is told so that it lets us through.
     at: Intercept,
     /// To the proxy itself.
-    door: HttpsConnector<HttpConnector>,
+    door: HttpsConnector<Tcp>,
     /// Through it, to a vendor behind TLS.
-    tunnel: HttpsConnector<Tunnel<HttpsConnector<HttpConnector>>>,
+    tunnel: HttpsConnector<Tunnel<HttpsConnector<Tcp>>>,
 }
 
 /// What opens connections, and the credential that a proxy wants to see in requests it passes on unencrypted.
@@ -80,8 +85,8 @@ pub(super) fn connector(
     Ok((BoxCloneSyncService::new(open), credential))
 }
 
-fn tcp() -> HttpConnector {
-    let mut tcp = HttpConnector::new();
+fn tcp() -> Tcp {
+    let mut tcp = HttpConnector::new_with_resolver(MapErr::new(GaiResolver::new(), Unresolved::from as _));
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_keepalive(Some(KEEPALIVE));

@@ -48,10 +48,17 @@ impl Body for Watched {
     }
 }
 
+/// A host whose name leads to no address. Resolvers say so with this, as no library has a type for it.
+#[derive(Debug, thiserror::Error)]
+#[error("no address")]
+pub(super) struct Unresolved(#[from] io::Error);
+
 /// That no connection came about. TLS is told apart: a certificate that does not fit is a security matter.
 pub(super) fn unconnected(error: &(dyn Error + 'static)) -> SendError {
-    let (cause, suspicion) = if is_tls(error) {
+    let (cause, suspicion) = if is_behind::<rustls::Error>(error) {
         ("tls", Some(Suspicion::Tls))
+    } else if is_behind::<Unresolved>(error) {
+        ("dns", None)
     } else if is_timeout(error) {
         ("connect_timeout", None)
     } else {
@@ -60,14 +67,14 @@ pub(super) fn unconnected(error: &(dyn Error + 'static)) -> SendError {
     SendError { suspicion, ..SendError::unsent(cause) }
 }
 
-/// Whether rustls stands behind an error. An I/O error names as its source what is behind its payload, so that has to
-/// be taken out first; there may be one in another.
-fn is_tls(error: &(dyn Error + 'static)) -> bool {
+/// Whether an error of this type stands behind another. An I/O error names as its source what is behind its payload, so
+/// that has to be taken out first; there may be one in another.
+fn is_behind<T: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
     let payload = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     match (payload, error.source()) {
-        _ if error.is::<rustls::Error>() => true,
-        (Some(payload), _) => is_tls(payload),
-        (None, Some(source)) => is_tls(source),
+        _ if error.is::<T>() => true,
+        (Some(payload), _) => is_behind::<T>(payload),
+        (None, Some(source)) => is_behind::<T>(source),
         (None, None) => false,
     }
 }

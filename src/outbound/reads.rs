@@ -5,12 +5,14 @@
 
 use http::HeaderMap;
 use http::header::HeaderValue;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Proxy};
 use rustls::ClientConfig;
+use tokio::net::lookup_host;
 use url::Url;
 
-use super::evidence::unconnected;
+use super::evidence::{Unresolved, unconnected};
 use super::{Answer, OUR_NAME, Outbound, ProxyUrl, Settings, SetupFault, headers, read};
 use crate::otp::SendError;
 
@@ -19,6 +21,7 @@ pub(super) fn client(settings: &Settings, tls: ClientConfig) -> Result<Client, S
     let builder = Client::builder()
         .tls_backend_preconfigured(tls)
         .connect_timeout(settings.connect_timeout)
+        .dns_resolver(Resolver)
         .redirect(Policy::none())
         .referer(false)
         .user_agent(OUR_NAME);
@@ -27,6 +30,20 @@ pub(super) fn client(settings: &Settings, tls: ClientConfig) -> Result<Client, S
         None => builder.no_proxy(),
     };
     builder.build().map_err(|e| SetupFault::Client(e.to_string()))
+}
+
+/// The system's, as reqwest's own is; it says of itself when a name leads nowhere.
+struct Resolver;
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            // The port is reqwest's affair.
+            let found = lookup_host((name.as_str(), 0)).await.map_err(Unresolved::from)?;
+            let found: Addrs = Box::new(found.collect::<Vec<_>>().into_iter());
+            Ok(found)
+        })
+    }
 }
 
 impl Outbound {

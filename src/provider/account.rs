@@ -1,4 +1,4 @@
-//! What vendors' accounts share: an address, credentials in Basic form and those before them, channels, senders by
+//! What vendors' accounts share: an address, ids, credentials in Basic form and those before them, channels, senders by
 //! country; and what of a request they are told beside the code.
 //!
 //! Must not know any vendor.
@@ -13,7 +13,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::otp::{Channel, Country, Message};
-use crate::secret::{Environment, Secret, SecretRef};
+use crate::secret::{Environment, IdRef, Secret, SecretRef};
 use crate::settings::{Findings, List, holds_credentials, is_private};
 
 /// The configured address, else the vendor's; `at` is the key path of the setting.
@@ -31,6 +31,24 @@ pub(super) fn base_url(configured: Option<&Url>, default: &str, at: &str, findin
         findings.warn(at, "is not https: codes and credentials travel in clear");
     }
     Some(url)
+}
+
+/// Whether an address is on one of these domains: a vendor's own, and no test server.
+pub(super) fn is_at(url: &Url, domains: &[&str]) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    domains.iter().any(|domain| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
+}
+
+/// The configured id; empty when there is none, `None` when it cannot be read, which is then noted. `at` is the key path of
+/// the setting.
+pub(super) fn id(
+    place: Option<&IdRef>,
+    at: &str,
+    environment: &Environment,
+    findings: &mut Findings,
+) -> Option<String> {
+    let read = place.map_or_else(|| Ok(String::new()), |place| place.resolve(environment));
+    read.map_err(|rule| findings.fault(at, rule)).ok()
 }
 
 /// `Basic …`, marked so that no `Debug` shows it.

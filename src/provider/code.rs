@@ -5,9 +5,13 @@
 use serde::{Deserialize as _, Deserializer};
 use serde_json::Value;
 
-/// An integer, or a text that holds one. `None` for anything else.
+/// No vendor's code has more digits; of so many, every integer has a fraction's form of its own.
+const MOST: f64 = 1e9;
+
+/// An integer, also one with a fraction of zero, or a text that holds one. `None` for anything else.
 pub(super) fn number(value: &Value) -> Option<i64> {
-    value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
+    let whole = || value.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < MOST).map(|n| n as i64);
+    value.as_i64().or_else(whole).or_else(|| value.as_str()?.trim().parse().ok())
 }
 
 /// The same for a member that is read: an odd one counts as absent, and must not hide the others.

@@ -299,7 +299,7 @@ async fn preview_reaches_a_server_with_a_certificate_of_its_own_authority_and_pa
     let printed = place.run(&["preview", "--url", &url]).await;
     assert!(printed.stdout.contains("HTTP 200"), "{}{}", printed.stdout, printed.stderr);
     let plain = place.run(&["preview", "--url", "http://otp.invalid/hook"]).await;
-    assert!(plain.stderr.contains("otp.invalid/hook: connection failed (connect)"), "{}", plain.stderr);
+    assert!(plain.stderr.contains("otp.invalid/hook: connection failed (dns)"), "{}", plain.stderr);
     assert!(
         proxy.calls().is_empty(),
         "neither what is on this machine nor what is sent in clear is the proxy's to see"

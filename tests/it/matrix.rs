@@ -79,6 +79,22 @@ async fn rows_1_to_5_and_9_what_never_reached_a_goes_to_b() {
 }
 
 #[tokio::test]
+async fn row_2_a_name_that_leads_nowhere_is_told_apart_from_a_refused_connection() {
+    for (url, expected) in [
+        ("http://no-such-host.invalid", "a unavailable: dns "),
+        ("https://no-such-host.invalid", "a unavailable: dns "),
+        ("http://127.0.0.1:9", "a unavailable: connect "),
+        ("https://127.0.0.1:9", "a unavailable: connect "),
+    ] {
+        let server = TestServer::start(&two(url, url)).await;
+        let answer = server.hook(&okta::another_sms()).await;
+        let told: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+        let first = told["debugContext"]["attempts"][0].as_str().expect("attempt");
+        assert!(first.starts_with(expected), "{url}: {first}");
+    }
+}
+
+#[tokio::test]
 async fn row_4_a_address_that_swallows_connections_costs_the_connect_timeout() {
     // A listener whose queue is full answers no further SYN.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");

@@ -59,6 +59,115 @@ fn a_later_layer_replaces_a_secret_in_whatever_form() {
     assert!(faults_of(&[&base, &both], &SECRETS).contains("orgs.main.auth.header.secret: must be a text, "));
 }
 
+/// Every id that is kept beside a secret, each in a variable of its own.
+const IDS: &str = "
+    [orgs.main.auth.basic]
+    username = { env = 'USERNAME' }
+    password = { env = 'HOOK_SECRET' }
+    [orgs.main.auth.oauth]
+    issuer = 'https://example.okta.com/oauth2/default'
+    scope = 'otp'
+    client_id = { env = 'CLIENT_ID' }
+    [providers.eight]
+    kind = '8x8'
+    api_key = 'k'
+    subaccount_id = { env = 'SUBACCOUNT_ID' }
+    sms = {}
+    voice = { source = '+15005550006', subaccount_id = { env = 'VOICE_SUBACCOUNT_ID' } }
+    [providers.telesign]
+    kind = 'telesign'
+    customer_id = { env = 'CUSTOMER_ID' }
+    api_key = 'k'
+    [providers.twilio]
+    kind = 'twilio'
+    account_sid = { env = 'ACCOUNT_SID' }
+    api_key = { env = 'API_KEY' }
+    api_secret = 's'
+    sms.messaging_service_sid = { env = 'MESSAGING_SERVICE_SID' }
+    [providers.verify]
+    kind = 'twilio-verify'
+    account_sid = { env = 'ACCOUNT_SID' }
+    api_key = { env = 'API_KEY' }
+    api_secret = 's'
+    service_sid = { env = 'SERVICE_SID' }
+    template_sid = { env = 'TEMPLATE_SID' }
+";
+
+/// The faults of these ids, from these variables.
+fn faults_of_ids(ids: &[(&str, &str)]) -> String {
+    faults_of(&[IDS], &[ids, &SECRETS].concat())
+}
+
+#[test]
+fn an_id_that_is_kept_beside_a_secret_is_written_in_the_same_forms() {
+    let ids = [
+        ("ACCOUNT_SID", " AC00000000000000000000000000000001\n"),
+        ("API_KEY", " SK00000000000000000000000000000001 "),
+        ("CLIENT_ID", "0oa1exampleclient\n"),
+        ("CUSTOMER_ID", "11111111-2222-3333-4444-555555555555\n"),
+        ("MESSAGING_SERVICE_SID", "MG00000000000000000000000000000001\n"),
+        ("SERVICE_SID", "VA00000000000000000000000000000001\n"),
+        ("SUBACCOUNT_ID", " example_sms"),
+        ("TEMPLATE_SID", "HJ00000000000000000000000000000001\n"),
+        ("USERNAME", "okta\n"),
+        ("VOICE_SUBACCOUNT_ID", "example_voice\n"),
+    ];
+    assert_eq!(faults_of_ids(&ids), "");
+    let keys = |faults: &str| -> Vec<String> {
+        faults.lines().map(|line| line.split(": ").next().unwrap_or_default().to_owned()).collect()
+    };
+    let expected = [
+        "orgs.main.auth.basic.username",
+        "orgs.main.auth.oauth.client_id",
+        "providers.eight.subaccount_id",
+        "providers.eight.voice.subaccount_id",
+        "providers.telesign.customer_id",
+        "providers.twilio.account_sid",
+        "providers.twilio.api_key",
+        "providers.twilio.sms.messaging_service_sid",
+        "providers.verify.account_sid",
+        "providers.verify.api_key",
+        "providers.verify.service_sid",
+        "providers.verify.template_sid",
+    ];
+    let missing = faults_of_ids(&[]);
+    assert_eq!(keys(&missing), expected, "one fault for each");
+    assert!(missing.lines().all(|line| line.contains(": environment variable ") && line.ends_with(" is not set")));
+    // The rules are those of what is typed; a client may have any id.
+    let bad = ids.map(|(name, _)| (name, "a:\u{7}/"));
+    let mut broken = keys(&faults_of_ids(&bad));
+    broken.insert(1, "orgs.main.auth.oauth.client_id".to_owned());
+    assert_eq!(broken, expected);
+}
+
+#[test]
+fn a_later_layer_replaces_an_id_in_whatever_form() {
+    let account = |sid: &str| format!("[providers.twilio]\naccount_sid = {sid}\n");
+    let base = GOOD.replace("'AC00000000000000000000000000000001'", "{ env = 'NOT_SET' }");
+    assert_eq!(
+        faults_of(&[&base], &SECRETS),
+        "providers.twilio.account_sid: environment variable NOT_SET is not set\n"
+    );
+    for later in ["{ file = 'HERE/secret' }", "{ env = 'HOOK_SECRET' }", "'AC00000000000000000000000000000001'"] {
+        assert_eq!(faults_of(&[&base, &account(later)], &SECRETS), "", "{later}");
+    }
+    for (name, value) in
+        [("__FILE", "HERE/secret"), ("__ENV", "HOOK_SECRET"), ("", "AC00000000000000000000000000000001")]
+    {
+        let name = format!("OKTA_HOOK__PROVIDERS__TWILIO__ACCOUNT_SID{name}");
+        assert_eq!(faults_of(&[&base], &[SECRETS[0], SECRETS[1], (name.as_str(), value)]), "", "{name}");
+        assert_eq!(faults_of(&[GOOD], &[SECRETS[0], SECRETS[1], (name.as_str(), value)]), "", "{name}");
+    }
+    let two = account("{ env = 'HOOK_SECRET', file = 'HERE/secret' }");
+    assert!(faults_of(&[GOOD, &two], &SECRETS).contains("providers.twilio.account_sid: must be a text, "));
+}
+
+#[test]
+fn an_id_of_digits_alone_needs_no_quotes() {
+    let eight = "[providers.e]\nkind = '8x8'\nsubaccount_id = 12345\napi_key = { env = 'TWILIO_TOKEN' }\n";
+    assert_eq!(faults_of(&[GOOD, eight], &SECRETS), "");
+}
+
 #[test]
 fn other_tables_are_merged_whatever_their_keys_are_called() {
     let verify = |rest: &str| {

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::Authenticate;
 use crate::okta::oauth;
-use crate::secret::{CredentialDigest, Environment, GUESSABLE, Secret, SecretRef};
+use crate::secret::{CredentialDigest, Environment, GUESSABLE, IdRef, Secret, SecretRef};
 use crate::settings::Findings;
 
 /// Headers that HTTP, or a proxy on the way, has a use of its own for: they never hold just what Okta was told to send.
@@ -68,7 +68,7 @@ impl Default for HeaderSettings {
 #[serde(default, deny_unknown_fields)]
 pub struct BasicSettings {
     /// User name; without a colon.
-    pub username: Option<String>,
+    pub username: Option<IdRef>,
     /// Password.
     pub password: Option<SecretRef>,
     /// The password before the last rotation, still accepted.
@@ -90,7 +90,7 @@ impl Settings {
             basic.check(&format!("{at}.basic"), environment, findings, &mut found);
         }
         if let Some(oauth) = &self.oauth {
-            found.tokens = oauth.check(&format!("{at}.oauth"), findings);
+            found.tokens = oauth.check(&format!("{at}.oauth"), environment, findings);
         }
         found
     }
@@ -117,14 +117,16 @@ impl HeaderSettings {
 
 impl BasicSettings {
     fn check(&self, at: &str, environment: &Environment, findings: &mut Findings, found: &mut Authenticate) {
-        let username = self.username.as_deref().unwrap_or_default();
-        if username.is_empty() || username.contains(|c: char| c == ':' || c.is_control()) {
-            findings.fault(format!("{at}.username"), "must be a name without a colon or control character");
-        }
+        let username = self.username.as_ref().map_or_else(|| Ok(String::new()), |place| place.resolve(environment));
+        let username = username.and_then(|name| {
+            let fits = !name.is_empty() && !name.contains(|c: char| c == ':' || c.is_control());
+            fits.then_some(name).ok_or_else(|| "must be a name without a colon or control character".to_owned())
+        });
+        let username = username.map_err(|rule| findings.fault(format!("{at}.username"), rule));
         let password = required(self.password.as_ref(), &format!("{at}.password"), environment, findings);
         let previous =
             optional(self.previous_password.as_ref(), &format!("{at}.previous_password"), environment, findings);
-        let Some(password) = password else { return };
+        let (Ok(username), Some(password)) = (username, password) else { return };
         let pair = |password: &Secret| format!("{username}:{}", password.expose());
         found.basic = [Some(&password), previous.as_ref()]
             .into_iter()

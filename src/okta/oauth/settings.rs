@@ -9,6 +9,7 @@ use url::Url;
 
 use super::{Rules, Tokens};
 use crate::okta::jwks::{Issuer, Source};
+use crate::secret::{Environment, IdRef};
 use crate::settings::{Findings, holds_credentials, is_private};
 
 /// Domains of Okta's orgs, for a warning.
@@ -25,7 +26,7 @@ pub struct Settings {
     /// The scope they must hold.
     pub scope: Option<String>,
     /// The client they must have been given to.
-    pub client_id: Option<String>,
+    pub client_id: Option<IdRef>,
     /// Where the issuer's keys are, when that is not to be discovered.
     pub jwks_url: Option<String>,
 }
@@ -37,8 +38,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Checks the rules; `at` is the key path of this table.
-    pub fn check(&self, at: &str, findings: &mut Findings) -> Option<Tokens> {
+    /// Reads the client's id and checks the rules; `at` is the key path of this table.
+    pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Tokens> {
         let issuer = self.issuer.as_deref().unwrap_or_default();
         let place = address(issuer).filter(|url| url.query().is_none() && url.fragment().is_none());
         match &place {
@@ -58,22 +59,29 @@ impl Settings {
             findings.fault(format!("{at}.jwks_url"), "must be an https address");
         }
         self.check_claims(at, findings);
+        let client_id = self.client_id(at, environment, findings);
         let source = Source { issuer: issuer.to_owned(), address: place?, jwks_url: jwks_url.flatten() };
         let rules = Rules {
             issuer: issuer.to_owned(),
             audience: self.audience.clone(),
             scope: self.scope.clone(),
-            client_id: self.client_id.clone(),
+            client_id: client_id.ok()?,
         };
         Some(Tokens::new(rules, Arc::new(Issuer::new(source))))
+    }
+
+    /// An id that cannot be read must not admit every client.
+    fn client_id(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Result<Option<String>, ()> {
+        let Some(place) = &self.client_id else { return Ok(None) };
+        let id = place
+            .resolve(environment)
+            .and_then(|id| if id.is_empty() { Err("must not be empty".to_owned()) } else { Ok(Some(id)) });
+        id.map_err(|rule| findings.fault(format!("{at}.client_id"), rule))
     }
 
     fn check_claims(&self, at: &str, findings: &mut Findings) {
         if self.audience.is_empty() {
             findings.fault(format!("{at}.audience"), "must not be empty");
-        }
-        if self.client_id.as_deref() == Some("") {
-            findings.fault(format!("{at}.client_id"), "must not be empty");
         }
         match self.scope.as_deref() {
             None => findings.warn(

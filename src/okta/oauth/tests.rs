@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::super::jwks::KeySet;
 use super::*;
+use crate::secret::Environment;
 use crate::settings::Findings;
 
 static KEY: LazyLock<RsaKeyPair> = LazyLock::new(|| RsaKeyPair::generate(KeySize::Rsa2048).expect("a key"));
@@ -20,11 +21,11 @@ fn tokens(scope: Option<&str>, client_id: Option<&str>) -> Tokens {
     let settings = Settings {
         issuer: Some(ISSUER.to_owned()),
         scope: scope.map(str::to_owned),
-        client_id: client_id.map(str::to_owned),
+        client_id: serde_json::from_value(json!(client_id)).expect("a text or none"),
         ..Settings::default()
     };
     let mut findings = Findings::default();
-    let tokens = settings.check("oauth", &mut findings).expect("valid");
+    let tokens = settings.check("oauth", &Environment::default(), &mut findings).expect("valid");
     assert_eq!(findings.faults, []);
     let RsaPublicKeyComponents { n, e } = RsaPublicKeyComponents::<Vec<u8>>::from(KEY.public_key());
     // Some issuers put a zero in front of the modulus, as ASN.1 does.

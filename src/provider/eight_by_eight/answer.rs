@@ -45,7 +45,7 @@ pub fn text(answer: &Answer) -> Result<Accepted, SendError> {
         return Err(text_failure(answer));
     }
     let Ok(text) = serde_json::from_slice::<Text>(&answer.body) else { return Err(by_status(answer)) };
-    match text.status.and_then(|s| s.code).as_deref() {
+    match text.status.and_then(|s| s.code).map(|word| word.to_ascii_uppercase()).as_deref() {
         Some("QUEUED") => accepted(text.umid.as_deref(), answer),
         // Nothing will be sent, and no code says why. A reason of configuration as likely as any, so the next provider
         // may try: `Blocked` is kept for refusals known to be fraud or law.
@@ -62,12 +62,15 @@ pub(super) fn feedback(answer: &Answer) -> Result<(), SendError> {
 /// Classifies the answer to a call: accepted only with a 2xx, `CREATED` and an id.
 pub fn call(answer: &Answer) -> Result<Accepted, SendError> {
     let Ok(call) = serde_json::from_slice::<Call>(&answer.body) else { return Err(by_status(answer)) };
-    if is_success(answer) && call.session_status.as_deref() == Some("CREATED") {
+    let session = call.session_status.map(|word| word.to_ascii_uppercase());
+    if is_success(answer) && session.as_deref() == Some("CREATED") {
         return accepted(call.session_id.as_deref(), answer);
     }
     let error = failure(answer, call.status_code, &CALLS);
-    // What an inner error alone leaves open, this word settles: there is no session that could still ring.
-    let is_settled = call.session_status.as_deref() == Some("NOT_CREATED")
+    // What an inner error alone leaves open, this word settles, and without a word a status that says the request was
+    // refused: there is no session that could still ring.
+    let is_refused = session.as_deref().map_or((400..500).contains(&answer.status), |word| word == "NOT_CREATED");
+    let is_settled = is_refused
         && call.status_code.is_some_and(|code| codes::find(&CALLS, code) == Some(FailureKind::Unconfirmed))
         && error.kind == FailureKind::Unconfirmed
         && !is_redirect(answer);
@@ -90,8 +93,9 @@ pub(super) fn text_code(answer: &Answer) -> Option<i64> {
 
 fn failure(answer: &Answer, code: Option<i64>, table: &[Row]) -> SendError {
     let Some(code) = code.filter(|_| !is_redirect(answer)) else { return by_status(answer) };
-    // A request over the rate limit was not processed, whatever the code says.
-    let known = if answer.status == 429 { Some(FailureKind::Throttled) } else { codes::find(table, code) };
+    // A request over the rate limit was not processed, whatever the code says; the limit may be the number's own.
+    let is_throttled = answer.status == 429 && code != codes::TOO_SOON;
+    let known = if is_throttled { Some(FailureKind::Throttled) } else { codes::find(table, code) };
     let kind = known.unwrap_or_else(|| by_status(answer).kind);
     SendError { retry_after: answer.retry_after, remedy: codes::remedy(code), ..SendError::new(kind, code.to_string()) }
 }
@@ -172,6 +176,14 @@ mod tests {
     }
 
     #[test]
+    fn words_count_in_whatever_case() {
+        let queued = r#"{"umid":"u-1","status":{"code":"queued"}}"#;
+        assert!(text(&answer(200, queued)).is_ok());
+        check(&text(&answer(200, r#"{"status":{"code":"Rejected"}}"#)), Rejected, "rejected");
+        assert!(call(&answer(200, r#"{"sessionId":"s-1","sessionStatus":"Created"}"#)).is_ok());
+    }
+
+    #[test]
     fn every_code_of_a_text_has_its_kind_whatever_the_status() {
         let mut seen = 0;
         for (codes, kind) in [
@@ -187,7 +199,8 @@ mod tests {
                 for status in [400, 401, 403, 404, 410, 422, 426, 500] {
                     let body = json!({ "code": code, "message": "to +15005550006" }).to_string();
                     check(&text(&answer(status, &body)), kind, &code.to_string());
-                    check(&text(&answer(429, &body)), Throttled, &code.to_string());
+                    let over_the_limit = if *code == 1400 { Recipient } else { Throttled };
+                    check(&text(&answer(429, &body)), over_the_limit, &code.to_string());
                 }
             }
         }
@@ -223,6 +236,17 @@ mod tests {
                 let body = format!(r#"{{"sessionStatus":{status},"statusCode":{code}}}"#);
                 check(&call(&answer(500, &body)), Unconfirmed, &code.to_string());
             }
+        }
+        for (status, body, kind) in [
+            (400, r#"{"statusCode":-9999}"#, Unavailable),
+            (422, r#"{"sessionStatus":null,"statusCode":500}"#, Unavailable),
+            (400, r#"{"sessionStatus":"not_created","statusCode":-9999}"#, Unavailable),
+            (400, r#"{"sessionStatus":"CREATED","statusCode":-9999}"#, Unconfirmed),
+            (200, r#"{"statusCode":-9999}"#, Unconfirmed),
+            (429, r#"{"statusCode":-9999}"#, Throttled),
+        ] {
+            let code = if body.contains("9999") { "-9999" } else { "500" };
+            check(&call(&answer(status, body)), kind, code);
         }
         check(&call(&answer(500, r#"{"sessionStatus":"NOT_CREATED"}"#)), Unconfirmed, "http_500");
         check(&call(&answer(500, r#"{"sessionStatus":"NOT_CREATED","statusCode":31337}"#)), Unconfirmed, "31337");

@@ -10,7 +10,7 @@ use crate::otp::Remedy;
 pub(super) type Row = (i64, FailureKind, &'static str);
 
 /// The code for a second text to one number within a while.
-const TOO_SOON: i64 = 1400;
+pub(super) const TOO_SOON: i64 = 1400;
 
 /// The code for a call that comes when its `validUntil` is past.
 const TOO_LATE: i64 = -1015;

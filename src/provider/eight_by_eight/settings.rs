@@ -10,10 +10,13 @@ use url::Url;
 
 use super::{sms, voice};
 use crate::otp::Channel;
-use crate::provider::account::{self, Senders, base_url, join, sensitive};
+use crate::provider::account::{self, Senders, base_url, is_at, join, sensitive};
 use crate::provider::callback::Address;
-use crate::secret::{Environment, Secret, SecretRef};
+use crate::secret::{Environment, IdRef, Secret, SecretRef};
 use crate::settings::Findings;
+
+/// 8x8's own: one for each region.
+const DOMAINS: [&str; 3] = ["8x8.com", "8x8.uk", "8x8.id"];
 
 /// `[providers.*] kind = "8x8"`.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -24,7 +27,7 @@ pub struct Settings {
     /// The account's API key. It works in the account's own region only.
     pub api_key: Option<SecretRef>,
     /// The sub-account of texts, and of calls unless `voice` has its own.
-    pub subaccount_id: Option<String>,
+    pub subaccount_id: Option<IdRef>,
     /// `https://sms.8x8.com` (Asia Pacific), the host of another region, or a test server.
     pub base_url: Option<Url>,
     /// `https://voice.8x8.com`, the only one documented, or a test server; `base_url` when that is a test server.
@@ -88,31 +91,33 @@ impl Settings {
     pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Config> {
         let authorization = self.authorization(at, environment, findings);
         let (callback_secret, previous_callback_secret) = self.callback_secrets(at, environment, findings);
-        let general = self.subaccount_id.as_deref().unwrap_or_default();
-        check_subaccount(general, &format!("{at}.subaccount_id"), findings);
+        let general = subaccount(self.subaccount_id.as_ref(), &format!("{at}.subaccount_id"), environment, findings);
         let sms_url = base_url(self.base_url.as_ref(), "https://sms.8x8.com", &format!("{at}.base_url"), findings);
         let voice_at = format!("{at}.voice_base_url");
         let voice_url = match (&self.voice_base_url, &self.base_url) {
             // Whoever has texts go to a test server does not mean calls to be real.
-            (None, Some(elsewhere)) if !is_eight_by_eight(elsewhere) => sms_url.clone(),
+            (None, Some(elsewhere)) if !is_at(elsewhere, &DOMAINS) => sms_url.clone(),
             (own, _) => base_url(own.as_ref(), "https://voice.8x8.com", &voice_at, findings),
         };
         let texts = self.sms.clone().or_else(|| self.voice.is_none().then(sms::Settings::default));
         let sms = texts.map(|s| s.check(&format!("{at}.sms"), findings));
         let voice = self.voice.as_ref().map(|v| {
-            if let Some(own) = &v.subaccount_id {
-                check_subaccount(own, &format!("{at}.voice.subaccount_id"), findings);
-            }
-            (v.subaccount_id.as_deref().unwrap_or(general), v.check(&format!("{at}.voice"), findings))
+            let own_at = format!("{at}.voice.subaccount_id");
+            let own = v.subaccount_id.as_ref().map(|own| subaccount(Some(own), &own_at, environment, findings));
+            (own.unwrap_or_else(|| general.clone()), v.check(&format!("{at}.voice"), findings))
         });
-        let (sms_url, voice_url) = (sms_url?, voice_url?);
+        let (sms_url, voice_url, general) = (sms_url?, voice_url?, general?);
+        let voice = match voice {
+            Some((id, config)) => Some(Endpoint { url: resource(&voice_url, &id?, "callflows"), config }),
+            None => None,
+        };
         Some(Config {
             authorization: authorization?,
             callback_secret,
             previous_callback_secret,
             reports_to: None,
-            sms: sms.map(|config| Endpoint { url: resource(&sms_url, general, "messages"), config }),
-            voice: voice.map(|(id, config)| Endpoint { url: resource(&voice_url, id, "callflows"), config }),
+            sms: sms.map(|config| Endpoint { url: resource(&sms_url, &general, "messages"), config }),
+            voice,
         })
     }
 
@@ -157,22 +162,16 @@ impl Settings {
     }
 }
 
-/// Whether an address is 8x8's own: its hosts have one domain for each region.
-fn is_eight_by_eight(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    ["8x8.com", "8x8.uk", "8x8.id"]
-        .iter()
-        .any(|domain| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
-}
-
-/// 8x8's pattern for a sub-account id, which stands in a path.
-fn check_subaccount(id: &str, at: &str, findings: &mut Findings) {
+/// The configured sub-account, held against 8x8's pattern, as it stands in a path; `None` when it cannot be read.
+fn subaccount(place: Option<&IdRef>, at: &str, environment: &Environment, findings: &mut Findings) -> Option<String> {
+    let id = account::id(place, at, environment, findings)?;
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'&');
     if id.is_empty() {
         findings.fault(at, "is required");
     } else if !(3..=50).contains(&id.len()) || !id.bytes().all(allowed) {
         findings.fault(at, "must be 3 to 50 letters, digits and - . _ &");
     }
+    Some(id)
 }
 
 /// The address of a sub-account's resource. Of the characters an id may have, `&` alone needs encoding.

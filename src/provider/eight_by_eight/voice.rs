@@ -12,6 +12,7 @@ use super::settings::senders;
 use super::{answer, expiry};
 use crate::otp::{Locale, Message, SendError, Speech};
 use crate::provider::account::Senders;
+use crate::secret::IdRef;
 use crate::settings::{Findings, Localized};
 
 /// 8x8's bounds for `speed`.
@@ -29,7 +30,7 @@ pub struct Settings {
     /// Caller id by country of the recipient.
     pub by_country: BTreeMap<String, String>,
     /// The sub-account of calls; the provider's general one when absent.
-    pub subaccount_id: Option<String>,
+    pub subaccount_id: Option<IdRef>,
     /// `voiceProfile`, one for all or by language of the sentence; where absent, `language` decides.
     pub profile: Localized,
     /// `language`, where no profile is set; a built-in profile for English and the sentence's own language when absent.

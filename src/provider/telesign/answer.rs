@@ -107,7 +107,7 @@ mod tests {
     const PRODUCTS: [Product; 3] = [Omnichannel, Messaging, Voice];
 
     /// Every failure code of the tables, under a status it is documented with, and what must come of it.
-    const CASES: [(&[Product], u16, FailureKind, &[i64]); 26] = [
+    const CASES: [(&[Product], u16, FailureKind, &[i64]); 27] = [
         (&[Omnichannel], 200, Unavailable, &[3003]),
         (&[Omnichannel], 200, Unconfirmed, &[3056]),
         (&[Omnichannel], 400, Recipient, &[3101]),
@@ -125,6 +125,7 @@ mod tests {
         (&[Voice], 200, Recipient, &[104]),
         (&[Voice], 200, Blocked, &[129, 130]),
         (&[Voice], 200, Unconfirmed, &[101, 106, 107, 108]),
+        (&[Voice], 500, Unavailable, &[500]),
         (&PRODUCTS, 400, Account, &[10031, 10035, 11005, 11013]),
         (&PRODUCTS, 400, Blocked, &[10032]),
         (&PRODUCTS, 400, Recipient, &[11000, 11001]),
@@ -206,6 +207,8 @@ mod tests {
             (201, r#"{"reference_id":"A1"}"#, Unconfirmed, "http_201"),
             (200, r#"{"reference_id":"A1","status":{"code":3999}}"#, Unconfirmed, "3999"),
             (200, r#"{"reference_id":"A1","status":{"code":3001.5}}"#, Unconfirmed, "http_200"),
+            (200, r#"{"reference_id":"A1","status":{"code":1e300}}"#, Unconfirmed, "http_200"),
+            (400, r#"{"status":{"code":3110.0}}"#, Rejected, "3110"),
             (200, r#"{"reference_id":"A1","status":3001}"#, Unconfirmed, "http_200"),
             (200, r#"["A1",3001]"#, Unconfirmed, "http_200"),
             (302, "<html>", Unconfirmed, "http_302"),

@@ -96,7 +96,7 @@ pub(super) const MESSAGING: [Row; 37] = [
 ];
 
 /// `/v1/voice`. A call that failed while it was made may have rung, and been answered: a second is not for us to make.
-pub(super) const VOICE: [Row; 10] = [
+pub(super) const VOICE: [Row; 11] = [
     (100, Accepted, "answered"),
     (101, Failed(Unconfirmed), "not answered"),
     (103, Accepted, "in progress"),
@@ -107,6 +107,7 @@ pub(super) const VOICE: [Row; 10] = [
     (108, Failed(Unconfirmed), "call cancelled"),
     (129, Failed(Blocked), "blocked at this customer's request"),
     (130, Failed(Blocked), "blocked by Telesign"),
+    (500, Failed(Unavailable), "not attempted, as of a text: no phone has rung"),
 ];
 
 /// What every product refuses requests with. Authentication belongs here, so omnichannel may answer with these too.
@@ -163,7 +164,7 @@ pub(super) const ERRORS: [(RangeInclusive<i64>, FailureKind, &str); 8] = [
     (-10001..=-10001, Rejected, "invalid parameter; only its text would tell which, and texts change"),
 ];
 
-/// Not attempted; with a list of errors that say why, where a product has one.
+/// Not attempted; with a list of errors that say why, where there is one.
 pub(super) const NOT_ATTEMPTED: i64 = 500;
 
 /// Codes that block one number alone: at our request, or Telesign's own.

@@ -118,8 +118,11 @@ struct Details<'a> {
 
 impl<'a> Details<'a> {
     fn of(config: &'a Config, message: &'a Message) -> Self {
+        // Of enrolments and the like Telesign's pages do not say which event they are.
+        let known = message.request_type.is_sign_in().then_some(LifecycleEvent::SignIn);
+        let event = config.account_lifecycle_event.or(known);
         Self {
-            account_lifecycle_event: config.account_lifecycle_event.map(LifecycleEvent::as_str),
+            account_lifecycle_event: event.map(LifecycleEvent::as_str),
             callback_url: config.reports_to.as_ref().map(|address| address.url.as_str()),
             external_id: plain_event_id(message, MAX_EXTERNAL_ID_CHARS),
             originating_ip: person_ip(message).filter(|_| config.originating_ip),

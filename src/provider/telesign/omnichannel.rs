@@ -76,11 +76,16 @@ pub(super) fn body(config: &Config, message: &Message, content: &Content) -> Str
     serde_json::to_string(&body).expect("texts under fixed names")
 }
 
-/// The configured tag for the person's language, else for that of our sentence, else none.
+/// The tag of the one call that Telesign's pages show.
+const ENGLISH: &str = "en";
+
+/// The configured tag for the person's language, else for that of our sentence, else English where that is English, else
+/// none.
 ///
-/// The person's comes first as Telesign may speak languages we have no sentence for. Nothing is derived: which tags it
+/// The person's comes first as Telesign may speak languages we have no sentence for. No other is derived: which tags it
 /// takes is not published, a wrong one fails the call, and without one it speaks English.
 fn language<'c>(config: &'c Config, message: &Message, speech: &Speech) -> Option<&'c str> {
     let persons = message.locale.as_ref().and_then(|locale| config.language.of(locale));
-    persons.or_else(|| config.language.of(&speech.language))
+    let configured = persons.or_else(|| config.language.of(&speech.language));
+    configured.or_else(|| (speech.language.language() == ENGLISH).then_some(ENGLISH))
 }

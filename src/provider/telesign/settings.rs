@@ -11,9 +11,9 @@ use url::Url;
 use super::auth::{AuthMethod, Authorization, is_base64, signing_key};
 use super::{LifecycleEvent, Product, sms_voice};
 use crate::otp::{Channel, Phone};
-use crate::provider::account::{Senders, all_channels, base_url, by_country, channels, previous};
+use crate::provider::account::{Senders, all_channels, base_url, by_country, channels, id, previous};
 use crate::provider::callback::Address;
-use crate::secret::{Environment, SecretRef};
+use crate::secret::{Environment, IdRef, SecretRef};
 use crate::settings::{Findings, List, Localized, optional_word, word};
 
 /// `[providers.*] kind = "telesign"`.
@@ -23,7 +23,7 @@ pub struct Settings {
     /// The word that chose this variant.
     pub kind: String,
     /// The account, a UUID in Telesign's portal.
-    pub customer_id: Option<String>,
+    pub customer_id: Option<IdRef>,
     /// Its key, 88 characters of base64.
     pub api_key: Option<SecretRef>,
     /// The key before the last rotation: reports signed with it are still taken.
@@ -50,7 +50,8 @@ pub struct Settings {
     pub voice: Localized,
     /// How often `/v1/voice` says the sentence; less often where that would be too long.
     pub repeat: u8,
-    /// What the person is doing, for Telesign's scoring; Okta's sign-in is `sign-in`.
+    /// What the person is doing, for Telesign's scoring; `sign-in` for sign-ins when absent, and nothing for what else there
+    /// is.
     #[serde(deserialize_with = "optional_word")]
     pub account_lifecycle_event: Option<LifecycleEvent>,
     /// Whether the person's address is told, for Telesign's scoring.
@@ -148,7 +149,8 @@ impl Config {
 impl Settings {
     /// Reads the secrets and checks the rules; `at` is the key path of this table.
     pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Config> {
-        let authorization = self.authorization(at, environment, findings);
+        let customer_id = self.customer_id(at, environment, findings);
+        let authorization = self.authorization(customer_id.as_deref().unwrap_or_default(), at, environment, findings);
         let base_url = self.base_url(at, findings);
         let channels = channels(&self.channels, &format!("{at}.channels"), findings);
         let sender = self.sender(at, findings);
@@ -156,7 +158,7 @@ impl Settings {
         self.check_speech(at, findings);
         Some(Config {
             api: self.api,
-            customer_id: self.customer_id().to_owned(),
+            customer_id: customer_id?,
             authorization: authorization?,
             // One that cannot be read has been told above.
             signing_key: self.api_key.as_ref().and_then(|key| signing_key(&key.resolve(environment).ok()?)),
@@ -174,13 +176,19 @@ impl Settings {
         })
     }
 
-    fn customer_id(&self) -> &str {
-        self.customer_id.as_deref().unwrap_or_default().trim()
+    fn customer_id(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<String> {
+        let at = format!("{at}.customer_id");
+        let id = id(self.customer_id.as_ref(), &at, environment, findings)?;
+        check_customer_id(&id, &at, findings).then_some(id)
     }
 
-    fn authorization(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Authorization> {
-        let customer_id = self.customer_id();
-        let fits = check_customer_id(customer_id, &format!("{at}.customer_id"), findings);
+    fn authorization(
+        &self,
+        customer_id: &str,
+        at: &str,
+        environment: &Environment,
+        findings: &mut Findings,
+    ) -> Option<Authorization> {
         let key = format!("{at}.api_key");
         let Some(place) = &self.api_key else {
             findings.fault(key, "is required");
@@ -197,7 +205,7 @@ impl Settings {
             findings
                 .warn(key, "is not all base64: what is not is left out, as by Telesign's SDKs; check that it is whole");
         }
-        authorization.filter(|_| fits)
+        authorization
     }
 
     fn previous_signing_key(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<hmac::Key> {

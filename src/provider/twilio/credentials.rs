@@ -4,16 +4,16 @@
 
 use http::HeaderValue;
 
-use crate::provider::account::basic;
-use crate::secret::{Environment, SecretRef};
+use crate::provider::account::{basic, id};
+use crate::secret::{Environment, IdRef, SecretRef};
 use crate::settings::Findings;
 
-/// The four settings every product of Twilio shares, as typed.
+/// The four settings every product of Twilio shares: the account's SID as read, the others as typed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Credentials<'s> {
     pub account_sid: Option<&'s str>,
     pub auth_token: Option<&'s SecretRef>,
-    pub api_key: Option<&'s str>,
+    pub api_key: Option<&'s IdRef>,
     pub api_secret: Option<&'s SecretRef>,
 }
 
@@ -26,10 +26,10 @@ impl Credentials<'_> {
         findings: &mut Findings,
     ) -> Option<HeaderValue> {
         let (user, key, place) = match (self.auth_token, self.api_key, self.api_secret) {
-            (Some(token), None, None) => (self.account_sid, format!("{at}.auth_token"), token),
+            (Some(token), None, None) => (self.account_sid.map(str::to_owned), format!("{at}.auth_token"), token),
             (None, Some(api_key), Some(secret)) => {
-                check_sid(api_key, "SK", &format!("{at}.api_key"), findings);
-                (Some(api_key), format!("{at}.api_secret"), secret)
+                let user = sid(Some(api_key), "SK", &format!("{at}.api_key"), environment, findings);
+                (user, format!("{at}.api_secret"), secret)
             }
             _ => {
                 findings.fault(at, "needs either auth_token, or api_key and api_secret");
@@ -37,8 +37,21 @@ impl Credentials<'_> {
             }
         };
         let secret = place.resolve(environment).map_err(|rule| findings.fault(key, rule)).ok()?;
-        Some(basic(user?, &secret))
+        Some(basic(&user?, &secret))
     }
+}
+
+/// The configured SID, checked; `None` when it cannot be read. `at` is the key path of the setting.
+pub(super) fn sid(
+    place: Option<&IdRef>,
+    prefix: &str,
+    at: &str,
+    environment: &Environment,
+    findings: &mut Findings,
+) -> Option<String> {
+    let sid = id(place, at, environment, findings)?;
+    check_sid(&sid, prefix, at, findings);
+    Some(sid)
 }
 
 /// Whether this is a SID of a kind, exactly.

@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::answer;
-use super::credentials::check_sid;
+use super::credentials::{check_sid, sid};
 use crate::otp::{Message, Phone, SendError, Text};
 use crate::provider::account::{Senders, by_country};
+use crate::secret::{Environment, IdRef};
 use crate::settings::{Findings, optional_word};
 
 /// Twilio's bounds for `ValidityPeriod`, in seconds.
@@ -33,7 +34,7 @@ pub struct Settings {
     /// A number, short code or alphanumeric sender of the account; or else:
     pub from: Option<String>,
     /// `MG…`: a pool of senders.
-    pub messaging_service_sid: Option<String>,
+    pub messaging_service_sid: Option<IdRef>,
     /// Sender by country of the recipient: a number, a sender id, or a messaging service (`MG…`).
     pub by_country: BTreeMap<String, String>,
     /// `RiskCheck`: Twilio's SMS pumping protection, `enable` or `disable`; Twilio's own default when absent.
@@ -78,7 +79,8 @@ impl Sender {
     /// A number, short code or name; a messaging service where it begins as one, and is longer than any name.
     fn parse(text: &str, at: String, findings: &mut Findings) -> Self {
         if text.starts_with(SERVICE) && text.len() > MAX_NAME_CHARS {
-            return Self::service(text, &at, findings);
+            check_sid(text, SERVICE, &at, findings);
+            return Self::Service(text.to_owned());
         }
         if text.is_empty() {
             findings.fault(at, "must not be empty");
@@ -90,11 +92,6 @@ impl Sender {
             findings.warn(at, rule);
         }
         Self::From(text.to_owned())
-    }
-
-    fn service(sid: &str, at: &str, findings: &mut Findings) -> Self {
-        check_sid(sid, SERVICE, at, findings);
-        Self::Service(sid.to_owned())
     }
 }
 
@@ -109,10 +106,13 @@ fn is_short_code_or_name(text: &str) -> bool {
 
 impl Settings {
     /// Checks the rules; `at` is the key path of this table.
-    pub fn check(&self, at: &str, findings: &mut Findings) -> Config {
-        let general = match (self.from.as_deref(), self.messaging_service_sid.as_deref()) {
+    pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Config {
+        let general = match (self.from.as_deref(), &self.messaging_service_sid) {
             (Some(from), None) => Some(Sender::parse(from.trim(), format!("{at}.from"), findings)),
-            (None, Some(sid)) => Some(Sender::service(sid.trim(), &format!("{at}.messaging_service_sid"), findings)),
+            (None, Some(place)) => {
+                let at = format!("{at}.messaging_service_sid");
+                sid(Some(place), SERVICE, &at, environment, findings).map(Sender::Service)
+            }
             (Some(_), Some(_)) => {
                 findings.fault(at, "takes from or messaging_service_sid, not both");
                 None
@@ -163,7 +163,7 @@ mod tests {
     fn faults(settings: Value) -> Vec<String> {
         let settings: Settings = serde_json::from_value(settings).expect("readable");
         let mut findings = Findings::default();
-        let _ = settings.check("sms", &mut findings);
+        let _ = settings.check("sms", &Environment::default(), &mut findings);
         findings.faults.into_iter().map(|fault| fault.key).collect()
     }
 
@@ -199,7 +199,7 @@ mod tests {
         ] {
             let settings: Settings = serde_json::from_value(json!({ key: sid })).expect("readable");
             let mut findings = Findings::default();
-            let config = settings.check("sms", &mut findings);
+            let config = settings.check("sms", &Environment::default(), &mut findings);
             assert_eq!(findings.faults, [], "{sid}");
             assert_eq!(findings.warnings.len(), 1, "{sid}");
             assert!(matches!(config.sender.general, Some(Sender::Service(told)) if told == sid), "{sid}");
@@ -211,7 +211,7 @@ mod tests {
         let warned = |from: &str| {
             let settings: Settings = serde_json::from_value(json!({ "from": from })).expect("readable");
             let mut findings = Findings::default();
-            let _ = settings.check("sms", &mut findings);
+            let _ = settings.check("sms", &Environment::default(), &mut findings);
             assert_eq!(findings.faults, [], "{from}");
             !findings.warnings.is_empty()
         };

@@ -6,12 +6,12 @@ use http::HeaderValue;
 use serde::Deserialize;
 use url::Url;
 
-use super::credentials::{Credentials, check_sid};
+use super::credentials::{Credentials, sid};
 use super::{calls, lookup, messages};
 use crate::otp::Channel;
-use crate::provider::account::{base_url, previous};
+use crate::provider::account::{base_url, is_at, previous};
 use crate::provider::callback::Address;
-use crate::secret::{Environment, Secret, SecretRef};
+use crate::secret::{Environment, IdRef, Secret, SecretRef};
 use crate::settings::Findings;
 
 /// `[providers.*] kind = "twilio"`.
@@ -21,13 +21,13 @@ pub struct Settings {
     /// The word that chose this variant.
     pub kind: String,
     /// `AC…`, also when an API key authenticates: it is part of the path.
-    pub account_sid: Option<String>,
+    pub account_sid: Option<IdRef>,
     /// The account's auth token; or else:
     pub auth_token: Option<SecretRef>,
     /// The token before the last rotation: callbacks signed with it are still taken.
     pub previous_auth_token: Option<SecretRef>,
     /// `SK…`, with
-    pub api_key: Option<String>,
+    pub api_key: Option<IdRef>,
     /// its secret.
     pub api_secret: Option<SecretRef>,
     /// `https://api.twilio.com`, a regional host, or a test server.
@@ -90,12 +90,11 @@ impl Config {
 impl Settings {
     /// Reads the secrets and checks the rules; `at` is the key path of this table.
     pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Config> {
-        let account_sid = self.account_sid.as_deref().unwrap_or_default();
-        check_sid(account_sid, "AC", &format!("{at}.account_sid"), findings);
+        let account_sid = sid(self.account_sid.as_ref(), "AC", &format!("{at}.account_sid"), environment, findings);
         let credentials = Credentials {
-            account_sid: self.account_sid.as_deref(),
+            account_sid: account_sid.as_deref(),
             auth_token: self.auth_token.as_ref(),
-            api_key: self.api_key.as_deref(),
+            api_key: self.api_key.as_ref(),
             api_secret: self.api_secret.as_ref(),
         };
         let authorization = credentials.authorization(at, environment, findings);
@@ -108,14 +107,16 @@ impl Settings {
         if self.sms.is_none() && self.voice.is_none() {
             findings.fault(at, "configure sms or voice: this provider could send nothing");
         }
-        let sms = self.sms.as_ref().map(|s| s.check(&format!("{at}.sms"), findings));
+        let sms = self.sms.as_ref().map(|s| s.check(&format!("{at}.sms"), environment, findings));
         let voice = self.voice.as_ref().map(|v| v.check(&format!("{at}.voice"), findings));
-        let lookup = self.lookup.as_ref().map(|l| l.check(&format!("{at}.lookup"), findings));
+        // Whoever has texts go to a test server does not mean numbers, and a credential, to go to Twilio.
+        let elsewhere = base_url.as_ref().filter(|url| !is_at(url, &["twilio.com"]));
+        let lookup = self.lookup.as_ref().map(|l| l.check(&format!("{at}.lookup"), elsewhere, findings));
         if self.lookup.is_some() && self.sms.is_none() {
             findings.warn(format!("{at}.lookup"), "has no effect without sms: calls are not looked up");
         }
         Some(Config {
-            account_sid: account_sid.to_owned(),
+            account_sid: account_sid?,
             authorization: authorization?,
             // One that cannot be read has been told above.
             auth_token: self.auth_token.as_ref().and_then(|token| token.resolve(environment).ok()),

@@ -6,7 +6,7 @@ mod settings;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::otp::{EventId, Locale, Speech, Text};
+use crate::otp::{EventId, Locale, RequestType, Speech, Text};
 use crate::outbound::Handover;
 use crate::provider::callback::Address;
 use crate::secret::Environment;
@@ -98,6 +98,27 @@ fn only_what_is_known_and_harmless_is_told_about_the_sign_in() {
 }
 
 #[test]
+fn a_sign_in_is_told_as_one_and_what_else_there_is_only_as_configured() {
+    for (asked, configured, expected) in [
+        ("com.okta.user.telephony.mfa-verification", json!(null), json!("sign-in")),
+        ("com.okta.user.telephony.mfa-verification", json!("transact"), json!("transact")),
+        ("com.okta.user.telephony.pre-enrollment", json!(null), json!(null)),
+        ("com.okta.user.telephony.password-reset", json!("update"), json!("update")),
+        ("", json!(null), json!(null)),
+    ] {
+        for api in ["messaging", "sms-voice"] {
+            for channel in Channel::ALL {
+                let request_type = RequestType::parse(asked);
+                let message = Message { request_type, ..message(channel, "+15005550006", "482913") };
+                let provider = provider(account(json!({ "api": api, "account_lifecycle_event": configured })));
+                let told = write(&provider, &message, &content(channel, "en-US", "Your code is 482913"));
+                assert_eq!(field(&told, "account_lifecycle_event"), expected, "{api} {channel} {asked}");
+            }
+        }
+    }
+}
+
+#[test]
 fn texts_have_a_sender_by_country_and_calls_a_caller_id() {
     let shared =
         json!({ "sender_id": "+18005550100", "by_country": { "gb": "Example" }, "caller_id": "+1 800 555 0101" });
@@ -152,9 +173,12 @@ fn a_sentence_is_said_only_as_often_as_there_is_room_for() {
 }
 
 #[test]
-fn an_omnichannel_call_names_a_language_only_when_it_is_configured() {
+fn an_omnichannel_call_names_english_and_any_other_language_when_it_is_configured() {
     for (map, person, sentence, expected) in [
         (json!({}), Some("fr-FR"), "fr-FR", json!(null)),
+        (json!({}), Some("en-GB"), "en-GB", json!("en")),
+        (json!({}), None, "en-US", json!("en")),
+        (json!({ "en": "en-GB" }), Some("en-US"), "en-US", json!("en-GB")),
         (json!({ "fr": "fr" }), Some("fr-BE"), "fr-FR", json!("fr")),
         (json!({ "sv": "sv" }), Some("sv-SE"), "en-US", json!("sv")),
         (json!({ "fr-FR": "fr" }), Some("fr-BE"), "fr-FR", json!("fr")),

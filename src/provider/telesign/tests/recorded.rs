@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{CUSTOMER, KEY, body, content, form, message, provider, write};
 use crate::otp::FailureKind::{self, Account, Blocked, Recipient, Rejected, Throttled, Unavailable, Unconfirmed};
-use crate::otp::{Channel, EventId, Next};
+use crate::otp::{Channel, EventId, Next, RequestType};
 use crate::outbound::{Answer, Request};
 use crate::provider::telesign::{Product, answer};
 
@@ -134,17 +134,19 @@ fn write_recorded(recorded: &Value) -> Request {
         "auth": if basic.is_some() { "basic" } else { "digest" },
         "base_url": text(&recorded["url"]).trim_end_matches(path),
         "repeat": 1,
-        "account_lifecycle_event": json["account_lifecycle_event"],
     });
-    for (key, value) in [("language", &parameters["language"]), ("voice", field("voice"))] {
-        if !value.is_null() {
-            settings[key] = value.clone();
-        }
+    if !field("voice").is_null() {
+        settings["voice"] = field("voice").clone();
     }
     let mut message =
         message(channel, &format!("+{}", text(number)), parameters["otp_code"].as_str().unwrap_or("482913"));
+    if json["account_lifecycle_event"] == "sign-in" {
+        message.request_type = RequestType::parse("mfa-verification");
+    }
     message.event_id = json["external_id"].as_str().and_then(EventId::parse);
-    write(&provider(settings), &message, &content(channel, "en-US", text(words)))
+    // A language that is not configured is not named either.
+    let language = if parameters.is_object() && parameters["language"].is_null() { "fr-FR" } else { "en-US" };
+    write(&provider(settings), &message, &content(channel, language, text(words)))
 }
 
 fn check_recorded(name: &str, recorded: &Value, request: &Request) {

@@ -39,7 +39,7 @@ pub struct Settings {
     pub max_risk_score: u8,
     /// Carrier risk categories that get no text.
     pub deny_risk_category: List,
-    /// `https://lookups.twilio.com`, a regional host, or a test server.
+    /// `https://lookups.twilio.com`, a regional host, or a test server; the account's `base_url` when that is one.
     pub base_url: Option<Url>,
     /// Longest wait; then the text is sent unseen.
     #[serde(deserialize_with = "duration")]
@@ -74,8 +74,8 @@ pub struct Config {
 }
 
 impl Settings {
-    /// Checks the rules; `at` is the key path of this table.
-    pub fn check(&self, at: &str, findings: &mut Findings) -> Option<Config> {
+    /// Checks the rules; `at` is the key path of this table, `elsewhere` the account's address where that is not Twilio's.
+    pub fn check(&self, at: &str, elsewhere: Option<&Url>, findings: &mut Findings) -> Option<Config> {
         if !self.fields.0.iter().all(|field| FIELDS.contains(&field.as_str())) {
             findings.fault(format!("{at}.fields"), format!("must be among {}", FIELDS.join(" and ")));
         }
@@ -85,7 +85,10 @@ impl Settings {
         findings.within(format!("{at}.timeout"), self.timeout, Duration::from_millis(50), Duration::from_secs(2));
         findings.within(format!("{at}.cache"), self.cache, Duration::ZERO, MAX_CACHE);
         let key = format!("{at}.base_url");
-        let base_url = base_url(self.base_url.as_ref(), "https://lookups.twilio.com", &key, findings);
+        let base_url = match (&self.base_url, elsewhere) {
+            (None, Some(elsewhere)) => Some(elsewhere.clone()),
+            (own, _) => base_url(own.as_ref(), "https://lookups.twilio.com", &key, findings),
+        };
         Some(Config {
             fields: self.fields.0.join(","),
             max_risk_score: f64::from(self.max_risk_score),

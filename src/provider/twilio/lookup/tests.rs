@@ -66,6 +66,21 @@ async fn a_number_is_looked_up_once_and_its_texts_go_through() {
     vendor.saw(&[TEXT]);
 }
 
+#[test]
+fn numbers_are_looked_up_at_the_test_server_that_texts_go_to() {
+    for (account, own, expected) in [
+        ("https://api.twilio.com", json!({}), "https://lookups.twilio.com/"),
+        ("https://api.dublin.ie1.twilio.com", json!({}), "https://lookups.twilio.com/"),
+        ("https://twilio.example.com/mock", json!({}), "https://twilio.example.com/mock"),
+        ("https://nottwilio.com", json!({}), "https://nottwilio.com/"),
+        ("http://127.0.0.1:9", json!({}), "http://127.0.0.1:9/"),
+        ("http://127.0.0.1:9", json!({ "base_url": "http://127.0.0.1:8" }), "http://127.0.0.1:8/"),
+    ] {
+        let twilio = twilio(account, own);
+        assert_eq!(twilio.gate.expect("a gate").address().as_str(), expected, "{account}");
+    }
+}
+
 #[tokio::test]
 async fn a_condemned_number_gets_no_text_now_or_later_but_may_be_called() {
     for (fixture, kind, cause) in [
@@ -140,7 +155,7 @@ fn settings_outside_the_rules_are_named() {
     let settings = json!({ "fields": ["sim_swap"], "max_risk_score": 101, "timeout": "3s", "cache": "169h" });
     let settings: super::Settings = serde_json::from_value(settings).expect("readable");
     let mut findings = Findings::default();
-    let _ = settings.check("p.lookup", &mut findings);
+    let _ = settings.check("p.lookup", None, &mut findings);
     let keys: Vec<_> = findings.faults.iter().map(|f| f.key.as_str()).collect();
     assert_eq!(keys, ["p.lookup.fields", "p.lookup.max_risk_score", "p.lookup.timeout", "p.lookup.cache"]);
 }

@@ -100,7 +100,7 @@ mod tests {
     fn config(settings: Value) -> Config {
         let settings: Settings = serde_json::from_value(settings).expect("readable");
         let mut findings = Findings::default();
-        let config = settings.check("lookup", &mut findings).expect("complete");
+        let config = settings.check("lookup", None, &mut findings).expect("complete");
         assert_eq!(findings.faults, []);
         config
     }

@@ -10,9 +10,9 @@ use url::Url;
 
 use crate::otp::{Channel, Locale};
 use crate::provider::account::{all_channels, base_url, channels};
-use crate::provider::twilio::credentials::{Credentials, check_sid};
+use crate::provider::twilio::credentials::{Credentials, sid};
 use crate::provider::twilio::messages::Switch;
-use crate::secret::{Environment, SecretRef};
+use crate::secret::{Environment, IdRef, SecretRef};
 use crate::settings::{Findings, List, Localized, optional_word, word};
 
 /// Twilio's bounds of `Tags`: pairs, and characters of a key or a value.
@@ -26,15 +26,15 @@ pub struct Settings {
     /// The word that chose this variant.
     pub kind: String,
     /// `AC…`; not needed with an API key, as it is no part of Verify's paths.
-    pub account_sid: Option<String>,
+    pub account_sid: Option<IdRef>,
     /// The account's auth token; or else:
     pub auth_token: Option<SecretRef>,
     /// `SK…`, with
-    pub api_key: Option<String>,
+    pub api_key: Option<IdRef>,
     /// its secret.
     pub api_secret: Option<SecretRef>,
     /// `VA…`: a Verify service with custom codes enabled.
-    pub service_sid: Option<String>,
+    pub service_sid: Option<IdRef>,
     /// `https://verify.twilio.com`, or a test server.
     pub base_url: Option<Url>,
     /// `sms`, `voice`, or both.
@@ -52,7 +52,7 @@ pub struct Settings {
     /// The name in the message, in place of the service's.
     pub custom_friendly_name: Option<String>,
     /// `HJ…`: the template of the message, in place of the service's.
-    pub template_sid: Option<String>,
+    pub template_sid: Option<IdRef>,
     /// What becomes of the verification that is still pending when the same number gets a new code.
     #[serde(deserialize_with = "word")]
     pub supersede: Supersede,
@@ -121,25 +121,26 @@ impl Config {
 impl Settings {
     /// Reads the secrets and checks the rules; `at` is the key path of this table.
     pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Config> {
-        if self.auth_token.is_some() || self.account_sid.is_some() {
-            let account_sid = self.account_sid.as_deref().unwrap_or_default();
-            check_sid(account_sid, "AC", &format!("{at}.account_sid"), findings);
-        }
+        let mut sid = |place: Option<&IdRef>, prefix: &str, key: &str| {
+            sid(place, prefix, &format!("{at}.{key}"), environment, findings)
+        };
+        let needs_account = self.auth_token.is_some() || self.account_sid.is_some();
+        let account_sid = needs_account.then(|| sid(self.account_sid.as_ref(), "AC", "account_sid")).flatten();
+        let service_sid = sid(self.service_sid.as_ref(), "VA", "service_sid");
+        let template_sid = self.template_sid.as_ref().and_then(|place| sid(Some(place), "HJ", "template_sid"));
         let credentials = Credentials {
-            account_sid: self.account_sid.as_deref(),
+            account_sid: account_sid.as_deref(),
             auth_token: self.auth_token.as_ref(),
-            api_key: self.api_key.as_deref(),
+            api_key: self.api_key.as_ref(),
             api_secret: self.api_secret.as_ref(),
         };
         let authorization = credentials.authorization(at, environment, findings);
-        let service_sid = self.service_sid.clone().unwrap_or_default();
-        check_sid(&service_sid, "VA", &format!("{at}.service_sid"), findings);
         let key = format!("{at}.base_url");
         let base_url = base_url(self.base_url.as_ref(), "https://verify.twilio.com", &key, findings);
         self.check_message(at, findings);
         Some(Config {
             authorization: authorization?,
-            service_sid,
+            service_sid: service_sid?,
             base_url: base_url?,
             channels: channels(&self.channels, &format!("{at}.channels"), findings).unwrap_or_default(),
             locale: self.locale.clone(),
@@ -147,7 +148,7 @@ impl Settings {
             device_ip: self.device_ip,
             risk_check: self.risk_check,
             custom_friendly_name: self.custom_friendly_name.as_deref().map(|name| name.trim().to_owned()),
-            template_sid: self.template_sid.clone(),
+            template_sid,
             supersede: self.supersede,
         })
     }
@@ -170,9 +171,6 @@ impl Settings {
         }
         if self.custom_friendly_name.as_ref().is_some_and(|name| name.trim().is_empty()) {
             findings.fault(format!("{at}.custom_friendly_name"), "must not be empty");
-        }
-        if let Some(sid) = &self.template_sid {
-            check_sid(sid, "HJ", &format!("{at}.template_sid"), findings);
         }
     }
 }
