@@ -8,6 +8,7 @@ mod evidence;
 mod handover;
 mod hints;
 mod reads;
+mod request;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,9 +17,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, PROXY_AUTHORIZATION, RETRY_AFTER, USER_AGENT,
-};
+use http::header::{CACHE_CONTROL, DATE, HeaderMap, HeaderValue, PROXY_AUTHORIZATION, RETRY_AFTER, USER_AGENT};
 use http::uri::Scheme;
 use http::{Method, Uri};
 use http_body::Body;
@@ -33,11 +32,12 @@ use url::Url;
 
 use crate::locks::lock;
 use crate::otp::{FailureKind, SendError};
-use crate::secret::Secret;
 use crate::settings::{Findings, authorities, duration};
 use connect::{Connector, Fault};
 use evidence::{Watched, is_unprocessed, unconnected};
 pub use handover::Handover;
+pub use request::Request;
+use request::headers;
 
 /// Answers of the vendors' documented calls stay below 4 KiB; more is a fault or an attack.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -139,58 +139,6 @@ pub struct Outbound {
     origins: Arc<Mutex<BTreeSet<Url>>>,
     warm_up_timeout: Duration,
     keep_warm: Duration,
-}
-
-/// One call to a vendor: built without being sent, so that `preview` can show it.
-#[derive(Clone)]
-pub struct Request {
-    /// `POST` for what changes something there, `GET` for a look.
-    pub method: Method,
-    /// Where to.
-    pub url: Url,
-    /// Headers; those that carry a credential are marked sensitive.
-    pub headers: HeaderMap,
-    /// The exact bytes.
-    pub body: Bytes,
-    /// What in the body is a credential, if something is.
-    pub hidden: Option<Secret>,
-}
-
-impl Request {
-    /// A `POST` with an `Authorization` that `Debug` does not show. `authorization` is cloned, not rebuilt, for every call.
-    pub fn post(url: Url, authorization: &HeaderValue, content_type: &'static str, body: impl Into<Bytes>) -> Self {
-        let mut headers = headers(Some(authorization));
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        Self { method: Method::POST, url, headers, body: body.into(), hidden: None }
-    }
-
-    /// A `GET`, which changes nothing there, with an `Authorization` that `Debug` does not show.
-    pub fn get(url: Url, authorization: &HeaderValue) -> Self {
-        Self { method: Method::GET, url, headers: headers(Some(authorization)), body: Bytes::new(), hidden: None }
-    }
-
-    /// The body for people, without a credential.
-    pub fn shown_body(&self) -> String {
-        let body = String::from_utf8_lossy(&self.body);
-        self.hidden.as_ref().map_or_else(|| body.to_string(), |hidden| body.replace(hidden.expose(), "***"))
-    }
-}
-
-/// The headers of every call.
-fn headers(authorization: Option<&HeaderValue>) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(3);
-    if let Some(authorization) = authorization {
-        headers.insert(http::header::AUTHORIZATION, authorization.clone());
-    }
-    headers.insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
-    headers
-}
-
-impl fmt::Debug for Request {
-    /// Neither the body, which holds code and number, nor the address, which may.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Request({}, {} bytes)", self.url.host_str().unwrap_or_default(), self.body.len())
-    }
 }
 
 /// A readable answer: any status, at most 64 KiB.

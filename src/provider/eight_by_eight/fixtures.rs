@@ -102,12 +102,13 @@ impl Fixture {
             (Content::Text(text(&body["text"])), &body["destination"])
         };
         let expires = body["expiry"].as_str().or(body["validUntil"].as_str());
+        let expires: Option<Timestamp> = expires.map(|e| e.parse().expect("a time"));
         let message = Message {
             channel: if self.is_call() { Channel::Voice } else { Channel::Sms },
             recipient: Phone::parse(destination.as_str().expect("a number"), None).expect("a valid number"),
             event_id: body["clientMessageId"].as_str().and_then(EventId::parse),
-            asked: None,
-            expires: expires.map(|e| e.parse().expect("a time")),
+            asked: expires.map(|end| end - Message::USUAL_LIFE),
+            expires,
             ..message()
         };
         (message, content)

@@ -217,7 +217,8 @@ mod tests {
 
     #[test]
     fn a_stale_preview_has_no_expiry() {
-        let stale = Message { expires: "2020-01-01T00:00:00Z".parse().ok(), ..message() };
+        let (asked, expires) = ("2019-12-31T23:55:00Z".parse().ok(), "2020-01-01T00:00:00Z".parse().ok());
+        let stale = Message { asked, expires, ..message() };
         assert_eq!(written(json!({}), &stale)["expiry"], "2020-01-01T00:00:00Z");
         assert_eq!(written(json!({}), &Message { preview: true, ..stale })["expiry"], Value::Null);
     }
