@@ -125,11 +125,11 @@ impl Provider for Twilio {
         handover: &Handover,
     ) -> Result<Accepted, SendError> {
         let request = self.call(message, options)?;
-        if let (Content::Text(_), Some(gate)) = (options.content, &self.gate) {
-            if let Some(unseen) = gate.pass(&message.recipient).await? {
-                self.lookups.skipped(&self.name, unseen.as_str());
-                tracing::debug!(provider = %self.name, reason = unseen.as_str(), "sending unseen: no lookup");
-            }
+        if let (Content::Text(_), Some(gate)) = (options.content, &self.gate)
+            && let Some(unseen) = gate.pass(&message.recipient).await?
+        {
+            self.lookups.skipped(&self.name, unseen.as_str());
+            tracing::debug!(provider = %self.name, reason = unseen.as_str(), "sending unseen: no lookup");
         }
         answer::classify(&self.outbound.deliver(request, handover).await?)
     }

@@ -252,10 +252,10 @@ impl Provider for Verify {
         // What can be refused without a call must not cost the earlier verification its life.
         drop(self.create(message, channel, Wording::default())?);
         let number = &message.recipient;
-        if let Some(pending) = self.superseded(number) {
-            if self.cancel(pending.id.as_ref(), number).await {
-                self.pending.remove(number);
-            }
+        if let Some(pending) = self.superseded(number)
+            && self.cancel(pending.id.as_ref(), number).await
+        {
+            self.pending.remove(number);
         }
         let result = self.deliver(message, channel, handover).await;
         self.remember(number, &result);
