@@ -34,7 +34,12 @@ pub(super) fn run(sources: &Sources, arguments: &CheckConfigArguments) -> Ended 
 fn live(loaded: &Loaded, paint: Paint) -> std::io::Result<String> {
     let (status, page) = local::get(loaded.config.admin.listen, "/readyz", loaded.config.admin_token.as_ref())?;
     let page: Value = serde_json::from_str(&page)?;
-    let ready = if status == 200 { paint.good("ready") } else { paint.bad("not ready") };
+    let obstacles: Vec<_> = page["obstacles"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let ready = match (status, obstacles.is_empty()) {
+        (200, _) => paint.good("ready"),
+        (_, true) => paint.bad("not ready"),
+        (_, false) => format!("{}: {}", paint.bad("not ready"), obstacles.join(", ")),
+    };
     let mut lines = vec![format!("\n{} {ready}", paint.strong("server"))];
     for switch in page["switches"].as_array().into_iter().flatten() {
         let word = |key: &str| switch[key].as_str().unwrap_or_default().to_owned();

@@ -114,9 +114,13 @@ pub(super) async fn livez() -> Response {
 }
 
 pub(super) async fn readyz(State(ops): State<Ops>) -> Response {
-    let ready = ops.obstacles().is_empty();
+    let obstacles = ops.obstacles();
+    let ready = obstacles.is_empty();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let mut page = json!({ "ready": ready, "switches": super::switches::list(ops.switches()) });
+    if !ready {
+        page["obstacles"] = json!(obstacles);
+    }
     if let Some(certificates) = &ops.shown.certificates {
         page["certificate"] = json!({ "expires": certificates.expires().to_string() });
     }

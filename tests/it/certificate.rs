@@ -141,7 +141,11 @@ async fn readiness_and_metrics_tell_when_the_certificate_expires() {
     assert!(shown.contains("not ready: the certificate has expired") && shown.contains("(expired)"), "{shown}");
     let expired = server.admin_page("/readyz").await;
     assert_eq!(expired.status, 503);
-    assert!(String::from_utf8_lossy(&expired.body).contains(r#""ready":false"#));
+    let told = String::from_utf8_lossy(&expired.body);
+    assert!(
+        told.contains(r#""ready":false"#) && told.contains(r#""obstacles":["the certificate has expired"]"#),
+        "{told}"
+    );
     pki.renew();
     assert!(server.certificates.as_ref().expect("TLS").reload().await);
     assert_eq!(server.admin_page("/readyz").await.status, 200);
