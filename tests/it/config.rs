@@ -612,6 +612,34 @@ fn a_list_may_be_one_text_with_commas() {
 }
 
 #[test]
+fn a_secret_that_cannot_be_read_hides_no_other_fault() {
+    let org = "[orgs.main.auth.header]\nsecret = '0123456789abcdef0123456789abcdef'\n";
+    let missing = "{ env = 'MISSING' }";
+    check(
+        &format!(
+            "{org}[providers.a]\nkind = 'twilio-verify'\naccount_sid = {missing}\nauth_token = {missing}\n\
+             service_sid = {missing}\ntemplate_sid = {missing}\nchannels = ['fax']\ntags = {{ '' = '' }}\n\
+             [providers.b]\nkind = 'telesign'\ncustomer_id = {missing}\napi_key = {missing}\n\
+             previous_api_key = {missing}\nchannels = ['fax']\nsender_id = ''\n"
+        ),
+        &[],
+        expect![[r#"
+            providers.a.account_sid: environment variable MISSING is not set
+            providers.a.auth_token: environment variable MISSING is not set
+            providers.a.channels: must be sms, voice or both
+            providers.a.service_sid: environment variable MISSING is not set
+            providers.a.tags.: key and value must have at most 128 characters, the key at least one
+            providers.a.template_sid: environment variable MISSING is not set
+            providers.b.api_key: environment variable MISSING is not set
+            providers.b.channels: must be sms, voice or both
+            providers.b.customer_id: environment variable MISSING is not set
+            providers.b.previous_api_key: environment variable MISSING is not set
+            providers.b.sender_id: must not be empty
+        "#]],
+    );
+}
+
+#[test]
 fn a_variable_may_hold_a_table_as_toml_writes_it() {
     let variables = |secret: &'static str| {
         let pairs = [
@@ -621,7 +649,7 @@ fn a_variable_may_hold_a_table_as_toml_writes_it() {
             ("OKTA_HOOK__PROVIDERS__TWILIO__KIND", "twilio"),
             ("OKTA_HOOK__PROVIDERS__TWILIO__ACCOUNT_SID", "AC00000000000000000000000000000001"),
             ("OKTA_HOOK__PROVIDERS__TWILIO__AUTH_TOKEN", "{not a table, but a token}"),
-            ("OKTA_HOOK__PROVIDERS__TWILIO__SMS", "{ from = '+15005550006', by_country = { GB = '+447400123456' } }"),
+            ("OKTA_HOOK__PROVIDERS__TWILIO__SMS", " { from = '+15005550006', by_country = { GB = '+447400123456' } }"),
         ];
         pairs.into_iter().chain(SECRETS).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     };

@@ -151,6 +151,7 @@ impl Settings {
     pub fn check(&self, at: &str, environment: &Environment, findings: &mut Findings) -> Option<Config> {
         let customer_id = self.customer_id(at, environment, findings);
         let authorization = self.authorization(customer_id.as_deref().unwrap_or_default(), at, environment, findings);
+        let previous_signing_key = self.previous_signing_key(at, environment, findings);
         let base_url = self.base_url(at, findings);
         let channels = channels(&self.channels, &format!("{at}.channels"), findings);
         let sender = self.sender(at, findings);
@@ -162,7 +163,7 @@ impl Settings {
             authorization: authorization?,
             // One that cannot be read has been told above.
             signing_key: self.api_key.as_ref().and_then(|key| signing_key(&key.resolve(environment).ok()?)),
-            previous_signing_key: self.previous_signing_key(at, environment, findings),
+            previous_signing_key,
             reports_to: None,
             base_url: base_url?,
             channels: channels?,

@@ -137,12 +137,13 @@ impl Settings {
         let authorization = credentials.authorization(at, environment, findings);
         let key = format!("{at}.base_url");
         let base_url = base_url(self.base_url.as_ref(), "https://verify.twilio.com", &key, findings);
+        let channels = channels(&self.channels, &format!("{at}.channels"), findings);
         self.check_message(at, findings);
         Some(Config {
             authorization: authorization?,
             service_sid: service_sid?,
             base_url: base_url?,
-            channels: channels(&self.channels, &format!("{at}.channels"), findings).unwrap_or_default(),
+            channels: channels?,
             locale: self.locale.clone(),
             tags: (!self.tags.is_empty()).then(|| serde_json::json!(self.tags).to_string()),
             device_ip: self.device_ip,
