@@ -235,7 +235,8 @@ fn read_inline(value: &mut Value) {
 
 /// What a text is if it is such a table or list; a text in which braces stand is none.
 fn inline(text: &str) -> Option<Value> {
-    if !text.trim_start().starts_with(['{', '[']) {
+    let text = text.trim();
+    if !text.starts_with(['{', '[']) {
         return None;
     }
     let origin = ENVIRONMENT.to_owned();

@@ -94,9 +94,10 @@ impl Switches {
 
     /// The switch that forbids a message, if one does.
     pub fn forbids(&self, message: &Message) -> Option<Target> {
-        let country = message.recipient.country().map(Target::Country);
-        let targets = [Some(Target::Everything), Some(Target::Channel(message.channel)), country];
-        targets.into_iter().flatten().find(|target| self.of(target).is_some())
+        let country = message.recipient.country();
+        let countries = [country, country.and_then(Country::mainland)].into_iter().flatten().map(Target::Country);
+        let targets = [Target::Everything, Target::Channel(message.channel)];
+        targets.into_iter().chain(countries).find(|target| self.of(target).is_some())
     }
 
     /// How a provider's switch is set.

@@ -36,8 +36,8 @@ impl Countries {
         let allow = countries(&self.allow, &format!("{at}.allow"), findings);
         let deny = countries(&self.deny, &format!("{at}.deny"), findings);
         let enrollment_allow = countries(&self.enrollment_allow, &format!("{at}.enrollment_allow"), findings);
-        for country in allow.iter().filter(|country| deny.contains(country)) {
-            findings.warn(format!("{at}.deny"), format!("{country} is also in allow: nothing is sent there"));
+        for country in allow.iter().filter(|country| country.is_among(&deny)) {
+            findings.warn(format!("{at}.deny"), format!("denies {country}, which is in allow: nothing is sent there"));
         }
         if !allow.is_empty() && enrollment_allow.iter().any(|country| !allow.contains(country)) {
             findings
@@ -164,13 +164,14 @@ mod tests {
 
     #[test]
     fn a_country_that_is_allowed_and_denied_gets_nothing_and_is_named() {
-        let settings = Countries { allow: list("GB DE US"), deny: list("de FR GB"), ..Countries::default() };
+        let settings = Countries { allow: list("GB DE US JE"), deny: list("de FR GB"), ..Countries::default() };
         let mut findings = Findings::default();
         let destinations = settings.check(Mode::Enforce, "orgs.main.guard.countries", &mut findings);
         let told: Vec<String> = findings.warnings.iter().map(|w| format!("{}: {}", w.key, w.rule)).collect();
-        let line =
-            |country| format!("orgs.main.guard.countries.deny: {country} is also in allow: nothing is sent there");
-        assert_eq!(told, [line("GB"), line("DE")]);
+        let line = |country| {
+            format!("orgs.main.guard.countries.deny: denies {country}, which is in allow: nothing is sent there")
+        };
+        assert_eq!(told, [line("GB"), line("DE"), line("JE")]);
         assert!(findings.faults.is_empty(), "{findings:?}");
         for (number, expected) in [("+4930123456", true), ("+447400123456", true), ("+15005550006", false)] {
             assert_eq!(destinations.forbids(&message(number)).is_some(), expected, "{number}");

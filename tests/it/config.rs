@@ -649,7 +649,7 @@ fn a_variable_may_hold_a_table_as_toml_writes_it() {
             ("OKTA_HOOK__PROVIDERS__TWILIO__KIND", "twilio"),
             ("OKTA_HOOK__PROVIDERS__TWILIO__ACCOUNT_SID", "AC00000000000000000000000000000001"),
             ("OKTA_HOOK__PROVIDERS__TWILIO__AUTH_TOKEN", "{not a table, but a token}"),
-            ("OKTA_HOOK__PROVIDERS__TWILIO__SMS", " { from = '+15005550006', by_country = { GB = '+447400123456' } }"),
+            ("OKTA_HOOK__PROVIDERS__TWILIO__SMS", "\n{ from = '+15005550006', by_country = { GB = '+447400123456' } }"),
         ];
         pairs.into_iter().chain(SECRETS).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     };

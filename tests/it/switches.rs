@@ -63,8 +63,12 @@ async fn countries_channels_and_everything_can_be_stopped_without_okta_sending_i
         assert_eq!(admin(&server, "DELETE", path, "", "").await.status, 200);
     }
     assert!(sent_by("a")(&provider_of(&server, "+15005550010").await));
+    // A country's switch is that of the islands with its calling code too.
+    let gb = r#"{"state":"disabled"}"#;
+    assert_eq!(admin(&server, "PUT", "/switches/country/GB", gb, "").await.status, 200);
+    assert!(silent(&provider_of(&server, "+447911123456").await), "Guernsey");
     let line = r#"okta_hook_requests_total{org="main",channel="sms",verdict="blocked"}"#;
-    assert_eq!(server.metric(line).await, 3.0, "loud accounting of silent drops");
+    assert_eq!(server.metric(line).await, 4.0, "loud accounting of silent drops");
 }
 
 #[tokio::test]
