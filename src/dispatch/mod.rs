@@ -271,18 +271,14 @@ impl Dispatch {
         let now = self.team.clock.now();
         let handover = Handover::default();
         let asks = handover.clone();
-        let learn = (!job.message.preview).then(|| self.team.learn.clone());
+        let learn = (!job.message.preview).then(|| (self.team.learn.clone(), Way::of(to, &job.message)));
         let work = async move {
             let options = SendOptions { content: &job.content, now };
             let ending = timeout(HARD_CAP, asked.send(&job.message, options, &asks)).await;
             let ending = ending.unwrap_or_else(|_| Err(SendError::new(FailureKind::Unconfirmed, "timeout")));
-            let ending = discreet(ending, &job.message);
-            if let Some(learn) = learn.filter(|_| !ending.as_ref().is_err_and(|e| e.unasked)) {
-                learn.ended(&Way::of(asked.name(), &job.message), ending.is_ok());
-            }
-            ending
+            discreet(ending, &job.message)
         };
-        race.begin(provider.name(), permit, handover, Box::pin(work));
+        race.begin(to, permit, handover, learn, Box::pin(work));
         Ok(())
     }
 }

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::health::{Permit, Turn};
 use super::{Job, MAX_SENDS, MAX_SENDS_WITH_DOUBT};
+use crate::learn::{Learn, Way};
 use crate::metrics::{AttemptLabels, Metrics};
 use crate::otp::{Accepted, Attempt, FailureKind, Next, ProviderName, SendError};
 use crate::outbound::Handover;
@@ -48,6 +49,8 @@ struct Entry {
     permit: Option<Permit>,
     started: Instant,
     handover: Handover,
+    /// Who learns of its end, unless it is a preview's.
+    learn: Option<(Learn, Way)>,
     /// Nothing once it has ended.
     work: Option<Work>,
     finished: Option<(Ending, Duration)>,
@@ -60,9 +63,16 @@ impl Race {
     }
 
     /// Enters an attempt.
-    pub(super) fn begin(&mut self, provider: &ProviderName, permit: Permit, handover: Handover, work: Work) {
+    pub(super) fn begin(
+        &mut self,
+        provider: &ProviderName,
+        permit: Permit,
+        handover: Handover,
+        learn: Option<(Learn, Way)>,
+        work: Work,
+    ) {
         let (provider, permit, work) = (provider.clone(), Some(permit), Some(work));
-        self.attempts.push(Entry { provider, permit, started: Instant::now(), handover, work, finished: None });
+        self.attempts.push(Entry { provider, permit, started: Instant::now(), handover, learn, work, finished: None });
     }
 
     /// How often a provider was asked so far.
@@ -220,6 +230,10 @@ impl Entry {
         self.work = None;
         if let Some(permit) = self.permit.take() {
             permit.settle(ending.as_ref().map(drop));
+        }
+        let was_asked = !ending.as_ref().is_err_and(|e| e.unasked);
+        if let Some((learn, way)) = self.learn.as_ref().filter(|_| was_asked) {
+            learn.ended(way, ending.is_ok());
         }
         self.finished = Some((ending, self.started.elapsed()));
     }

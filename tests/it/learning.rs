@@ -198,6 +198,12 @@ async fn an_attempt_counts_once_when_it_ends_and_a_preview_never() {
     let rows = stage.shared.learn.table();
     let seen: Vec<_> = rows.iter().map(|row| (row.way.country_word(), row.accepted, row.failed)).collect();
     assert_eq!(seen, [("unknown".to_owned(), 0, 1)]);
+
+    // Dropped when its time is over, as it has written nothing: that is an end, too.
+    let stage = Stage::new("", &[("a", &[Act::Prepare])]);
+    stage.call(&okta::another_sms()).await;
+    let failed: Vec<_> = stage.shared.learn.table().iter().map(|row| (row.accepted, row.failed)).collect();
+    assert_eq!(failed, [(0, 1)]);
 }
 
 #[tokio::test(start_paused = true)]
